@@ -1,0 +1,46 @@
+"""Errors that end a command with one message instead of a traceback.
+
+Every message reads `where: what is wrong; what was received; what to do`.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class PpclsError(Exception):
+    """Base of all errors that a command reports without a traceback."""
+
+    exit_status = 1
+
+
+class UserError(PpclsError):
+    """Something that the user gave is wrong; nothing was written."""
+
+    exit_status = 2
+
+
+class ConfigError(UserError):
+    """One or more faults in a YAML file or in `-o` options, one a line."""
+
+
+class DataError(UserError):
+    """A data set, a list file or a picture can't be used."""
+
+
+class CheckpointError(UserError):
+    """A weights file, a checkpoint or an exported model can't be used."""
+
+
+class DeviceError(UserError):
+    """The device that was asked for is not there or can't do what was asked."""
+
+
+class TrainingError(PpclsError):
+    """Training can't go on, for instance after a loss that is not a number."""
+
+
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """Return `; did you mean 'x'?` for the nearest of `choices`, or an empty string."""
+    by_lower = {choice.lower(): choice for choice in choices}
+    near = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
+    return f"; did you mean '{by_lower[near[0]]}'?" if near else ""
