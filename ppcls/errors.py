@@ -41,6 +41,14 @@ class TrainingError(PpclsError):
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """Return `; did you mean 'x'?` for the nearest of `choices`, or an empty string."""
-    by_lower = {choice.lower(): choice for choice in choices}
-    near = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
-    return f"; did you mean '{by_lower[near[0]]}'?" if near else ""
+    # In either spelling, so that `num_classes` is near `class_num`.
+    spellings = {spelling: choice for choice in choices for spelling in (choice.lower(), _sorted_words(choice))}
+    for spelling in (word.lower(), _sorted_words(word)):
+        near = difflib.get_close_matches(spelling, spellings, n=1, cutoff=0.6)
+        if near:
+            return f"; did you mean '{spellings[near[0]]}'?"
+    return ""
+
+
+def _sorted_words(name: str) -> str:
+    return "_".join(sorted(name.lower().split("_")))

@@ -7,9 +7,12 @@ Names are known without importing anything; `load` imports the one module that h
 
 import importlib
 from collections.abc import Mapping
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
 from ppcls.errors import ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    from ppcls.config.parts import Part
 
 
 class Registry:
@@ -40,6 +43,16 @@ class Registry:
             raise ConfigError(self.fault(name))
         constructor: Callable[..., Any] = getattr(importlib.import_module(self.module_of[name]), name)
         return constructor
+
+    def build(self, part: "Part", *supplied: Any, **overrides: Any) -> Any:
+        """Build a part from what the builder has `supplied` and from its YAML arguments.
+
+        Raises ConfigError, with the part's place, for a value that the constructor refuses.
+        """
+        try:
+            return self.load(part.name)(*supplied, **{**part.args, **overrides})
+        except ValueError as error:
+            raise ConfigError(f"{part.where}: {part.name}: {error}") from error
 
 
 ARCHITECTURES = Registry(

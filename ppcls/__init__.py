@@ -1,0 +1,40 @@
+"""Config-driven image classification on PaddlePaddle."""
+
+import fnmatch
+import inspect
+from typing import Any, Union
+
+__version__ = "0.1.0"
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """Return the names of the architectures that match a shell pattern, in any case, sorted."""
+    from ppcls.registry import ARCHITECTURES
+
+    return sorted(name for name in ARCHITECTURES.names() if fnmatch.fnmatchcase(name.lower(), pattern.lower()))
+
+
+def create_model(name: str, *, pretrained: Union[bool, str] = False, use_ssld: bool = False, **arguments: Any) -> Any:
+    """Build the architecture `name` (a paddle.nn.Layer), with weights if `pretrained`.
+
+    `pretrained` is True for the official weights (`use_ssld`: the distilled ones), a path or a URL;
+    `arguments` are those of the architecture's constructor.
+    Raises: ConfigError for an unknown name or argument, CheckpointError for weights that can't be used.
+    """
+    from ppcls.errors import ConfigError, did_you_mean
+    from ppcls.registry import ARCHITECTURES
+
+    constructor = ARCHITECTURES.load(name)
+    known = inspect.signature(constructor).parameters
+    for argument in arguments:
+        if argument not in known:
+            hint = did_you_mean(argument, known) or f"; known: {', '.join(known)}"
+            raise ConfigError(f"create_model: unknown argument of {name} '{argument}'{hint}")
+    # Only now: the line above is the first that needs paddle.
+    from ppcls.arch.weights import load_weights, resolve_pretrained
+
+    source = resolve_pretrained(name, pretrained, use_ssld)
+    model = constructor(**arguments)
+    if source is not None:
+        load_weights(model, source)
+    return model

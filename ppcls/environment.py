@@ -1,0 +1,34 @@
+"""What must be set before Paddle and OpenCV are imported: threads, log levels, known warnings."""
+
+import os
+import warnings
+from pathlib import Path
+
+# Warnings that Paddle gives whatever one does: at import, and at the first training step with a batch norm.
+CCACHE_WARNING = "No ccache found"
+BATCH_NORM_WARNING = "When training, we now always track global mean and variance"
+
+
+def physical_cores() -> int:
+    """Return how many physical cores this process may run on (siblings of one core count once)."""
+    cores = set()
+    for cpu in os.sched_getaffinity(0):
+        siblings = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
+        cores.add(siblings.read_text() if siblings.exists() else str(cpu))
+    return len(cores)
+
+
+def prepare(ranks_on_node: int = 0) -> None:
+    """Set the environment of this process and its children; what the user has set is left alone.
+
+    The physical cores are shared among the ranks of this node (0: as many as the launcher says). Paddle takes one
+    thread unless told otherwise. Its matrix products are MKL's; OMP_NUM_THREADS would do as well, but Paddle
+    prints two lines about it whenever it is more than 1.
+    """
+    ranks = ranks_on_node or int(os.environ.get("PADDLE_LOCAL_SIZE", "1"))
+    if "OMP_NUM_THREADS" not in os.environ:
+        os.environ.setdefault("MKL_NUM_THREADS", str(max(1, physical_cores() // ranks)))
+    os.environ.setdefault("GLOG_minloglevel", "2")
+    os.environ.setdefault("PYTHONWARNINGS", f"ignore:{CCACHE_WARNING}:UserWarning")
+    for message in (CCACHE_WARNING, BATCH_NORM_WARNING):
+        warnings.filterwarnings("ignore", message=message, category=UserWarning)
