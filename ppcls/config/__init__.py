@@ -1,0 +1,28 @@
+"""The config: a YAML file and `-o` options become one checked, frozen object."""
+
+from ppcls.config.load import dump_config, listed, load_config, load_deploy_config
+from ppcls.config.parts import Part
+from ppcls.config.schema import (
+    ArchPart,
+    DataSection,
+    DatasetPart,
+    DeployConfig,
+    GlobalSection,
+    OptimizerPart,
+    RunConfig,
+)
+
+__all__ = [
+    "ArchPart",
+    "DataSection",
+    "DatasetPart",
+    "DeployConfig",
+    "GlobalSection",
+    "OptimizerPart",
+    "Part",
+    "RunConfig",
+    "dump_config",
+    "listed",
+    "load_config",
+    "load_deploy_config",
+]

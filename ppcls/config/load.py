@@ -1,0 +1,101 @@
+"""YAML and `-o` options -> a checked config, and back."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, Optional, TypeVar, Union
+
+import yaml
+
+from ppcls.config.faults import Faults
+from ppcls.config.parse import parse
+from ppcls.config.parts import Part, keys_of
+from ppcls.config.read import RESOLVERS, Node, read_config
+from ppcls.config.schema import DeployConfig, RunConfig
+
+Config = TypeVar("Config", RunConfig, DeployConfig)
+
+
+def load_config(path: str, overrides: Sequence[str] = ()) -> RunConfig:
+    """Return the config of a run: the YAML at `path`, changed by `overrides` such as "Global.epochs=2".
+
+    Raises ConfigError with all faults, a line each.
+    """
+    return _load(RunConfig, path, overrides)
+
+
+def load_deploy_config(path: str, overrides: Sequence[str] = ()) -> DeployConfig:
+    """Return the config of a deployed model's prediction, as `load_config` does for a run."""
+    return _load(DeployConfig, path, overrides)
+
+
+def _load(kind: type[Config], path: str, overrides: Sequence[str]) -> Config:
+    faults = Faults()
+    root = read_config(path, overrides, faults)
+    config: Config = parse(root, kind, "", faults)
+    if kind is RunConfig:
+        _check_class_num(root, faults)
+    faults.raise_if_any()
+    return dataclasses.replace(config, source=path)
+
+
+def _check_class_num(root: Node, faults: Faults) -> None:
+    """`Global.class_num` is the old place of `Arch.class_num`; the two must not contradict each other."""
+    old, new = _child(_child(root, "Global"), "class_num"), _child(_child(root, "Arch"), "class_num")
+    if old and new and old.value is not None and old.value != new.value:
+        text = f"Global.class_num: {old.value} contradicts Arch.class_num: {new.value} ({new.where}); remove it"
+        faults.add(old.where, text)
+
+
+def _child(node: Optional[Node], key: str) -> Optional[Node]:
+    return node.value.get(key) if node and isinstance(node.value, dict) else None
+
+
+class _Dumper(yaml.SafeDumper):
+    """Puts text in quotes that our reader or any other would take for something else."""
+
+    # One copy; or the same tuple twice in a config would be written as an alias.
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+    def represent_mapping(self, tag: str, mapping: Any, flow_style: Optional[bool] = None) -> yaml.MappingNode:
+        return super().represent_mapping(tag, mapping, False if len(mapping) > 5 else flow_style)
+
+
+for _tag, _pattern, _first in RESOLVERS:
+    _Dumper.add_implicit_resolver(_tag, _pattern, _first)
+
+
+def dump_config(config: Union[RunConfig, DeployConfig]) -> str:
+    """Return the config as YAML, defaults written out; it loads to an equal object."""
+    source = config.source.encode("unicode_escape").decode()
+    text = yaml.dump(
+        _plain(config),
+        Dumper=_Dumper,
+        sort_keys=False,
+        default_flow_style=None,
+        allow_unicode=True,
+        width=100,
+    )
+    return f"# Resolved from {source}\n{text}"
+
+
+def _plain(value: Any) -> Any:
+    """Return a section, a part or a value as `load_config` reads it."""
+    if isinstance(value, Part):
+        return {"name": value.name, **_plain(value.args), **_keys(value)}
+    if dataclasses.is_dataclass(value):
+        return _keys(value)
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [listed(item) if isinstance(item, Part) else _plain(item) for item in value]
+    return value
+
+
+def listed(part: Part) -> dict[str, Any]:
+    """Return a part in the form of lists, `{"ResizeImage": {"resize_short": 256}}`."""
+    return {part.name: _plain(part.args)}
+
+
+def _keys(section: Any) -> dict[str, Any]:
+    return {name: _plain(getattr(section, name)) for name in keys_of(type(section))}

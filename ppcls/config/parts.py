@@ -1,0 +1,102 @@
+"""What a section of the config is made of: keys, parts, and rules for their values."""
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Optional
+
+
+@dataclass(frozen=True)
+class Part:
+    """Something that a registry builds: `{name: Momentum, momentum: 0.9}` or `- CELoss: {epsilon: 0.1}`.
+
+    A field of this type is `Annotated` with the registry of its name. Keys that a subclass adds are the
+    config's own; all others are arguments of the constructor, checked against its signature.
+    """
+
+    name: str = ""
+    # Only what was given; converted to the types of the constructor's signature.
+    args: Mapping[str, Any] = field(default_factory=dict)
+    # For messages at build time: "configs/my.yaml:12: Optimizer.lr".
+    where: str = field(default="", compare=False)
+
+
+class Rule(ABC):
+    """What a value must be, beyond its type; stands in an `Annotated` type, and `str()` says it in words."""
+
+    @abstractmethod
+    def fault(self, value: Any) -> str:
+        """Return what is wrong with `value`; an empty string if nothing is."""
+
+
+@dataclass(frozen=True)
+class AtLeast(Rule):
+    """A rule for a number: `low` or more, or the one value that means 'off'."""
+
+    low: float
+    off: Optional[int] = None
+
+    def fault(self, value: Any) -> str:
+        return "" if value >= self.low or value == self.off else f"expected {self}; received {value}"
+
+    def __str__(self) -> str:
+        return f"at least {self.low:g}" + ("" if self.off is None else f", or {self.off}")
+
+
+@dataclass(frozen=True)
+class Within(Rule):
+    """A rule for a number: between `low` and `high`, both included."""
+
+    low: float
+    high: float
+
+    def fault(self, value: Any) -> str:
+        return "" if self.low <= value <= self.high else f"expected {self}; received {value}"
+
+    def __str__(self) -> str:
+        return f"from {self.low:g} to {self.high:g}"
+
+
+@dataclass(frozen=True)
+class Only(Rule):
+    """A rule for a key that has one supported value; `reason` says why and what to do."""
+
+    value: Any
+    reason: str
+
+    def fault(self, value: Any) -> str:
+        return "" if value == self.value else f"{value} is not supported; {self.reason}"
+
+    def __str__(self) -> str:
+        return f"only {self.value}"
+
+
+@dataclass(frozen=True)
+class BareNumber:
+    """Lets a plain number stand for the part `name` with that value for its `argument`."""
+
+    name: str
+    argument: str
+
+
+@dataclass(frozen=True)
+class Named:
+    """Gives a part its name where the YAML does not: the key says it."""
+
+    name: str
+
+
+def key(default: Any, doc: str) -> Any:
+    """Return a dataclass field that is a YAML key; `doc` is its line in docs/configs.md."""
+    return field(default=default, metadata={"doc": doc})
+
+
+def required(doc: str) -> Any:
+    """Return a dataclass field that is a YAML key which must be given; the parser never leaves it None."""
+    return field(default=None, metadata={"doc": doc, "required": True})
+
+
+def keys_of(section: type) -> dict[str, "dataclasses.Field[Any]"]:
+    """Return the YAML keys of a section or of a kind of part: the fields made by `key` and `required`."""
+    return {f.name: f for f in dataclasses.fields(section) if "doc" in f.metadata}

@@ -1,0 +1,280 @@
+"""The sections of a config, as frozen dataclasses whose fields are the YAML keys.
+
+A default is what an absent key means. docs/configs.md is generated from this file.
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, Optional, Union
+
+from ppcls.config.parts import AtLeast, BareNumber, Named, Only, Part, Rule, Within, key, required
+from ppcls.errors import ConfigError
+from ppcls.registry import (
+    ARCHITECTURES,
+    BATCH_TRANSFORMS,
+    DATASETS,
+    LOSSES,
+    METRICS,
+    OPTIMIZERS,
+    POSTPROCESSES,
+    REGULARIZERS,
+    SAMPLERS,
+    SCHEDULES,
+    TRANSFORMS,
+)
+
+Count = Annotated[int, AtLeast(1)]
+Limit = Annotated[int, AtLeast(1, off=-1)]
+Paths = Union[str, tuple[str, ...]]
+Transforms = tuple[Annotated[Part, TRANSFORMS], ...]
+
+# Every architecture's own default, known here so that nothing has to be imported for it.
+DEFAULT_CLASS_NUM = 1000
+
+
+class RankList(Rule):
+    """One rank, or several separated by commas."""
+
+    def fault(self, value: Any) -> str:
+        good = re.fullmatch(r"\d+(,\s*\d+)*", str(value))
+        return "" if good else f"expected {self}; received the text {value!r}; write for instance '0,1'"
+
+    def __str__(self) -> str:
+        return "ranks separated by commas"
+
+
+@dataclass(frozen=True)
+class GlobalSection:
+    """The run: how long, where, how often."""
+
+    checkpoints: Optional[str] = key(None, "prefix of the checkpoint to resume from, such as `output/ResNet50/latest`")
+    pretrained_model: Optional[str] = key(None, "weights to start from: path (with or without suffix) or URL")
+    output_dir: str = key("./output", "the run writes to `{output_dir}/{Arch.name}/`")
+    device: str = key("auto", "`cpu`, `gpu`, `gpu:0`, `sdaa` or any plug-in device; `auto`: the best one here")
+    epochs: Count = key(120, "passes over the training set")
+    iter_per_epoch: Optional[Count] = key(None, "training batches an epoch; unset: the whole set")
+    update_freq: Count = key(1, "batches whose gradients add up to one optimizer update")
+    prof: Limit = key(-1, "stop each epoch after so many optimizer updates; -1: never")
+    early_stop: Limit = key(-1, "stop at the end of this epoch, schedules unchanged; -1: never")
+    seed: Annotated[int, AtLeast(0)] = key(0, "of weights, shuffling and augmentation")
+    save_interval: Count = key(1, "epochs between the `epoch_N` checkpoints")
+    keep: Limit = key(3, "how many `epoch_N` checkpoints are kept, the newest ones; -1: all")
+    eval_during_train: bool = key(True, "evaluate while training, and keep `best_model`")
+    eval_interval: Count = key(1, "epochs between evaluations")
+    start_eval_epoch: Annotated[int, AtLeast(0)] = key(0, "no evaluation before this epoch")
+    print_batch_step: Count = key(10, "batches between lines of the log")
+    log_ranks: Annotated[Union[int, str], RankList()] = key("0", "ranks that log, separated by commas: `0,1`")
+    use_visualdl: bool = key(False, "write loss, learning rate and metrics for VisualDL")
+    print_mem_info: bool = key(True, "log the device memory that was used, where the device counts it")
+    profiler: bool = key(False, "record steps 10 to 16: a trace and a table of operators")
+    profiler_path: str = key("./profiler_log", "where `profiler` writes")
+    image_shape: tuple[Count, Count, Count] = key(
+        (3, 224, 224), "channels, height and width of the exported model's input"
+    )
+    save_inference_dir: str = key("./inference", "where export writes")
+    to_static: bool = key(False, "train the model as a static graph")
+    class_num: Optional[Count] = key(None, "old place of `Arch.class_num`")
+    use_dali: Annotated[bool, Only(False, "set use_dali: False; the pictures are read all the same")] = key(
+        False, "NVIDIA DALI"
+    )
+    eval_mode: Annotated[str, Only("classification", "remove eval_mode; this project classifies")] = key(
+        "classification", "kind of evaluation"
+    )
+    train_mode: Annotated[str, Only("default", "remove train_mode; there is one training loop")] = key(
+        "default", "kind of training loop"
+    )
+    train: Annotated[bool, Only(True, "remove train; evaluate with tools/eval.py")] = key(True, "of the old launcher")
+
+    @property
+    def logging_ranks(self) -> tuple[int, ...]:
+        return tuple(int(rank) for rank in str(self.log_ranks).split(","))
+
+
+@dataclass(frozen=True)
+class AMPSection:
+    """Mixed precision. A present section turns it on, an absent or empty one leaves it off."""
+
+    use_amp: bool = key(True, "off: the section is there but unused")
+    level: Literal["O1", "O2"] = key("O1", "O1: chosen operators in low precision; O2: the whole model")
+    dtype: Optional[Literal["float16", "bfloat16"]] = key(None, "unset: float16 on accelerators, bfloat16 on the CPU")
+    scale_loss: Annotated[float, AtLeast(1)] = key(1.0, "initial factor of the loss, against underflow in float16")
+    use_dynamic_loss_scaling: bool = key(False, "let the factor follow the gradients; False: it stays")
+    use_promote: bool = key(False, "an operator with mixed inputs computes in the widest of their types")
+    use_fp16_test: bool = key(False, "evaluate in mixed precision as well")
+    custom_white_list: tuple[str, ...] = key((), "operators to compute in low precision besides Paddle's")
+    custom_black_list: tuple[str, ...] = key((), "operators to keep in float32 besides Paddle's")
+
+
+@dataclass(frozen=True)
+class EMASection:
+    """Evaluate and save an exponential moving average of the weights. An absent section leaves it off."""
+
+    decay: Annotated[float, Within(0, 1)] = key(0.9999, "weight of the old average at each update")
+
+
+@dataclass(frozen=True)
+class ArchPart(Part):
+    """The architecture and its arguments."""
+
+    pretrained: Union[bool, str] = key(False, "official weights (True), or a path or URL")
+    use_ssld: bool = key(False, "with `pretrained: True`: the SSLD weights")
+
+
+@dataclass(frozen=True)
+class LossSection:
+    """Losses; several add up by their weights."""
+
+    Train: tuple[Annotated[Part, LOSSES], ...] = key((), "for training")
+    Eval: tuple[Annotated[Part, LOSSES], ...] = key((), "shown by evaluation")
+
+
+@dataclass(frozen=True)
+class OptimizerPart(Part):
+    """The optimizer and its arguments."""
+
+    lr: Annotated[Part, SCHEDULES, BareNumber("Constant", "learning_rate")] = required(
+        "learning rate: a schedule, or a plain number that stays"
+    )
+    regularizer: Optional[Annotated[Part, REGULARIZERS]] = key(None, "weight penalty; or use `weight_decay`")
+    clip_norm: Optional[Annotated[float, AtLeast(0)]] = key(None, "largest global norm of the gradients")
+
+
+@dataclass(frozen=True)
+class DatasetPart(Part):
+    """The data set and its arguments."""
+
+    transform_ops: Transforms = key((), "what happens to a picture, in this order")
+    batch_transform_ops: tuple[Annotated[Part, BATCH_TRANSFORMS], ...] = key((), "what happens to a whole batch")
+
+
+@dataclass(frozen=True)
+class LoaderSection:
+    """The processes that read."""
+
+    num_workers: Annotated[int, AtLeast(0)] = key(4, "reading processes a rank; 0: the training process reads")
+    use_shared_memory: bool = key(True, "workers pass batches through shared memory")
+
+
+@dataclass(frozen=True)
+class DataSection:
+    """Where one of training and evaluation gets its batches."""
+
+    dataset: Annotated[DatasetPart, DATASETS] = required("data set and transforms")
+    sampler: Annotated[Part, SAMPLERS] = required("how samples become batches; `batch_size` is per rank")
+    loader: LoaderSection = key(LoaderSection(), "the processes that read")
+
+
+@dataclass(frozen=True)
+class DataLoaderSection:
+    """The data."""
+
+    Train: Optional[DataSection] = key(None, "for training")
+    Eval: Optional[DataSection] = key(None, "for evaluation")
+
+
+@dataclass(frozen=True)
+class InferSection:
+    """What `infer` reads and prints; export writes both lists into the artifact."""
+
+    infer_imgs: Optional[Paths] = key(None, "a picture, a folder, or a list of them")
+    batch_size: Count = key(10, "pictures at a time")
+    transforms: Transforms = key((), "unset: those of `DataLoader.Eval`")
+    PostProcess: Optional[Annotated[Part, POSTPROCESSES]] = key(None, "scores to answer")
+
+
+@dataclass(frozen=True)
+class MetricSection:
+    """Metrics; the first of Eval decides which model is the best."""
+
+    Train: tuple[Annotated[Part, METRICS], ...] = key((), "for training")
+    Eval: tuple[Annotated[Part, METRICS], ...] = key((), "for evaluation")
+
+
+class _Root:
+    """What the configs of training and of deployment have in common."""
+
+    source: str
+
+    def require(self, path: str, command: str) -> Any:
+        """Return the value at `path`, such as "DataLoader.Train". Raises ConfigError if it is not there."""
+        value: Any = self
+        for name in path.split("."):
+            value = getattr(value, name)
+            if value is None or value == ():
+                raise ConfigError(f"{self.source}: missing key '{path}'; `{command}` needs it")
+        return value
+
+
+@dataclass(frozen=True)
+class RunConfig(_Root):
+    """A run: all that train, eval, infer and export need to know."""
+
+    Global: GlobalSection = key(GlobalSection(), "the run")
+    AMP: AMPSection = key(AMPSection(use_amp=False), "mixed precision")
+    EMA: Optional[EMASection] = key(None, "moving average of the weights")
+    Arch: Annotated[ArchPart, ARCHITECTURES] = required("the architecture")
+    Loss: LossSection = key(LossSection(), "losses")
+    Optimizer: Optional[Annotated[OptimizerPart, OPTIMIZERS]] = key(None, "the optimizer")
+    DataLoader: DataLoaderSection = key(DataLoaderSection(), "the data")
+    Infer: InferSection = key(InferSection(), "inference")
+    Metric: MetricSection = key(MetricSection(), "metrics")
+    source: str = field(default="", compare=False)
+
+    @property
+    def class_num(self) -> int:
+        """Classes of the model: `Arch.class_num`, else the old `Global.class_num`, else 1000."""
+        return int(self.Arch.args.get("class_num", self.Global.class_num or DEFAULT_CLASS_NUM))
+
+
+@dataclass(frozen=True)
+class DeployGlobalSection:
+    """What to predict, with which model, on what."""
+
+    infer_imgs: Optional[Paths] = key(None, "a picture, a folder, or a list of them")
+    inference_model_dir: str = key("./models", "the folder that export wrote")
+    batch_size: Count = key(1, "pictures at a time")
+    use_gpu: bool = key(False, "run on a GPU")
+    use_sdaa: bool = key(False, "run on an SDAA accelerator")
+    use_xpu: bool = key(False, "run on an XPU")
+    use_npu: bool = key(False, "run on an NPU")
+    gpu_mem: Count = key(8000, "initial GPU memory pool, in MiB")
+    enable_mkldnn: bool = key(True, "oneDNN kernels on the CPU")
+    cpu_num_threads: Optional[Count] = key(None, "threads on the CPU; unset: as many as it has cores")
+    ir_optim: bool = key(True, "optimise the graph before running")
+    use_tensorrt: bool = key(False, "TensorRT engine on the GPU")
+    use_fp16: bool = key(False, "compute in half precision")
+    enable_benchmark: bool = key(False, "print times at the end")
+    enable_profile: bool = key(False, "print a table of operators at the end")
+
+
+@dataclass(frozen=True)
+class PreProcessSection:
+    """Overrides the artifact's own transforms."""
+
+    transform_ops: Transforms = key((), "what happens to a decoded RGB picture, in this order")
+
+
+@dataclass(frozen=True)
+class SavePreLabelSection:
+    """Also sort the predictions into files."""
+
+    save_dir: str = key("./pre_label/", "folder to write to")
+
+
+@dataclass(frozen=True)
+class PostProcessSection:
+    """Scores to answers."""
+
+    main_indicator: Literal["Topk"] = key("Topk", "the post-process whose answer is printed")
+    Topk: Annotated[Part, POSTPROCESSES, Named("Topk")] = key(Part("Topk"), "the best classes")
+    SavePreLabel: Optional[SavePreLabelSection] = key(None, "save predicted labels")
+
+
+@dataclass(frozen=True)
+class DeployConfig(_Root):
+    """A prediction: all that deploy/python/predict_cls.py needs to know."""
+
+    Global: DeployGlobalSection = key(DeployGlobalSection(), "what, with which model, on what")
+    PreProcess: PreProcessSection = key(PreProcessSection(), "override of the artifact's transforms")
+    PostProcess: Optional[PostProcessSection] = key(None, "override of the artifact's post-process")
+    source: str = field(default="", compare=False)
