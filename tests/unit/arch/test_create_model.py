@@ -1,0 +1,42 @@
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import ppcls
+from ppcls.errors import ConfigError
+
+
+def test_importing_ppcls_loads_neither_paddle_nor_numpy_nor_cv2() -> None:
+    code = "import sys, ppcls; ppcls.list_models(); print({'paddle', 'numpy', 'cv2'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    project = (Path(ppcls.__file__).parents[1] / "pyproject.toml").read_text()
+    assert re.search('^version = "(.*)"$', project, re.MULTILINE)[1] == ppcls.__version__
+
+
+def test_models_are_listed_by_pattern_in_any_case() -> None:
+    assert ppcls.list_models("resnet50*") == ["ResNet50", "ResNet50_vc", "ResNet50_vd"]
+    assert ppcls.list_models("*_VC") == ["ResNet50_vc"]
+    assert ppcls.list_models("none") == []
+    assert ppcls.list_models() == sorted(ppcls.list_models())
+
+
+def test_a_model_is_created_by_name() -> None:
+    model = ppcls.create_model("ResNet18", class_num=10, data_format="NHWC")
+    assert type(model).__name__ == "ResNet18"
+    assert model.fc.weight.shape == [512, 10]
+
+
+def test_a_wrong_name_or_argument_is_refused_with_the_nearest_one() -> None:
+    with pytest.raises(ConfigError, match="unknown architecture 'ResNet81'; did you mean 'ResNet18'"):
+        ppcls.create_model("ResNet81")
+    with pytest.raises(ConfigError, match="unknown argument of ResNet18 'class_nums'; did you mean 'class_num'"):
+        ppcls.create_model("ResNet18", class_nums=3)
+    with pytest.raises(ConfigError, match="unknown argument of ResNet18 'depth'; known: class_num, data_format"):
+        ppcls.create_model("ResNet18", depth=3)
