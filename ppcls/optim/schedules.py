@@ -1,0 +1,292 @@
+"""The learning-rate schedules that a config can name, with PaddleClas's arguments.
+
+Arguments that they share: `warmup_epoch` epochs (fractions allowed) of linear warm-up from `warmup_start_lr`,
+after which the schedule proper starts at its beginning; `by_epoch`: the rate changes once an epoch instead of
+at every step.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Literal, Optional
+
+from ppcls.optim.plateau import ReduceOnPlateau as ReduceOnPlateau
+from ppcls.optim.ranges import require
+from ppcls.optim.schedule import Schedule, Span
+
+
+class ConstLR(Schedule):
+    """The same rate throughout, after the warm-up."""
+
+    def __init__(
+        self,
+        span: Span,
+        /,
+        *,
+        learning_rate: float,
+        warmup_epoch: float = 0,
+        warmup_start_lr: float = 0.0,
+        by_epoch: bool = False,
+    ) -> None:
+        super().__init__(span, learning_rate, warmup_epoch, warmup_start_lr, by_epoch)
+
+    def decayed(self, tick: float) -> float:
+        return self.learning_rate
+
+
+class Constant(ConstLR):
+    """The same rate throughout, without a warm-up."""
+
+    def __init__(self, span: Span, /, *, learning_rate: float) -> None:
+        super().__init__(span, learning_rate=learning_rate)
+
+
+class Linear(Schedule):
+    """Fall from `learning_rate` to `end_lr`, linearly or along another `power` of the time left."""
+
+    def __init__(
+        self,
+        span: Span,
+        /,
+        *,
+        learning_rate: float,
+        end_lr: float = 0.0,
+        power: float = 1.0,
+        warmup_epoch: float = 0,
+        warmup_start_lr: float = 0.0,
+        by_epoch: bool = False,
+    ) -> None:
+        super().__init__(span, learning_rate, warmup_epoch, warmup_start_lr, by_epoch)
+        require("end_lr", end_lr, 0.0)
+        require("power", power, 0.0)
+        self.end_lr = end_lr
+        self.power = power
+
+    def decayed(self, tick: float) -> float:
+        if self.decay_ticks == 0:
+            return self.learning_rate
+        left = 1 - min(tick / self.decay_ticks, 1)
+        return self.end_lr + (self.learning_rate - self.end_lr) * float(left**self.power)
+
+
+class Cosine(Schedule):
+    """Fall from `learning_rate` to `eta_min` along half a cosine. Source: SGDR, arXiv 1608.03983, eq. 5."""
+
+    def __init__(
+        self,
+        span: Span,
+        /,
+        *,
+        learning_rate: float,
+        eta_min: float = 0.0,
+        warmup_epoch: float = 0,
+        warmup_start_lr: float = 0.0,
+        by_epoch: bool = False,
+    ) -> None:
+        super().__init__(span, learning_rate, warmup_epoch, warmup_start_lr, by_epoch)
+        require("eta_min", eta_min, 0.0)
+        self.eta_min = eta_min
+
+    def decayed(self, tick: float) -> float:
+        if self.decay_ticks == 0:
+            return self.learning_rate
+        return _cosine(self.learning_rate, self.eta_min, min(tick / self.decay_ticks, 1))
+
+
+class Step(Schedule):
+    """Multiply the rate by `gamma` every `step_size` epochs."""
+
+    def __init__(
+        self,
+        span: Span,
+        /,
+        *,
+        learning_rate: float,
+        step_size: float,
+        gamma: float,
+        warmup_epoch: float = 0,
+        warmup_start_lr: float = 0.0,
+        by_epoch: bool = False,
+    ) -> None:
+        super().__init__(span, learning_rate, warmup_epoch, warmup_start_lr, by_epoch)
+        require("gamma", gamma, 0.0)
+        self.step_ticks = int(step_size * self.ticks_per_epoch)
+        if self.step_ticks < 1:
+            unit = "epoch" if by_epoch else "step"
+            raise ValueError(f"step_size: shorter than one {unit}; received {step_size}; give epochs")
+        self.gamma = gamma
+
+    def decayed(self, tick: float) -> float:
+        return self.learning_rate * float(self.gamma ** (tick // self.step_ticks))
+
+
+class Piecewise(Schedule):
+    """The rate is `values[i]` until epoch `decay_epochs[i]`, and the last value after them all.
+
+    PaddleClas replaces both by a rule of its own where a `learning_rate` stands beside them; here it may only
+    repeat `values[0]`.
+    """
+
+    def __init__(
+        self,
+        span: Span,
+        /,
+        *,
+        decay_epochs: Sequence[int],
+        values: Sequence[float],
+        learning_rate: Optional[float] = None,
+        warmup_epoch: float = 0,
+        warmup_start_lr: float = 0.0,
+        by_epoch: bool = False,
+    ) -> None:
+        _require_increasing("decay_epochs", decay_epochs)
+        if len(values) != len(decay_epochs) + 1:
+            raise ValueError(
+                f"values: needs one more entry than decay_epochs; received {len(values)} values and "
+                f"{len(decay_epochs)} epochs; give a value for before the first, and one after each"
+            )
+        if learning_rate is not None and learning_rate != values[0]:
+            raise ValueError(
+                f"learning_rate: contradicts values[0] = {values[0]}; received {learning_rate}; leave it out"
+            )
+        for value in values:
+            require("values", value, 0.0)
+        super().__init__(span, values[0], warmup_epoch, warmup_start_lr, by_epoch)
+        self.boundaries = [epoch * self.ticks_per_epoch for epoch in decay_epochs]
+        self.values = values
+
+    def decayed(self, tick: float) -> float:
+        return self.values[sum(tick >= boundary for boundary in self.boundaries)]
+
+
+class MultiStepDecay(Schedule):
+    """Multiply the rate by `gamma` at each of the epochs `milestones`."""
+
+    def __init__(
+        self,
+        span: Span,
+        /,
+        *,
+        learning_rate: float,
+        milestones: Sequence[int],
+        gamma: float = 0.1,
+        warmup_epoch: float = 0,
+        warmup_start_lr: float = 0.0,
+        by_epoch: bool = False,
+    ) -> None:
+        super().__init__(span, learning_rate, warmup_epoch, warmup_start_lr, by_epoch)
+        _require_increasing("milestones", milestones)
+        require("gamma", gamma, 0.0, below=1.0)
+        self.milestones = [epoch * self.ticks_per_epoch for epoch in milestones]
+        self.gamma = gamma
+
+    def decayed(self, tick: float) -> float:
+        num_passed = sum(tick >= milestone for milestone in self.milestones)
+        return self.learning_rate * float(self.gamma**num_passed)
+
+
+class Cyclic(Schedule):
+    """Swing between two rates: `step_size_up` ticks up, `step_size_down` (unstated: as many) down.
+
+    The swings keep their height (`triangular`), lose half of it each time (`triangular2`), or shrink by
+    `exp_gamma` a tick (`exp_range`). Source: arXiv 1506.01186, section 3.
+    """
+
+    def __init__(
+        self,
+        span: Span,
+        /,
+        *,
+        base_learning_rate: float,
+        max_learning_rate: float,
+        step_size_up: int,
+        step_size_down: Optional[int] = None,
+        mode: Literal["triangular", "triangular2", "exp_range"] = "triangular",
+        exp_gamma: float = 1.0,
+        warmup_epoch: float = 0,
+        warmup_start_lr: float = 0.0,
+        by_epoch: bool = False,
+    ) -> None:
+        super().__init__(span, base_learning_rate, warmup_epoch, warmup_start_lr, by_epoch)
+        require("max_learning_rate", max_learning_rate, base_learning_rate)
+        require("step_size_up", step_size_up, 1)
+        self.up = step_size_up
+        self.down = step_size_up if step_size_down is None else step_size_down
+        require("step_size_down", self.down, 1)
+        self.height = max_learning_rate - base_learning_rate
+        self.mode = mode
+        self.exp_gamma = exp_gamma
+
+    def decayed(self, tick: float) -> float:
+        cycle, position = divmod(tick, self.up + self.down)
+        if position <= self.up:
+            height = self.height * position / self.up
+        else:
+            height = self.height * (self.up + self.down - position) / self.down
+        if self.mode == "triangular2":
+            height /= 2.0**cycle
+        elif self.mode == "exp_range":
+            height *= self.exp_gamma**tick
+        return self.learning_rate + height
+
+
+class OneCycleLR(Schedule):
+    """Rise from `max_learning_rate / divide_factor` for `phase_pct` of the time, then fall to the end rate.
+
+    With `three_phase`, the rate first falls back to where it began, in the time of the rise. `epochs`: the
+    length of the cycle; unstated, that of the training. A warm-up, which leads to `max_learning_rate`, comes
+    before the cycle and does not shorten it. Source: arXiv 1708.07120, section 3.
+    """
+
+    def __init__(
+        self,
+        span: Span,
+        /,
+        *,
+        max_learning_rate: float,
+        epochs: Optional[int] = None,
+        divide_factor: float = 25.0,
+        end_learning_rate: float = 1e-10,
+        phase_pct: float = 0.3,
+        anneal_strategy: Literal["cos", "linear"] = "cos",
+        three_phase: bool = False,
+        warmup_epoch: float = 0,
+        warmup_start_lr: float = 0.0,
+        by_epoch: bool = False,
+    ) -> None:
+        super().__init__(span, max_learning_rate, warmup_epoch, warmup_start_lr, by_epoch)
+        epochs = span.epochs if epochs is None else epochs
+        require("epochs", epochs, 1)
+        require("divide_factor", divide_factor, 1.0)
+        require("end_learning_rate", end_learning_rate, 0.0)
+        require("phase_pct", phase_pct, 0.0, below=0.5 if three_phase else math.inf)
+        if phase_pct > 1:
+            raise ValueError(f"phase_pct: more than the whole; received {phase_pct}; give a part of 1")
+        start, last = max_learning_rate / divide_factor, epochs * self.ticks_per_epoch - 1
+        top = phase_pct * (last + 1) - 1
+        # (first tick, last tick, rate at the first, rate at the last)
+        self.phases = [(0.0, top, start, max_learning_rate)]
+        if three_phase:
+            self.phases.append((top, 2 * top, max_learning_rate, start))
+            self.phases.append((2 * top, last, start, end_learning_rate))
+        else:
+            self.phases.append((top, last, max_learning_rate, end_learning_rate))
+        self.anneal = _cosine if anneal_strategy == "cos" else _straight
+
+    def decayed(self, tick: float) -> float:
+        for first, last, start, end in self.phases:
+            if tick <= last and first < last:
+                return self.anneal(start, end, (tick - first) / (last - first))
+        return self.phases[-1][3]
+
+
+def _cosine(start: float, end: float, progress: float) -> float:
+    return end + (start - end) * (1 + math.cos(math.pi * progress)) / 2
+
+
+def _straight(start: float, end: float, progress: float) -> float:
+    return start + (end - start) * progress
+
+
+def _require_increasing(name: str, epochs: Sequence[int]) -> None:
+    if any(later <= earlier for earlier, later in zip(epochs, epochs[1:])):
+        raise ValueError(f"{name}: not in increasing order; received {list(epochs)}; sort it")

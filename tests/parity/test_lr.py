@@ -1,0 +1,19 @@
+"""Every schedule of lr.json, step by step, as PaddleClas computed it."""
+
+import json
+from pathlib import Path
+
+from ppcls.optim.schedule import Span
+from ppcls.registry import SCHEDULES
+
+
+def test_schedules_give_the_reference_rate_before_every_step(shared: Path) -> None:
+    cases = json.loads((shared / "parity/lr.json").read_text())
+    assert cases
+    for case in cases:
+        arguments = dict(case["config"])
+        span = Span(case["epochs"], case["steps_per_epoch"])
+        schedule = SCHEDULES.load(arguments.pop("name"))(span, **arguments)
+        rates = [schedule.lr(step) for step in range(len(case["lr"]))]
+        worst = max(abs(rate - expected) for rate, expected in zip(rates, case["lr"]))
+        assert worst < 1e-12, case["config"]

@@ -1,0 +1,69 @@
+"""The first eight training losses of every case of train_steps.json."""
+
+import json
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import paddle
+import pytest
+from paddle import nn
+
+from ppcls.optim.schedule import Span
+from ppcls.registry import ARCHITECTURES, LOSSES, OPTIMIZERS, REGULARIZERS, SCHEDULES
+
+
+def fill(model: nn.Layer) -> None:
+    """Give the model the weights that the reference's README describes."""
+    for key, entry in model.state_dict().items():
+        if entry.dtype != paddle.float32:
+            continue
+        rng = np.random.default_rng(zlib.crc32(key.encode()))
+        shape = entry.shape
+        if key.endswith("_variance"):
+            value = rng.uniform(0.5, 1.5, shape)
+        elif len(shape) < 2:
+            value = (1.0 if key.endswith("weight") else 0.0) + 0.1 * rng.standard_normal(shape)
+        else:
+            fan = np.prod(shape[1:]) if len(shape) > 2 else shape[0]
+            value = rng.standard_normal(shape) * np.sqrt(1 / fan)
+        entry.set_value(np.asarray(value, "float32"))
+
+
+def train(case: dict[str, Any]) -> list[float]:
+    section = dict(case["optimizer"])
+    lr = dict(section.pop("lr"))
+    schedule = SCHEDULES.load(lr.pop("name"))(Span(case["epochs"], case["steps_per_epoch"]), **lr)
+    regularizer = section.pop("regularizer", None)
+    if regularizer is not None:
+        regularizer = REGULARIZERS.load(regularizer["name"])(coeff=regularizer["coeff"])
+    model = ARCHITECTURES.load(case["arch"])(class_num=case["class_num"])
+    fill(model)
+    model.train()
+    optimizer = OPTIMIZERS.load(section.pop("name"))(model, schedule.lr(0), regularizer, None, **section)
+    ((loss_name, loss_arguments),) = case["loss"].items()
+    loss_of = LOSSES.load(loss_name)(**loss_arguments)
+    rng = np.random.default_rng(case["data_seed"])
+    losses = []
+    for step in range(case["epochs"] * case["steps_per_epoch"]):
+        shape = (case["batch"], 3, case["image_size"], case["image_size"])
+        images = paddle.to_tensor(rng.standard_normal(shape).astype("float32"))
+        labels = paddle.to_tensor(rng.integers(0, 10, (case["batch"],)))
+        loss = loss_of(model(images), labels)
+        loss.backward()
+        optimizer.set_lr(schedule.lr(step))
+        optimizer.step()
+        optimizer.clear_grad()
+        losses.append(float(loss))
+    return losses
+
+
+@pytest.mark.filterwarnings("ignore:When training, we now always track global mean:UserWarning")
+@pytest.mark.parametrize("index", range(12))
+def test_training_gives_the_reference_losses(shared: Path, index: int) -> None:
+    cases = json.loads((shared / "parity/train_steps.json").read_text())
+    assert len(cases) == 12
+    losses = train(cases[index])
+    np.testing.assert_allclose(losses[:3], cases[index]["losses"][:3], rtol=1e-4)
+    np.testing.assert_allclose(losses, cases[index]["losses"], rtol=2e-2)

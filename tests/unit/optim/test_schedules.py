@@ -1,0 +1,173 @@
+import json
+import math
+from typing import Any
+
+import paddle
+import pytest
+
+from ppcls.errors import CheckpointError
+from ppcls.optim.schedule import Schedule, Span
+from ppcls.registry import SCHEDULES
+
+SPAN = Span(10, 5)
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "Constant": {"learning_rate": 0.1},
+    "ConstLR": {"learning_rate": 0.1},
+    "Linear": {"learning_rate": 0.1},
+    "Cosine": {"learning_rate": 0.1},
+    "Step": {"learning_rate": 0.1, "step_size": 2, "gamma": 0.5},
+    "Piecewise": {"decay_epochs": [3, 6], "values": [0.1, 0.01, 0.001]},
+    "MultiStepDecay": {"learning_rate": 0.1, "milestones": [3, 6]},
+    "Cyclic": {"base_learning_rate": 0.1, "max_learning_rate": 0.4, "step_size_up": 4},
+    "OneCycleLR": {"max_learning_rate": 0.1},
+    "ReduceOnPlateau": {"learning_rate": 0.1},
+}
+WARMED_UP = [name for name in EXAMPLES if name != "Constant"]
+
+
+def build(name: str, **more: Any) -> Schedule:
+    schedule: Schedule = SCHEDULES.load(name)(SPAN, **{**EXAMPLES[name], **more})
+    return schedule
+
+
+def test_every_registered_schedule_is_tested_here() -> None:
+    assert sorted(EXAMPLES) == sorted(SCHEDULES.names())
+
+
+@pytest.mark.parametrize("name", WARMED_UP)
+def test_warmup_is_linear_at_every_step_and_leads_to_where_the_schedule_begins(name: str) -> None:
+    schedule = build(name, warmup_epoch=2, warmup_start_lr=0.02)
+    rates = [schedule.lr(step) for step in range(10)]
+    assert rates == pytest.approx([0.02 + 0.008 * step for step in range(10)])
+    assert schedule.lr(10) == build(name).lr(0)
+
+
+def test_a_fraction_of_an_epoch_can_be_the_warmup() -> None:
+    schedule = build("Cosine", warmup_epoch=0.5)  # 2.5 steps, rounded to 2
+    assert [schedule.lr(step) for step in range(3)] == pytest.approx([0.0, 0.05, 0.1])
+
+
+@pytest.mark.parametrize("name", WARMED_UP)
+def test_a_rate_by_epoch_changes_only_between_epochs(name: str) -> None:
+    schedule = build(name, warmup_epoch=3, by_epoch=True)
+    rates = [schedule.lr(step) for step in range(50)]
+    assert all(rates[step] == rates[step - step % 5] for step in range(50))
+    assert [rates[0], rates[5], rates[10]] == pytest.approx([0.0, 0.1 / 3, 0.2 / 3])
+
+
+@pytest.mark.parametrize("name", ["Linear", "Cosine", "OneCycleLR"])
+def test_a_decay_stays_at_its_end_when_asked_beyond_it(name: str) -> None:
+    schedule = build(name)
+    assert schedule.lr(50) == schedule.lr(1000) == pytest.approx(0.0, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", ["Linear", "Cosine"])
+def test_a_warmup_over_the_whole_training_leaves_nothing_to_decay(name: str) -> None:
+    schedule = build(name, warmup_epoch=10)
+    assert schedule.lr(49) == pytest.approx(0.098)
+    assert schedule.lr(50) == 0.1
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("Cosine", {"warmup_epoch": 11}, "warmup_epoch: longer than the training; received 11 of 10 epochs"),
+        ("Cosine", {"learning_rate": -0.1}, "learning_rate: out of range; received -0.1; give a number >= 0"),
+        ("Cosine", {"warmup_epoch": -1}, "warmup_epoch: out of range"),
+        ("Piecewise", {"learning_rate": 0.2}, "learning_rate: contradicts values"),
+        ("Piecewise", {"values": [0.1, 0.01]}, "values: needs one more entry than decay_epochs"),
+        ("Piecewise", {"decay_epochs": [6, 3]}, "decay_epochs: not in increasing order"),
+        ("Step", {"step_size": 0.1}, "step_size: shorter than one step"),
+        ("Step", {"step_size": 0.5, "by_epoch": True}, "step_size: shorter than one epoch"),
+        ("MultiStepDecay", {"gamma": 1.0}, "gamma: out of range"),
+        ("Cyclic", {"max_learning_rate": 0.05}, "max_learning_rate: out of range"),
+        ("OneCycleLR", {"phase_pct": 1.5}, "phase_pct: "),
+        ("OneCycleLR", {"phase_pct": 0.5, "three_phase": True}, "phase_pct: "),
+        ("ReduceOnPlateau", {"factor": 1.0}, "factor: out of range"),
+    ],
+)
+def test_a_bad_argument_is_named(name: str, arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        build(name, **arguments)
+    assert message in str(caught.value)
+
+
+def test_a_whole_number_makes_a_float_rate() -> None:
+    assert isinstance(build("Constant", learning_rate=1).lr(0), float)
+
+
+def test_piecewise_takes_a_learning_rate_that_repeats_its_first_value() -> None:
+    assert build("Piecewise", learning_rate=0.1).lr(15) == 0.01
+
+
+@pytest.mark.parametrize("mode", ["triangular", "triangular2", "exp_range"])
+@pytest.mark.parametrize("down", [None, 7])
+def test_cyclic_agrees_with_paddle(mode: str, down: Any) -> None:
+    arguments = {"step_size_down": down, "mode": mode, "exp_gamma": 0.97}
+    schedule = build("Cyclic", **arguments)
+    reference = paddle.optimizer.lr.CyclicLR(0.1, 0.4, 4, **arguments)
+    for step in range(50):
+        assert schedule.lr(step) == pytest.approx(reference.last_lr, abs=1e-12)
+        reference.step()
+
+
+@pytest.mark.parametrize("strategy", ["cos", "linear"])
+@pytest.mark.parametrize("three_phase", [False, True])
+def test_one_cycle_agrees_with_paddle(strategy: str, three_phase: bool) -> None:
+    schedule = build("OneCycleLR", anneal_strategy=strategy, three_phase=three_phase)
+    reference = paddle.optimizer.lr.OneCycleLR(
+        0.1, 50, end_learning_rate=1e-10, anneal_strategy=strategy, three_phase=three_phase
+    )
+    for step in range(50):
+        assert schedule.lr(step) == pytest.approx(reference.last_lr, abs=1e-12)
+        reference.step()
+
+
+def test_one_cycle_may_be_shorter_than_the_training() -> None:
+    schedule = build("OneCycleLR", epochs=5)
+    assert schedule.lr(24) == schedule.lr(49) == pytest.approx(1e-10)
+
+
+@pytest.mark.parametrize("phase_pct", [0.0, 0.02, 1.0])
+def test_one_cycle_may_have_an_empty_phase(phase_pct: float) -> None:
+    schedule = build("OneCycleLR", phase_pct=phase_pct)
+    assert all(math.isfinite(schedule.lr(step)) for step in range(51))
+
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+@pytest.mark.parametrize("threshold_mode", ["rel", "abs"])
+def test_reduce_on_plateau_agrees_with_paddle(mode: str, threshold_mode: str) -> None:
+    arguments = {
+        "mode": mode,
+        "threshold_mode": threshold_mode,
+        "factor": 0.5,
+        "patience": 1,
+        "threshold": 0.02,
+        "cooldown": 2,
+        "min_lr": 0.02,
+    }
+    schedule = build("ReduceOnPlateau", **arguments)
+    reference = paddle.optimizer.lr.ReduceOnPlateau(0.1, **arguments)
+    for epoch in range(40):
+        value = 0.5 + 0.3 * math.sin(epoch / 3)
+        schedule.observe(value)
+        reference.step(value)
+        assert schedule.lr(5 * epoch) == reference.last_lr
+
+
+def test_reduce_on_plateau_goes_on_from_its_state() -> None:
+    first, second = build("ReduceOnPlateau", patience=1), build("ReduceOnPlateau", patience=1)
+    first.observe(1.0)
+    first.observe(1.0)
+    second.load_state_dict(json.loads(json.dumps(first.state_dict())))
+    assert second.lr(0) == 0.1
+    second.observe(1.0)
+    assert second.lr(0) == pytest.approx(0.01)
+
+
+def test_a_state_of_another_schedule_is_refused() -> None:
+    build("Cosine").load_state_dict(build("Linear").state_dict())
+    with pytest.raises(CheckpointError, match="Cosine has no state"):
+        build("Cosine").load_state_dict(build("ReduceOnPlateau").state_dict())
+    with pytest.raises(CheckpointError, match="resume with the schedule that the run began with"):
+        build("ReduceOnPlateau").load_state_dict({})
