@@ -1,0 +1,192 @@
+"""From a data set to finished batches, the same ones for any number of workers."""
+
+import math
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import Optional, Union
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ppcls.data.dataset import LabelledPictures
+from ppcls.data.mixing import BatchTransform, Images, Labels
+from ppcls.data.pool import TASKS_A_WORKER, InProcess, Processes
+from ppcls.data.sampler import DistributedBatchSampler
+from ppcls.data.streams import stream
+from ppcls.data.worker import Reply, Task
+from ppcls.errors import DataError, TrainingError
+from ppcls.transforms.decode import Image, UndecodableError
+
+_MOST_SLOT_BYTES = 1 << 30
+# Samples in one task: a batch is split among all workers, so that the first one is there soon.
+_LEAST_PART, _MOST_PART = 4, 256
+
+Pool = Union[InProcess, Processes]
+Indices = NDArray[np.int64]
+
+
+class _Batch:
+    """A batch in the making: what has come of it, by position in the batch."""
+
+    def __init__(self, slot: int, indices: Indices) -> None:
+        self.slot = slot
+        self.labels = np.empty(len(indices), np.int64)
+        self.missing = len(indices)
+        self.corrupt: dict[int, str] = {}
+        self.errors: dict[int, DataError] = {}
+
+    def take(self, reply: Reply) -> None:
+        start, size = reply.task.start, len(reply.task.indices)
+        self.missing -= size
+        if isinstance(reply.result, DataError):
+            self.errors[start] = reply.result
+            return
+        self.labels[start : start + size] = reply.result.labels
+        self.corrupt.update((start + place, why) for place, why in reply.result.corrupt.items())
+
+
+class Loader:
+    """Yields `(images, labels)`: float32 NCHW, and int64 [N] unless a batch transform makes soft labels.
+
+    `num_workers` processes decode and transform, 0 means this one; they start with the first epoch and stay
+    until `close`. They hand images over in shared memory, or through pipes without `use_shared_memory`.
+    All that is random depends on seed, epoch and sample only.
+
+    `skipped` holds a message for each corrupt picture left out in the current epoch (`skip_corrupt`).
+    """
+
+    def __init__(
+        self,
+        dataset: LabelledPictures,
+        sampler: DistributedBatchSampler,
+        batch_transforms: Sequence[BatchTransform],
+        seed: int,
+        /,
+        *,
+        num_workers: int = 2,
+        use_shared_memory: bool = True,
+    ) -> None:
+        if num_workers < 0:
+            raise ValueError(f"num_workers: must not be negative; received {num_workers}; 0 is this process")
+        self.skipped: list[str] = []
+        self.dataset = dataset
+        self._sampler = sampler
+        self._batch_transforms = batch_transforms
+        self._seed = seed
+        self._num_workers = num_workers
+        self._use_shared_memory = use_shared_memory
+        part = math.ceil(sampler.batch_size / max(num_workers, 1))
+        self._part = min(sampler.batch_size, max(_LEAST_PART, min(part, _MOST_PART)))
+        self._pool: Optional[Pool] = None
+        self._epochs_begun = 0
+
+    def __len__(self) -> int:
+        """Return the number of batches of this rank in an epoch."""
+        return len(self._sampler)
+
+    def close(self) -> None:
+        """End the worker processes; a later epoch starts new ones."""
+        self._epochs_begun += 1  # an unfinished epoch is over
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = None
+
+    def epoch(self, epoch: int, *, skip: int = 0) -> Iterator[tuple[Images, Labels]]:
+        """Yield the batches of an epoch, from batch number `skip` on.
+
+        It may be left before its end; a later epoch then forgets the rest.
+        Raises: DataError for a picture that can't be used, TrainingError if a worker process ends.
+        """
+        try:
+            yield from self._batches(epoch, skip)
+        except TrainingError:
+            self.close()
+            raise
+
+    def _batches(self, epoch: int, skip: int) -> Iterator[tuple[Images, Labels]]:
+        self.skipped = []
+        self._epochs_begun += 1
+        this_epoch = self._epochs_begun
+        pool = self._pool = self._pool or self._start()
+        pool.cancel()
+        free = deque(range(len(pool.slots)))
+        coming = enumerate(self._sampler.batches(epoch, skip=skip), skip)
+        begun: dict[int, _Batch] = {}
+        self._begin(begun, free, coming, epoch, pool)
+        while begun:
+            number, batch = next(iter(begun.items()))
+            while batch.missing:
+                for reply in pool.receive():
+                    begun[reply.task.batch].take(reply)
+            del begun[number]
+            finished = self._finish(batch, pool.slots[batch.slot], epoch, number)
+            free.append(batch.slot)
+            self._begin(begun, free, coming, epoch, pool)
+            if finished is not None:
+                yield finished
+            if this_epoch != self._epochs_begun:
+                raise RuntimeError("this epoch was given up when a later one began or the loader was closed")
+
+    def _begin(
+        self,
+        begun: dict[int, _Batch],
+        free: deque[int],
+        coming: Iterator[tuple[int, Indices]],
+        epoch: int,
+        pool: Pool,
+    ) -> None:
+        """Hand out the next batches, as many as there are free slots."""
+        while free:
+            number, indices = next(coming, (-1, None))
+            if indices is None:
+                return
+            batch = begun[number] = _Batch(free.popleft(), indices)
+            for start in range(0, len(indices), self._part):
+                pool.submit(Task(number, epoch, batch.slot, start, indices[start : start + self._part]))
+
+    def _finish(self, batch: _Batch, images: Image, epoch: int, number: int) -> Optional[tuple[Images, Labels]]:
+        """Return the finished batch, or None if no picture of it could be decoded."""
+        if batch.errors:
+            raise batch.errors[min(batch.errors)]
+        images, labels = images[: len(batch.labels)], batch.labels
+        if batch.corrupt:
+            self.skipped += [batch.corrupt[place] for place in sorted(batch.corrupt)]
+            good = [place for place in range(len(labels)) if place not in batch.corrupt]
+            if not good and self._sampler.world > 1:
+                raise DataError(
+                    "skip_corrupt: a batch has no picture left, and the other ranks would wait for it; "
+                    f"received {self.skipped[-1]}; remove the corrupt pictures"
+                )
+            if not good:
+                return None
+            images, labels = images[good], labels[good]
+        finished: tuple[Images, Labels] = self.dataset.pipeline.finish(images), labels
+        rank_number = number * self._sampler.world + self._sampler.rank
+        rng = stream("batch", seed=self._seed, epoch=epoch, number=rank_number)
+        for transform in self._batch_transforms:
+            finished = transform(*finished, rng)
+        return finished
+
+    def _start(self) -> Pool:
+        batch_shape = (self._sampler.batch_size, *self._image_shape())
+        in_work = max(self._num_workers, 1) * TASKS_A_WORKER * self._part
+        slots = min(math.ceil(in_work / batch_shape[0]) + 1, _MOST_SLOT_BYTES // math.prod(batch_shape))
+        if self._num_workers == 0:
+            return InProcess(self.dataset, self._seed, (1, *batch_shape))
+        return Processes(
+            self.dataset,
+            self._seed,
+            (max(2, slots), *batch_shape),
+            self._num_workers,
+            shared_memory=self._use_shared_memory,
+        )
+
+    def _image_shape(self) -> tuple[int, ...]:
+        """Return what the transforms make of the first picture that can be decoded."""
+        for index in range(len(self.dataset)):
+            try:
+                return self.dataset.sample(index, stream("sample", seed=self._seed, epoch=0))[0].shape
+            except UndecodableError:
+                if not self.dataset.skip_corrupt:
+                    raise
+        raise DataError(f"skip_corrupt: none of {len(self.dataset)} pictures can be decoded; check image_root")

@@ -1,0 +1,184 @@
+"""Who fills the slots of the loader: this process, or processes of its own."""
+
+import contextlib
+import math
+import mmap
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+import weakref
+from collections import deque
+from collections.abc import Sequence
+from multiprocessing.connection import Connection, Pipe, wait
+from typing import NoReturn, Optional
+
+import numpy as np
+
+from ppcls.data.dataset import LabelledPictures
+from ppcls.data.worker import Reply, Result, Setup, Task, perform, places
+from ppcls.errors import TrainingError
+from ppcls.transforms.decode import Image
+
+# Enough that no worker runs dry while the training step runs; few enough that tasks never fill a socket.
+TASKS_A_WORKER = 3
+
+# Without the first two, glibc gives each picture's memory back and asks for it anew: 1.2 to 1.7 times slower.
+_ENVIRONMENT = {
+    "MALLOC_MMAP_THRESHOLD_": "67108864",
+    "MALLOC_TRIM_THRESHOLD_": "268435456",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "OPENCV_LOG_LEVEL": "SILENT",  # a damaged picture is reported by its path
+}
+
+
+class InProcess:
+    """Fills slots in this process, at the moment when they are waited for."""
+
+    def __init__(self, dataset: LabelledPictures, seed: int, slots_shape: Sequence[int]) -> None:
+        self.slots: Image = np.empty(slots_shape, np.uint8)
+        self._dataset = dataset
+        self._seed = seed
+        self._tasks: deque[Task] = deque()
+
+    def submit(self, task: Task) -> None:
+        """Take a task."""
+        self._tasks.append(task)
+
+    def receive(self) -> list[Reply]:
+        """Return the replies that are there, at least one."""
+        task = self._tasks.popleft()
+        return [Reply(task, perform(task, self._dataset, self._seed, places(self.slots, task)))]
+
+    def cancel(self) -> None:
+        """Forget all tasks; afterwards every slot is free."""
+        self._tasks.clear()
+
+    def close(self) -> None:
+        """End what works for this pool."""
+
+
+class Processes:
+    """Fills slots in `count` processes that stay until `close`, with the methods of InProcess.
+
+    They are fresh interpreters, as forking a process that holds threads and devices isn't safe. They end by
+    themselves when this process does, whatever ends it; the shared memory has no name and goes with them.
+    """
+
+    def __init__(
+        self,
+        dataset: LabelledPictures,
+        seed: int,
+        slots_shape: Sequence[int],
+        count: int,
+        *,
+        shared_memory: bool,
+    ) -> None:
+        self._tasks: deque[Task] = deque()
+        self._at_work: dict[Connection, list[Task]] = {}
+        self._processes: dict[Connection, subprocess.Popen[bytes]] = {}
+        self._shared_memory = shared_memory
+        self.close = weakref.finalize(self, _end, self._processes)
+        self.slots: Image
+        with contextlib.ExitStack() as handed_over:
+            memory = None
+            if shared_memory:
+                memory = _anonymous_file(math.prod(slots_shape))
+                handed_over.callback(os.close, memory)
+                self.slots = np.frombuffer(mmap.mmap(memory, 0), np.uint8).reshape(slots_shape)
+            else:
+                self.slots = np.empty(slots_shape, np.uint8)
+            for _ in range(count):
+                ours, theirs = Pipe()
+                handed_over.enter_context(theirs)
+                self._processes[ours] = _start(theirs.fileno(), memory)
+                self._at_work[ours] = []
+        setup = pickle.dumps(Setup(dataset, seed, slots_shape), pickle.HIGHEST_PROTOCOL)
+        for worker in self._processes:
+            self._send(worker, setup)
+
+    def submit(self, task: Task) -> None:
+        self._tasks.append(task)
+        self._hand_out()
+
+    def receive(self) -> list[Reply]:
+        ready = wait(list(self._processes))
+        replies = [self._reply(worker) for worker in list(self._processes) if worker in ready]
+        self._hand_out()
+        return replies
+
+    def cancel(self) -> None:
+        self._tasks.clear()
+        while any(self._at_work.values()):
+            self.receive()
+
+    def _hand_out(self) -> None:
+        while self._tasks:
+            worker = min(self._at_work, key=lambda worker: len(self._at_work[worker]))
+            if len(self._at_work[worker]) == TASKS_A_WORKER:
+                return
+            task = self._tasks.popleft()
+            self._at_work[worker].append(task)
+            self._send(worker, pickle.dumps(task, pickle.HIGHEST_PROTOCOL))
+
+    def _send(self, worker: Connection, message: bytes) -> None:
+        try:
+            worker.send_bytes(message)
+        except ConnectionError:
+            self._lost(worker)
+
+    def _reply(self, worker: Connection) -> Reply:
+        try:
+            result: Result = worker.recv()
+            task = self._at_work[worker].pop(0)
+            if not self._shared_memory:
+                worker.recv_bytes_into(places(self.slots, task).reshape(-1))
+            return Reply(task, result)
+        except (EOFError, ConnectionError):
+            self._lost(worker)
+
+    def _lost(self, worker: Connection) -> NoReturn:
+        process = self._processes[worker]
+        status = process.wait()
+        self.close()
+        cause = f"signal {-status}; often memory ran out" if status < 0 else f"status {status}; see its message above"
+        raise TrainingError(
+            f"data loader: a worker process ended (process {process.pid}); received {cause}; "
+            "lower num_workers or batch_size, or try num_workers: 0"
+        ) from None
+
+
+def _anonymous_file(size: int) -> int:
+    """Return the descriptor of a file without a name; in memory where the system can do that.
+
+    Unlike a file in /dev/shm it isn't held to the few megabytes that containers give that folder.
+    """
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("ppcls-batches")
+    else:
+        with tempfile.TemporaryFile() as file:
+            descriptor = os.dup(file.fileno())
+    os.ftruncate(descriptor, size)
+    return descriptor
+
+
+def _start(connection: int, memory: Optional[int]) -> "subprocess.Popen[bytes]":
+    call = f"from ppcls.data.worker import main; main({connection}, {memory})"
+    return subprocess.Popen(
+        [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}; {call}"],
+        env={**os.environ, **_ENVIRONMENT},
+        stdin=subprocess.DEVNULL,
+        pass_fds=(connection,) if memory is None else (connection, memory),
+        start_new_session=True,  # Ctrl-C is for this process; the workers then see the connection close
+    )
+
+
+def _end(processes: "dict[Connection, subprocess.Popen[bytes]]") -> None:
+    for worker, process in processes.items():
+        worker.close()
+        process.terminate()
+    for process in processes.values():
+        process.wait()
+    processes.clear()

@@ -1,0 +1,115 @@
+"""What one loader process does: samples into slots. Without paddle, to start fast and stay small."""
+
+import mmap
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+from typing import NamedTuple, Optional, Union
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ppcls.data.dataset import LabelledPictures
+from ppcls.data.streams import stream
+from ppcls.errors import DataError
+from ppcls.transforms.decode import Image, UndecodableError
+
+
+class Task(NamedTuple):
+    """Part of a batch: put the samples `indices` at `start` of `slot`."""
+
+    batch: int
+    epoch: int
+    slot: int
+    start: int
+    indices: NDArray[np.int64]
+
+
+class Filled(NamedTuple):
+    """The labels of a task, and position in the task -> message for each picture that was left out."""
+
+    labels: NDArray[np.int64]
+    corrupt: dict[int, str]
+
+
+Result = Union[Filled, DataError]
+
+
+class Reply(NamedTuple):
+    """What came of a task."""
+
+    task: Task
+    result: Result
+
+
+class Setup(NamedTuple):
+    """What a worker gets first; slots are [slots, batch, height, width, 3]."""
+
+    dataset: LabelledPictures
+    seed: int
+    slots_shape: Sequence[int]
+
+
+def places(slots: Image, task: Task) -> Image:
+    """Return the view of `slots` that the task fills."""
+    return slots[task.slot, task.start : task.start + len(task.indices)]
+
+
+def perform(task: Task, dataset: LabelledPictures, seed: int, images: Image) -> Result:
+    """Fill `images`, one for each index of the task."""
+    try:
+        return _fill(task, dataset, seed, images)
+    except DataError as error:
+        return error
+
+
+def _fill(task: Task, dataset: LabelledPictures, seed: int, images: Image) -> Filled:
+    labels = np.empty(len(task.indices), np.int64)
+    corrupt: dict[int, str] = {}
+    for place, index in enumerate(task.indices.tolist()):
+        rng = stream("sample", seed=seed, epoch=task.epoch, number=index)
+        try:
+            image, labels[place] = dataset.sample(index, rng)
+        except UndecodableError as error:
+            if not dataset.skip_corrupt:
+                raise
+            corrupt[place] = str(error)
+            continue
+        if image.shape != images.shape[1:]:
+            raise DataError(
+                f"{dataset.path(index)}: all images must have one size; received {_size(image.shape)} where "
+                f"others are {_size(images.shape[1:])}; add ResizeImage or CropImage to transform_ops"
+            )
+        images[place] = image
+    return Filled(labels, corrupt)
+
+
+def _size(shape: Sequence[int]) -> str:
+    return f"{shape[1]} x {shape[0]}"
+
+
+def main(connection: int, memory: Optional[int]) -> None:
+    """Serve the loader at the other end of `connection` until it goes away.
+
+    Both are file descriptors. The slots are in `memory`; if None, images go through the connection.
+    """
+    cv2.setNumThreads(0)  # the workers are the parallelism
+    with Connection(connection) as loader:
+        try:
+            _serve(loader, memory)
+        except (EOFError, ConnectionError):
+            return
+
+
+def _serve(loader: Connection, memory: Optional[int]) -> None:
+    setup: Setup = loader.recv()
+    # Without shared memory one slot of this process's own, sent after each task.
+    slots = np.empty((1, *setup.slots_shape[1:]), np.uint8)
+    if memory is not None:
+        slots = np.frombuffer(mmap.mmap(memory, 0), np.uint8).reshape(setup.slots_shape)
+    while True:
+        task: Task = loader.recv()
+        images = places(slots, task if memory is not None else task._replace(slot=0))
+        loader.send(perform(task, setup.dataset, setup.seed, images))
+        if memory is None:
+            loader.send_bytes(images.reshape(-1).data)

@@ -1,0 +1,152 @@
+"""Lists and folders are read, and whatever is wrong with them is said at once."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from ppcls.data.dataset import ImageFolder, ImageNetDataset
+from ppcls.errors import DataError
+from ppcls.transforms.compose import Pipeline
+from ppcls.transforms.decode import UndecodableError
+from ppcls.transforms.geometry import CropImage
+
+RNG = np.random.default_rng(0)
+PIPELINE = Pipeline([])
+
+
+def picture(path: Path, level: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), np.full((6, 8, 3), level, np.uint8))
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for place, name in enumerate(["a/one.png", "a/with space.png", "b/deep/three.png"]):
+        picture(tmp_path / name, place)
+    return tmp_path
+
+
+def from_list(root: Path, text: str, class_num: int = 10, **arguments: Any) -> ImageNetDataset:
+    (root / "list.txt").write_bytes(text.encode())
+    return ImageNetDataset(
+        PIPELINE, class_num, image_root=str(root), cls_label_path=str(root / "list.txt"), **arguments
+    )
+
+
+def test_a_list_may_have_spaces_blank_lines_a_byte_order_mark_and_crlf(root: Path) -> None:
+    dataset = from_list(root, "\ufeffa/one.png 3\r\n\r\na/with space.png\t4\r\nb/deep/three.png 0")
+    assert dataset.labels.tolist() == [3, 4, 0] and dataset.labels.dtype == np.int64
+    assert dataset.label_names == ()
+    for index, label in enumerate([3, 4, 0]):
+        image, got = dataset.sample(index, RNG)
+        assert (got, image.shape, image.dtype) == (label, (6, 8, 3), np.uint8)
+        assert image[0, 0, 0] == index
+
+
+def test_delimiter_and_relabel(root: Path) -> None:
+    dataset = from_list(root, "a/with space.png,70\na/one.png,-3\na/one.png,70", 2, delimiter=",", relabel=True)
+    assert dataset.labels.tolist() == [1, 0, 1]
+    assert dataset.path(0) == str(root / "a/with space.png")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", r"list.txt: the list is empty"),
+        ("a/one.png 1\n# a comment\n", r"list.txt:2: no integer label at the end; received '# a comment'"),
+        (
+            "a/one.png",
+            r"list.txt:1: no integer label at the end; received 'a/one.png'; write a path and a label",
+        ),
+        ("x\n" * 5, r"(?s)list.txt:1: .*list.txt:3: no integer .* and 2 more; write"),
+        (
+            "a/one.png 1\n\na/one.png 10\na/one.png -1",
+            r"list.txt:3: .*first of 2 labels .* received 10 for class_num 10",
+        ),
+        (
+            "a/one.png 1\na/gone.png 1\nc/gone.png 1",
+            r"list.txt:2: 2 of 3 pictures are missing; received 'a/gone.png', 'c/gone.png', image_root",
+        ),
+    ],
+)
+def test_a_faulty_list_is_refused_with_its_line(root: Path, text: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        from_list(root, text)
+
+
+def test_paths_that_lead_nowhere_are_refused(root: Path) -> None:
+    with pytest.raises(DataError, match="cls_label_path: can't be read; received '.*no.txt' .No such file"):
+        ImageNetDataset(PIPELINE, 9, image_root=str(root), cls_label_path=str(root / "no.txt"))
+    (root / "list.txt").write_bytes(b"a/one.png 1")
+    with pytest.raises(DataError, match="image_root: is not a folder; received '/nowhere'"):
+        ImageNetDataset(PIPELINE, 9, image_root="/nowhere", cls_label_path=str(root / "list.txt"))
+    with pytest.raises(DataError, match="image_root: is not a folder; received '/nowhere'"):
+        ImageFolder(PIPELINE, 9, image_root="/nowhere")
+    (root / "list.txt").write_bytes(b"\xff\xfe 1")
+    with pytest.raises(DataError, match=r"list.txt: is not UTF-8 text"):
+        ImageNetDataset(PIPELINE, 9, image_root=str(root), cls_label_path=str(root / "list.txt"))
+
+
+def test_a_folder_takes_its_labels_from_the_sorted_folder_names(root: Path) -> None:
+    (root / "a/notes.txt").write_text("no picture")
+    picture(root / ".cache/x.png", 9)
+    dataset = ImageFolder(PIPELINE, 1000, image_root=str(root))
+    assert dataset.labels.tolist() == [0, 0, 1]
+    assert list(dataset.label_names) == ["a", "b"]
+    assert dataset.path(2) == str(root / "b/deep/three.png")
+
+
+def test_a_label_file_gives_the_labels_of_folders(root: Path) -> None:
+    (root / "labels.txt").write_text("2 a\n0 c c\n1 b\n")
+    dataset = ImageFolder(PIPELINE, 3, image_root=str(root), class_id_map_file=str(root / "labels.txt"))
+    assert dataset.labels.tolist() == [2, 2, 1]
+    assert list(dataset.label_names) == ["c c", "b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("text", "class_num", "message"),
+    [
+        ("0 a\n", 2, r"labels.txt: 1 class folders have no label; received b; add a line"),
+        ("0 a\none b\n", 2, r"labels.txt:2: is not 'label name'; received 'one b'"),
+        ("0 a\n1 a\n", 2, r"labels.txt:2: names a class twice"),
+        ("0 a\n2 b\n", 2, r"b: here is the first of 1 labels .* received 2 for class_num 2"),
+    ],
+)
+def test_a_faulty_label_file_is_refused(root: Path, text: str, class_num: int, message: str) -> None:
+    (root / "labels.txt").write_text(text)
+    with pytest.raises(DataError, match=message):
+        ImageFolder(PIPELINE, class_num, image_root=str(root), class_id_map_file=str(root / "labels.txt"))
+
+
+def test_faulty_folders_are_refused(root: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="b: here is the first of 1 labels that are out of range"):
+        ImageFolder(PIPELINE, 1, image_root=str(root))
+    (root / "empty").mkdir()
+    with pytest.raises(DataError, match=r"a class folder has no picture \(.bmp, .*empty'"):
+        ImageFolder(PIPELINE, 3, image_root=str(root))
+    with pytest.raises(DataError, match="image_root: has no folders; received .*; give a folder with one folder a"):
+        ImageFolder(PIPELINE, 3, image_root=str(root / "empty"))
+
+
+def test_a_picture_that_can_not_be_used_is_named(root: Path) -> None:
+    dataset = from_list(root, "a/one.png 1\nb/deep/three.png 1\na/with space.png 1")
+    (root / "a/one.png").write_bytes(b"broken")
+    (root / "b/deep/three.png").unlink()
+    with pytest.raises(UndecodableError, match=r"a/one.png: damaged or no picture; received 6 bytes"):
+        dataset.sample(0, RNG)
+    with pytest.raises(DataError, match=r"three.png: can't be read; received 'No such file or directory'"):
+        dataset.sample(1, RNG)
+    dataset.pipeline = Pipeline([CropImage(7)])
+    with pytest.raises(DataError, match=r"with space.png: CropImage: the crop of 7 x 7 is larger .* 8 x 6"):
+        dataset.sample(2, RNG)
+
+
+def test_a_long_list_is_read_and_checked_fast(root: Path) -> None:
+    start = time.perf_counter()
+    dataset = from_list(root, "a/one.png 3\n" * 100_000)
+    assert len(dataset) == 100_000
+    assert time.perf_counter() - start < 2  # 0.2 s on a quiet core
