@@ -1,0 +1,60 @@
+"""Averages over samples of values that stay on the device until somebody reads them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Optional
+
+import numpy as np
+import paddle
+
+from ppcls.run import dist
+
+# Values are read back after this many batches at the latest, so that their number stays bounded.
+MAX_PENDING = 256
+
+
+class Averages:
+    """Exact averages of the loss and of metrics: sums over samples divided by their number, in float64.
+
+    Adding a batch costs no device sync; `drain` reads all that was added since the last time at once.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = ["loss", *names]
+        self.totals = np.zeros(len(self.names))
+        self.num_samples = 0
+        self.num_batches = 0
+        self.first_nonfinite: Optional[int] = None  # the first batch that held a NaN or an infinity
+        self.pending: list[paddle.Tensor] = []
+        self.pending_weights: list[list[int]] = []
+
+    def add(self, num_samples: int, loss: paddle.Tensor, sums: Mapping[str, paddle.Tensor]) -> None:
+        """Add a batch: its mean loss, and metrics that are `sums` over its samples; all scalar tensors."""
+        values = [value.detach().astype("float32") for value in (loss, *sums.values())]
+        self.pending.append(paddle.stack(values))
+        self.pending_weights.append([num_samples] + [1] * len(sums))
+        self.num_samples += num_samples
+        if len(self.pending) >= MAX_PENDING:
+            self.drain()
+
+    def drain(self) -> None:
+        """Read from the device what was added since the last call."""
+        if not self.pending:
+            return
+        rows = paddle.stack(self.pending).numpy().astype("float64")
+        bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
+        if bad.size and self.first_nonfinite is None:
+            self.first_nonfinite = self.num_batches + int(bad[0])
+        self.totals = self.totals + (rows * self.pending_weights).sum(axis=0)
+        self.num_batches += len(rows)
+        self.pending, self.pending_weights = [], []
+
+    def read(self) -> dict[str, float]:
+        """Return the averages over this rank's samples so far."""
+        self.drain()
+        return dict(zip(self.names, (self.totals / max(self.num_samples, 1)).tolist()))
+
+    def read_all_ranks(self) -> dict[str, float]:
+        """Return the averages over the samples of all ranks; every rank must call it."""
+        self.drain()
+        *sums, num_samples = dist.sum_over_ranks(np.append(self.totals, self.num_samples))
+        return {name: float(total / max(num_samples, 1)) for name, total in zip(self.names, sums)}

@@ -1,0 +1,120 @@
+"""Where the names of a config become objects; the only place."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from paddle import nn
+
+from ppcls.arch.weights import load_weights, resolve_pretrained
+from ppcls.config.parts import Part
+from ppcls.config.schema import DataSection, RunConfig
+from ppcls.data.loader import Loader
+from ppcls.errors import ConfigError
+from ppcls.loss import CombinedLoss
+from ppcls.metric import CombinedMetric
+from ppcls.optim.schedule import Schedule, Span
+from ppcls.postprocess import Topk
+from ppcls.registry import (
+    ARCHITECTURES,
+    BATCH_TRANSFORMS,
+    DATASETS,
+    LOSSES,
+    METRICS,
+    OPTIMIZERS,
+    POSTPROCESSES,
+    REGULARIZERS,
+    SAMPLERS,
+    SCHEDULES,
+    TRANSFORMS,
+)
+from ppcls.run import checkpoint, dist
+from ppcls.transforms.compose import Pipeline
+
+logger = logging.getLogger("ppcls")
+
+
+def pipeline(parts: Sequence[Part]) -> Pipeline:
+    """Build a list of transforms."""
+    try:
+        return Pipeline([TRANSFORMS.build(part) for part in parts])
+    except ValueError as error:
+        raise ConfigError(f"{parts[0].where}: {error}") from error
+
+
+def eval_transforms(config: RunConfig) -> Sequence[Part]:
+    """Return the one list of transforms that evaluation, infer and export share.
+
+    That is `Infer.transforms`, or, where it is not given, the one of `DataLoader.Eval`.
+    """
+    if config.Infer.transforms:
+        return config.Infer.transforms
+    data: DataSection = config.require("DataLoader.Eval", "infer and export without Infer.transforms")
+    return data.dataset.transform_ops
+
+
+def model(config: RunConfig) -> nn.Layer:
+    """Build the architecture with the weights that the config names, if any."""
+    arch = config.Arch
+    built: nn.Layer = ARCHITECTURES.build(arch, class_num=config.class_num)
+    weights = config.Global.pretrained_model or resolve_pretrained(arch.name, arch.pretrained, arch.use_ssld)
+    if weights is not None:
+        load_weights(built, weights)
+    return built
+
+
+def loader(config: RunConfig, data: DataSection, *, training: bool) -> Loader:
+    """Build a data set with its transforms, sampler and reading processes."""
+    transforms = pipeline(data.dataset.transform_ops)
+    dataset = DATASETS.build(data.dataset, transforms, config.class_num)
+    sampler = SAMPLERS.build(
+        data.sampler, len(dataset), config.Global.seed, dist.rank(), dist.world_size(), not training
+    )
+    mixing = [BATCH_TRANSFORMS.build(part, config.class_num) for part in data.dataset.batch_transform_ops]
+    return Loader(
+        dataset,
+        sampler,
+        mixing,
+        config.Global.seed,
+        num_workers=data.loader.num_workers,
+        use_shared_memory=data.loader.use_shared_memory,
+    )
+
+
+def loss(parts: Sequence[Part]) -> CombinedLoss:
+    """Build a weighted sum of losses."""
+    return CombinedLoss([LOSSES.build(part) for part in parts])
+
+
+def metric(parts: Sequence[Part], class_num: int) -> CombinedMetric:
+    """Build several metrics as one."""
+    return CombinedMetric([METRICS.build(part, class_num) for part in parts])
+
+
+def schedule(config: RunConfig, steps_per_epoch: int) -> Schedule:
+    """Build the learning-rate schedule."""
+    built: Schedule = SCHEDULES.build(
+        config.require("Optimizer.lr", "train"), Span(config.Global.epochs, steps_per_epoch)
+    )
+    return built
+
+
+def optimizer(config: RunConfig, trained: nn.Layer, learning_rate: float) -> Any:
+    """Build the optimizer of all parameters of the model."""
+    part = config.require("Optimizer", "train")
+    regularizer = None if part.regularizer is None else REGULARIZERS.build(part.regularizer)
+    return OPTIMIZERS.build(part, trained, learning_rate, regularizer, part.clip_norm)
+
+
+def postprocess(config: RunConfig) -> Topk:
+    """Build what turns scores into predictions; names that the config does not give come with the weights."""
+    part: Part = config.Infer.PostProcess or Part("Topk")
+    built: Topk = POSTPROCESSES.build(part, label_names(config))
+    return built
+
+
+def label_names(config: RunConfig) -> Sequence[str]:
+    """Return the names of the classes that were saved with the weights; empty where there are none."""
+    weights = config.Global.pretrained_model
+    names: Sequence[str] = checkpoint.about(weights).get("label_names", ()) if weights else ()
+    return names

@@ -1,0 +1,57 @@
+"""What `tools/train.py --check` prints: the run's numbers, after one batch went through the model."""
+
+from math import prod
+from typing import Any
+
+import paddle
+from paddle import nn
+from prettytable import PrettyTable
+
+from ppcls.engine.engine import Engine
+
+
+def report(engine: Engine) -> str:
+    """Build everything, draw the first training batch, run one forward pass, and return a table of facts."""
+    config, state = engine.config, engine.state
+    images_NCHW, labels = next(engine.train_batches())
+    engine.model.eval()
+    with paddle.no_grad():
+        macs, logits = count_macs(engine.model, images_NCHW)
+        loss = float(engine.train_loss(logits, labels))
+    steps = -(-engine.batches_per_epoch // config.Global.update_freq)
+    last, warm = config.Global.epochs * steps - 1, state.schedule.warmup_steps
+    learning_rates = {"start": 0, **({"after warm-up": warm} if warm else {}), "end": last}
+    parameters = sum(prod(parameter.shape) for parameter in engine.model.parameters() if parameter.trainable)
+    rows: dict[str, Any] = {
+        "model": f"{config.Arch.name}, {config.class_num} classes",
+        "parameters": f"{parameters:,}",
+        "FLOPs of one picture": f"{2 * macs / len(images_NCHW) / 1e9:.3f} G (forward; a multiply-add is two)",
+        "device, numbers": f"{engine.device}, {engine.precision}",
+        "training pictures": len(engine.train_loader.dataset),
+        "batch": f"images {images_NCHW.shape}, labels {labels.shape}, output {logits.shape}",
+        "steps an epoch": f"{steps} of {config.Global.update_freq} batch(es)",
+        "learning rate": ", ".join(f"{name} {state.schedule.lr(step):.6g}" for name, step in learning_rates.items()),
+        "loss of the first batch": f"{loss:.4f}",
+    }
+    if config.Global.eval_during_train:
+        rows["evaluation pictures"] = len(engine.eval_loader.dataset)
+    table = PrettyTable(["checked", "value"], align="l")
+    table.add_rows([[name, value] for name, value in rows.items()])
+    return str(table)
+
+
+def count_macs(model: nn.Layer, images_NCHW: paddle.Tensor) -> tuple[int, paddle.Tensor]:
+    """Run a forward pass; return the multiply-adds of its convolutions and linear layers, and its output."""
+    counts: list[int] = []
+
+    def count(layer: nn.Layer, _: Any, output: paddle.Tensor) -> None:
+        # Each output element takes one multiply-add for each weight of its channel.
+        channels_axis = 0 if isinstance(layer, nn.Conv2D) else 1
+        counts.append(prod(output.shape) * prod(layer.weight.shape) // layer.weight.shape[channels_axis])
+
+    layers = [layer for layer in model.sublayers() if isinstance(layer, (nn.Conv2D, nn.Linear))]
+    hooks = [layer.register_forward_post_hook(count) for layer in layers]
+    output = model(images_NCHW)
+    for hook in hooks:
+        hook.remove()
+    return sum(counts), output

@@ -1,0 +1,69 @@
+"""The commands train, eval, infer and export, from parsed arguments to an exit status."""
+
+import argparse
+import logging
+import shlex
+
+from ppcls.config import RunConfig, dump_config, load_config
+from ppcls.errors import ConfigError
+from ppcls.run import log
+
+logger = logging.getLogger("ppcls")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command on the config that the arguments name; return its exit status."""
+    config = load_config(arguments.config, arguments.override)
+    if arguments.command == "train" and arguments.print_config:
+        print(dump_config(config), end="")
+        return 0
+    if arguments.command != "train":
+        _require_weights(config, arguments.command)
+    # What needs Paddle is imported only now that the config was found good.
+    from ppcls.engine.check import report
+    from ppcls.engine.engine import Engine
+    from ppcls.engine.export import export
+    from ppcls.engine.infer import infer
+    from ppcls.run import dist
+
+    log.start_console(quiet=dist.rank() not in config.Global.logging_ranks)
+    engine = Engine(config)
+    if arguments.command == "infer":
+        return infer(engine)
+    if arguments.command == "export":
+        folder = export(engine)
+        _say_next(
+            "predict",
+            f"python deploy/python/predict_cls.py -c deploy/configs/inference_cls.yaml "
+            f"-o Global.inference_model_dir={shlex.quote(str(folder))} -o Global.infer_imgs=PICTURE_OR_FOLDER",
+        )
+    elif arguments.command == "eval":
+        engine.evaluate_weights()
+        _say_next("export", f"python tools/export_model.py {_options(arguments)}")
+    elif arguments.check:
+        print(report(engine))
+    else:
+        engine.train()
+        best = engine.folder / ("latest" if engine.state.best_metric is None else "best_model")
+        weights = shlex.quote(f"Global.pretrained_model={best}")
+        _say_next("evaluate", f"python tools/eval.py {_options(arguments)} -o {weights}")
+    return 0
+
+
+def _require_weights(config: RunConfig, command: str) -> None:
+    if not (config.Global.pretrained_model or config.Arch.pretrained):
+        raise ConfigError(
+            f"{config.source}: no weights are given; `{command}` needs trained ones; "
+            f"add -o Global.pretrained_model={config.Global.output_dir}/{config.Arch.name}/best_model"
+        )
+
+
+def _options(arguments: argparse.Namespace) -> str:
+    words = ["-c", arguments.config]
+    for override in arguments.override:
+        words += ["-o", override]
+    return shlex.join(words)
+
+
+def _say_next(what: str, command: str) -> None:
+    logger.info(f"to {what}: {command}")

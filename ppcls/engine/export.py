@@ -1,0 +1,116 @@
+"""From trained weights to a folder that predicts without this project's training side."""
+
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import paddle
+from paddle import nn
+from paddle.nn import functional as F
+from paddle.static import InputSpec
+
+import ppcls
+from ppcls import artifact, pictures
+from ppcls.config.schema import PreProcessSection, RunConfig
+from ppcls.engine import build
+from ppcls.engine.engine import Engine
+from ppcls.errors import CheckpointError, ConfigError
+from ppcls.predictor import Predictor
+
+logger = logging.getLogger("ppcls")
+
+# Largest difference of a score between the trained model and the exported one: rounding of other kernels.
+TOLERANCE = 1e-4
+
+
+class Scores(nn.Layer):
+    """The model with a softmax at its end: class scores that add up to 1."""
+
+    def __init__(self, model: nn.Layer) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        return F.softmax(self.model(x), axis=-1)
+
+
+def export(engine: Engine) -> Path:
+    """Write the artifact to `Global.save_inference_dir`, after checking that it gives the model's scores.
+
+    Raises CheckpointError, having replaced nothing, if it does not.
+    """
+    config = engine.config
+    target = Path(config.Global.save_inference_dir)
+    scores = Scores(engine.model)
+    scores.eval()
+    with _new_folder(target) as folder:
+        spec = [InputSpec([None, *config.Global.image_shape], "float32", "x")]
+        paddle.jit.save(paddle.jit.to_static(scores, input_spec=spec, full_graph=True), str(folder / "inference"))
+        artifact.write(folder, _description(config))
+        _compare(scores, Predictor(folder), config)
+        target.mkdir(parents=True, exist_ok=True)
+        # The description last: its checksums fit only when all files are the new ones.
+        for name in (artifact.MODEL, artifact.WEIGHTS, artifact.DESCRIPTION):
+            os.replace(folder / name, target / name)
+    logger.info(
+        f'Export succeeded! The inference model exported has been saved in "{config.Global.save_inference_dir}".'
+    )
+    return target
+
+
+@contextmanager
+def _new_folder(target: Path) -> Iterator[Path]:
+    """Make a temporary folder beside `target`, on the same disk."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    except OSError as error:
+        raise CheckpointError(f"Global.save_inference_dir: can't write beside '{target}' ({error})") from error
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+def _description(config: RunConfig) -> artifact.Artifact:
+    postprocess = build.postprocess(config)
+    return artifact.Artifact(
+        artifact.ModelSection(config.Arch.name, ppcls.__version__, paddle.__version__),
+        PreProcessSection(tuple(build.eval_transforms(config))),
+        artifact.PostProcessSection(artifact.TopkSection(postprocess.topk, tuple(postprocess.label_names))),
+        input_shape=config.Global.image_shape,
+        class_num=config.class_num,
+    )
+
+
+def _compare(scores: nn.Layer, predictor: Predictor, config: RunConfig) -> None:
+    """Raise unless the exported model gives the same scores for real input."""
+    images_NCHW = predictor.pipeline.finish(_picture(config, predictor)[None])
+    if images_NCHW.shape[1:] != config.Global.image_shape:
+        raise ConfigError(
+            f"{config.source}: Global.image_shape: {list(config.Global.image_shape)}; the transforms "
+            f"give {list(images_NCHW.shape[1:])}; make the two equal"
+        )
+    with paddle.no_grad():
+        expected = scores(paddle.to_tensor(images_NCHW)).numpy()
+    difference = float(np.abs(expected - predictor.scores(images_NCHW)).max())
+    if not difference <= TOLERANCE:
+        raise CheckpointError(
+            f"export: the exported model gives other scores than the trained one (by {difference:.2g}); "
+            "nothing was written; report it with the config"
+        )
+
+
+def _picture(config: RunConfig, predictor: Predictor) -> np.ndarray:
+    """Return the picture to compare on: the first of `Infer.infer_imgs`, or noise where those are not there."""
+    rng = np.random.default_rng(0)
+    first = Path(config.Infer.infer_imgs) if isinstance(config.Infer.infer_imgs, str) else None
+    if first is not None and first.exists():
+        return predictor.pipeline.sample(pictures.find(str(first))[0].read_bytes(), rng)
+    blocks = rng.integers(0, 256, (16, 16, 3), dtype="uint8")
+    return predictor.pipeline.sample(blocks.repeat(32, axis=0).repeat(32, axis=1), rng)

@@ -1,0 +1,30 @@
+"""Predictions of the training-time model."""
+
+import logging
+
+import paddle
+from paddle.nn import functional as F
+
+from ppcls import pictures
+from ppcls.engine import build
+from ppcls.engine.engine import Engine
+
+logger = logging.getLogger("ppcls")
+
+
+def infer(engine: Engine) -> int:
+    """Print a line for each picture of `Infer.infer_imgs`; return 1 if one could not be read, else 0."""
+    config = engine.config
+    postprocess = build.postprocess(config)
+    found = pictures.find(config.require("Infer.infer_imgs", "infer"))
+    transforms = build.pipeline(build.eval_transforms(config))
+    todo = pictures.Pictures(found, transforms, batch_size=config.Infer.batch_size)
+    engine.model.eval()
+    for paths, images_NCHW in todo.batches():
+        with paddle.no_grad():
+            scores = F.softmax(engine.model(paddle.to_tensor(images_NCHW)))
+        for path, prediction in zip(paths, postprocess(scores.numpy())):
+            print(prediction.line(path.name))
+    for message in todo.failed:
+        logger.error(message)
+    return 1 if todo.failed else 0

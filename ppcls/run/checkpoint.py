@@ -1,0 +1,187 @@
+"""Checkpoints on disk: written whole or not at all, and checked when they are read.
+
+A checkpoint is three files with one prefix, as in PaddleClas: `.pdparams` (the weights to use), `.pdopt` (the
+optimizer, and the weights being trained where they are not those to use), `.pdstates` (everything else, and
+the checksums of the other two).
+"""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Optional
+
+import numpy as np
+
+from ppcls import pdparams
+from ppcls.errors import CheckpointError
+
+SUFFIXES = (".pdparams", ".pdopt", ".pdstates")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What the three files hold; arrays are numpy."""
+
+    weights: Mapping[str, Any]
+    optimizer: Mapping[str, Any]
+    states: Mapping[str, Any]
+
+
+def _file(prefix: Path, suffix: str) -> Path:
+    return prefix.with_name(prefix.name + suffix)
+
+
+def _backup(prefix: Path) -> Path:
+    return prefix.with_name(prefix.name + ".bak")
+
+
+def _exists(prefix: Path) -> bool:
+    return all(_file(prefix, suffix).is_file() for suffix in SUFFIXES)
+
+
+def _remove(prefix: Path) -> None:
+    for suffix in SUFFIXES:
+        _file(prefix, suffix).unlink(missing_ok=True)
+
+
+def _link(source: Path, target: Path) -> None:
+    """Give the same content a second name; files are only ever replaced, so it can't change under it."""
+    for suffix in SUFFIXES:
+        _file(target, suffix).unlink(missing_ok=True)
+        try:
+            os.link(_file(source, suffix), _file(target, suffix))
+        except OSError:  # a file system without hard links
+            shutil.copyfile(_file(source, suffix), _file(target, suffix))
+
+
+def _replace(new: Path, prefix: Path) -> None:
+    """Move the files of `new` over those of `prefix` so that a complete set exists at every moment.
+
+    Three renames are not one. The old set keeps a second name until all three are done, and `read` takes
+    that one when the checksums of the first do not fit.
+    """
+    backup = _backup(prefix)
+    if _exists(prefix) and not _exists(backup):
+        _link(prefix, backup)
+    for suffix in SUFFIXES:
+        os.replace(_file(new, suffix), _file(prefix, suffix))
+    _remove(backup)
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def write(prefix: Path, checkpoint: Checkpoint) -> None:
+    """Write the checkpoint under `prefix`, replacing an older one. Raises CheckpointError (disk full, ...)."""
+    new = prefix.with_name(prefix.name + ".new")
+    try:
+        pdparams.write(_file(new, ".pdparams"), checkpoint.weights)
+        pdparams.write(_file(new, ".pdopt"), checkpoint.optimizer)
+        checksums = {suffix: _sha256(_file(new, suffix)) for suffix in SUFFIXES[:2]}
+        pdparams.write(_file(new, ".pdstates"), {**checkpoint.states, "sha256": checksums})
+        _replace(new, prefix)
+    except OSError as error:
+        raise CheckpointError(f"checkpoint '{prefix}': can't be written; {error}") from error
+    finally:
+        _remove(new)
+
+
+def _fault(prefix: Path) -> Optional[str]:
+    """Return what is wrong with the files of `prefix`, or None."""
+    missing = [suffix for suffix in SUFFIXES if not _file(prefix, suffix).is_file()]
+    if missing:
+        return f"{', '.join(prefix.name + suffix for suffix in missing)} not found"
+    checksums = pdparams.read(_file(prefix, ".pdstates")).get("sha256")
+    if not isinstance(checksums, dict):
+        return f"{prefix.name}.pdstates was not written by ppcls"
+    for suffix, expected in checksums.items():
+        if _sha256(_file(prefix, suffix)) != expected:
+            return f"{prefix.name}{suffix} is damaged (its checksum does not fit)"
+    return None
+
+
+def about(weights: str) -> Mapping[str, Any]:
+    """Return what the `.pdstates` beside a weights file says of it; empty for weights that came without one."""
+    prefix = Path(weights).with_suffix("") if Path(weights).suffix == SUFFIXES[0] else Path(weights)
+    states = _file(prefix, ".pdstates")
+    return pdparams.read(states) if states.is_file() else {}
+
+
+def read(prefix: Path) -> Checkpoint:
+    """Read the checkpoint under `prefix`. Raises CheckpointError if it is missing, incomplete or damaged."""
+    if prefix.suffix in SUFFIXES:
+        prefix = prefix.with_suffix("")
+    fault = _fault(prefix)
+    if fault is not None and _exists(_backup(prefix)) and _fault(_backup(prefix)) is None:
+        _link(_backup(prefix), prefix)  # a write was interrupted between its renames: the one before it stands
+        fault = None
+    if fault is not None:
+        raise CheckpointError(
+            f"checkpoint '{prefix}': {fault}; give the prefix of a complete checkpoint, such as "
+            "output/ResNet50/latest, or use Global.pretrained_model to start from weights alone"
+        )
+    return Checkpoint(*(pdparams.read(_file(prefix, suffix)) for suffix in SUFFIXES))
+
+
+def _num_bytes(content: Any) -> int:
+    if isinstance(content, np.ndarray):
+        return content.nbytes
+    values = content.values() if isinstance(content, Mapping) else content if isinstance(content, list) else ()
+    return sum(_num_bytes(value) for value in values)
+
+
+class Checkpoints:
+    """The checkpoints of one run: `latest`, `best_model` and the newest `keep` of `epoch_N` (-1: all)."""
+
+    def __init__(self, folder: Path, *, keep: int, save_interval: int) -> None:
+        self.folder = folder
+        self.keep = keep
+        self.save_interval = save_interval
+
+    def make_folder(self) -> None:
+        """Make the folder. Raises CheckpointError if it can't be made."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CheckpointError(
+                f"Global.output_dir: can't make '{self.folder}' ({error}); give another folder"
+            ) from error
+
+    def make_room(self, sample: Checkpoint) -> None:
+        """Make the folder. Raises CheckpointError if it can't be made or has no room for two of `sample`."""
+        self.make_folder()
+        needed, free = 2 * _num_bytes([*vars(sample).values()]), shutil.disk_usage(self.folder).free
+        if free < needed:
+            raise CheckpointError(
+                f"Global.output_dir: '{self.folder}' has {free >> 20} MiB left; checkpoints need at least "
+                f"{(needed >> 20) + 1} MiB; free some space or give another folder"
+            )
+
+    def save(self, checkpoint: Checkpoint, *, epoch: int, best: bool) -> None:
+        """Write `latest`; the same files become `best_model` and, every `save_interval` epochs, `epoch_N`."""
+        latest = self.folder / "latest"
+        write(latest, checkpoint)
+        if best:
+            self._name(latest, self.folder / "best_model")
+        if epoch % self.save_interval == 0:
+            self._name(latest, self.folder / f"epoch_{epoch}")
+            if self.keep > 0:
+                self._prune(epoch)
+
+    def _name(self, source: Path, target: Path) -> None:
+        new = target.with_name(target.name + ".new")
+        _link(source, new)
+        _replace(new, target)
+
+    def _prune(self, newest: int) -> None:
+        epochs = sorted(int(file.stem[6:]) for file in self.folder.glob("epoch_*.pdstates"))
+        for epoch in [epoch for epoch in epochs if epoch <= newest][: -self.keep]:
+            _remove(self.folder / f"epoch_{epoch}")

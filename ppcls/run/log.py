@@ -1,0 +1,98 @@
+"""Where a run says what it does: the console, a log file, a JSON-lines file and VisualDL."""
+
+import json
+import logging
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol, TextIO
+
+LINE = "[%(asctime)s] ppcls %(levelname)s: %(message)s"
+DATE = "%Y/%m/%d %H:%M:%S"
+
+
+def start_console(*, quiet: bool = False) -> logging.Logger:
+    """Send the `ppcls` logger to standard output; a `quiet` rank prints errors only."""
+    logger = logging.getLogger("ppcls")
+    logger.propagate = False
+    close_log(logger)
+    _add(logger, logging.StreamHandler(sys.stdout))
+    logger.setLevel(logging.ERROR if quiet else logging.INFO)
+    return logger
+
+
+def start_file(path: Path) -> None:
+    """Also append the `ppcls` logger's lines to `path`."""
+    _add(logging.getLogger("ppcls"), logging.FileHandler(path, encoding="utf-8"))
+
+
+def close_log(logger: logging.Logger) -> None:
+    """Close the logger's console and files."""
+    for handler in list(logger.handlers):
+        logger.removeHandler(handler)
+        handler.close()
+
+
+def _add(logger: logging.Logger, handler: logging.Handler) -> None:
+    handler.setFormatter(logging.Formatter(LINE, DATE))
+    logger.addHandler(handler)
+
+
+class Scalars(Protocol):
+    """Takes the numbers of a run as they come."""
+
+    def add(self, phase: str, step: int, values: Mapping[str, float]) -> None:
+        """Record `values` of the phase (`train`, `eval`) at an optimizer step."""
+
+    def close(self) -> None:
+        """Write what is still held back."""
+
+
+class JsonLines:
+    """One JSON object a line in `path`: phase, step and the values."""
+
+    def __init__(self, path: Path, *, resumed: bool) -> None:
+        self.file: TextIO = path.open("a" if resumed else "w", encoding="utf-8", buffering=1)
+
+    def add(self, phase: str, step: int, values: Mapping[str, float]) -> None:
+        self.file.write(json.dumps({"phase": phase, "step": step, **values}) + "\n")
+
+    def close(self) -> None:
+        self.file.close()
+
+
+class VisualDL:
+    """Scalars for the page of `visualdl --logdir FOLDER`."""
+
+    def __init__(self, folder: Path) -> None:
+        from visualdl import LogWriter  # slow to import, and off by default
+
+        self.writer = LogWriter(logdir=str(folder))
+
+    def add(self, phase: str, step: int, values: Mapping[str, float]) -> None:
+        for name, value in values.items():
+            self.writer.add_scalar(tag=f"{phase}/{name}", step=step, value=value)
+
+    def close(self) -> None:
+        self.writer.close()
+
+
+class ScalarsOf:
+    """Several records as one; none of them is `off`."""
+
+    def __init__(self, *records: Scalars) -> None:
+        self.records = records
+
+    def add(self, phase: str, step: int, values: Mapping[str, float]) -> None:
+        for record in self.records:
+            record.add(phase, step, values)
+
+    def close(self) -> None:
+        for record in self.records:
+            record.close()
+
+
+def scalars(folder: Path, *, resumed: bool, use_visualdl: bool) -> Scalars:
+    """Return the record of a run in `folder`: `metrics.jsonl`, started anew unless `resumed`, and VisualDL."""
+    json_lines = JsonLines(folder / "metrics.jsonl", resumed=resumed)
+    return ScalarsOf(json_lines, VisualDL(folder / "vdl")) if use_visualdl else json_lines

@@ -1,0 +1,44 @@
+"""A look at where the time of a training step goes."""
+
+import contextlib
+import logging
+from pathlib import Path
+from typing import Any
+
+from paddle import profiler
+
+logger = logging.getLogger("ppcls")
+
+FIRST_STEP, LAST_STEP = 10, 16
+
+
+class Profile:
+    """Records batches 10 to 16 of a run: a trace for chrome://tracing in `folder`, and a table of operators."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = Path(folder)
+        self.batch = 0
+        self.profiler: Any = profiler.Profiler(scheduler=(FIRST_STEP, LAST_STEP + 1), on_trace_ready=self._write)
+        self.profiler.start()
+
+    def step(self) -> None:
+        """Count a batch; after the last one that is recorded, write and stop."""
+        self.batch += 1
+        if self.batch <= LAST_STEP + 1:
+            self.profiler.step()
+        if self.batch == LAST_STEP + 1:
+            self.profiler.stop()
+
+    def _write(self, recorded: Any) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        recorded.export(path=str(self.folder / "trace.json"), format="json")
+        with (self.folder / "operators.txt").open("w") as file, contextlib.redirect_stdout(file):
+            recorded.summary(time_unit="ms")
+        logger.info(f"profile of batches {FIRST_STEP} to {LAST_STEP}: {self.folder}/trace.json, operators.txt")
+
+
+class NoProfile:
+    """Stands for a Profile where none is wanted."""
+
+    def step(self) -> None:
+        """Do nothing."""
