@@ -1,0 +1,121 @@
+"""The commands `ppcls train | eval | infer | export | predict` and their scripts in tools/ and deploy/.
+
+Nothing heavy is imported before the arguments are parsed: `--help` answers at once.
+"""
+
+import argparse
+import errno
+import sys
+from collections.abc import Sequence
+from typing import Optional
+
+from ppcls import environment
+from ppcls.errors import PpclsError
+
+EXAMPLES = {
+    "train": (
+        "train the model of a config",
+        """examples:
+  python tools/train.py -c configs/ResNet50.yaml -o Global.device=gpu
+  python tools/train.py -c configs/ResNet18.yaml -o Global.epochs=2 -o Optimizer.lr.learning_rate=0.1
+  python tools/train.py -c configs/ResNet50.yaml -o Global.checkpoints=output/ResNet50/latest   # go on
+  python tools/train.py -c configs/ResNet50.yaml --check          # build everything, then stop""",
+    ),
+    "eval": (
+        "measure a trained model on the whole evaluation set",
+        """examples:
+  python tools/eval.py -c configs/ResNet50.yaml -o Global.pretrained_model=output/ResNet50/best_model""",
+    ),
+    "infer": (
+        "predict pictures with the training-time model",
+        """examples:
+  python tools/infer.py -c configs/ResNet50.yaml -o Global.pretrained_model=output/ResNet50/best_model \\
+      -o Infer.infer_imgs=picture_or_folder""",
+    ),
+    "export": (
+        "write the model, its preprocessing and its labels for Paddle Inference",
+        """examples:
+  python tools/export_model.py -c configs/ResNet50.yaml \\
+      -o Global.pretrained_model=output/ResNet50/best_model -o Global.save_inference_dir=inference""",
+    ),
+    "predict": (
+        "predict pictures with an exported model",
+        """examples:
+  cd deploy; python3 python/predict_cls.py -c configs/inference_cls.yaml
+  python deploy/python/predict_cls.py -c deploy/configs/inference_cls.yaml \\
+      -o Global.inference_model_dir=inference -o Global.infer_imgs=picture_or_folder""",
+    ),
+}
+
+
+def _add_arguments(parser: argparse.ArgumentParser, command: str) -> None:
+    parser.add_argument("-c", "--config", required=True, metavar="FILE", help="the YAML file of the run")
+    parser.add_argument(
+        "-o",
+        "--override",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="set one key, e.g. Global.epochs=2 or Metric.Eval.0.TopkAcc.topk=[1]; repeatable; VALUE is YAML",
+    )
+    if command == "train":
+        parser.add_argument("--print-config", action="store_true", help="print the resolved config and stop")
+        parser.add_argument("--check", action="store_true", help="build everything, try one batch, and stop")
+
+
+def _parser(command: Optional[str]) -> argparse.ArgumentParser:
+    """Return the parser of one command, or, for None, of `ppcls` with all of them."""
+    layout = argparse.RawDescriptionHelpFormatter
+    if command is not None:
+        purpose, examples = EXAMPLES[command]
+        parser = argparse.ArgumentParser(description=purpose, epilog=examples, formatter_class=layout)
+        _add_arguments(parser, command)
+        parser.set_defaults(command=command)
+        return parser
+    parser = argparse.ArgumentParser(prog="ppcls", description="Image classification on PaddlePaddle.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (purpose, examples) in EXAMPLES.items():
+        sub = commands.add_parser(name, help=purpose, description=purpose, epilog=examples, formatter_class=layout)
+        _add_arguments(sub, name)
+    return parser
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    environment.prepare()
+    if arguments.command == "predict":
+        from ppcls import predict
+
+        return predict.run(arguments.config, arguments.override)
+    from ppcls.engine import commands
+
+    return commands.run(arguments)
+
+
+def main(argv: Optional[Sequence[str]] = None, *, command: Optional[str] = None) -> int:
+    """Run a command and return its exit status: 0, 1 for a failed run, 2 for a mistake of the user.
+
+    `command` is fixed by the scripts in tools/; without it, it is the first argument.
+    """
+    arguments = _parser(command).parse_args(argv)
+    try:
+        return _run(arguments)
+    except PpclsError as error:
+        print(error, file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except ImportError as error:
+        if "libGL" not in str(error) and "libgthread" not in str(error):
+            raise
+        print(
+            f"OpenCV can't be imported: {error}; install the system libraries (Debian, Ubuntu: "
+            "apt-get install libgl1 libglib2.0-0), or replace the package by opencv-python-headless",
+            file=sys.stderr,
+        )
+        return 1
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        print(f"the disk is full: {error}; free some space, then run the command again", file=sys.stderr)
+        return 1

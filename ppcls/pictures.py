@@ -1,0 +1,62 @@
+"""Picture files to predict: found, read, transformed and handed out in batches."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from ppcls.errors import DataError
+from ppcls.transforms.compose import Pipeline
+
+SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+
+
+def find(path: str) -> list[Path]:
+    """Return the pictures that `path` means: one file, all below a folder (sorted), or the lines of a `.txt`.
+
+    A line of a list is a path relative to the list's folder; a class id after it is ignored. Raises DataError.
+    """
+    source = Path(path)
+    if source.is_dir():
+        found = sorted(file for file in source.rglob("*") if file.suffix.lower() in SUFFIXES)
+        if not found:
+            raise DataError(f"infer_imgs: no picture ({', '.join(SUFFIXES)}) in the folder '{path}'")
+        return found
+    if not source.is_file():
+        raise DataError(f"infer_imgs: '{path}' does not exist; give a picture, a folder or a .txt list of pictures")
+    if source.suffix.lower() != ".txt":
+        return [source]
+    lines = [line.strip() for line in source.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    if not lines:
+        raise DataError(f"infer_imgs: the list '{path}' is empty")
+    return [source.parent / _without_label(line) for line in lines]
+
+
+def _without_label(line: str) -> str:
+    picture, _, label = line.rpartition(" ")
+    return picture if picture and label.isdecimal() else line
+
+
+class Pictures:
+    """Pictures in batches as the model gets them; those that can't be read are passed over and noted.
+
+    `failed` holds one message for each picture that was passed over so far.
+    """
+
+    def __init__(self, paths: list[Path], pipeline: Pipeline, *, batch_size: int) -> None:
+        self.paths = paths
+        self.pipeline = pipeline
+        self.batch_size = batch_size
+        self.failed: list[str] = []
+
+    def batches(self) -> Iterator[tuple[list[Path], np.ndarray]]:
+        """Yield the paths and the float32 NCHW images of up to `batch_size` readable pictures at a time."""
+        for start in range(0, len(self.paths), self.batch_size):
+            images: dict[Path, np.ndarray] = {}
+            for index, path in enumerate(self.paths[start : start + self.batch_size], start):
+                try:
+                    images[path] = self.pipeline.sample(path.read_bytes(), np.random.default_rng(index))
+                except (DataError, OSError) as error:
+                    self.failed.append(f"{path}: {error}")
+            if images:
+                yield list(images), self.pipeline.finish(np.stack(list(images.values())))
