@@ -60,10 +60,10 @@ def resolve_pretrained(name: str, pretrained: Union[bool, str], use_ssld: bool) 
     return urls[name]
 
 
-def load_weights(model: nn.Layer, source: str) -> None:
+def load_weights(model: nn.Layer, source: str, *, new_head: bool = True) -> None:
     """Load a `.pdparams` or `.safetensors` file, a prefix of one, or a URL of one into `model`.
 
-    Names are PaddleClas's or those of a torchvision ResNet. A head for another number of classes
+    Names are PaddleClas's or those of a torchvision ResNet. With `new_head`, a head for another number of classes
     keeps its initial values, and the log says so.
     Raises: CheckpointError if there is no such file, it is none of weights, or it doesn't fit the model.
     """
@@ -72,7 +72,7 @@ def load_weights(model: nn.Layer, source: str) -> None:
     if is_torchvision_resnet(arrays):
         arrays = from_torchvision_resnet(arrays)
     state = model.state_dict(use_hook=False)  # the tensors themselves, not copies cast for saving
-    skipped = _head_of_other_classes(model, state, arrays)
+    skipped = _head_of_other_classes(model, state, arrays) if new_head else set()
     _check_fit(path, type(model).__name__, state, arrays, skipped)
     for name, tensor in state.items():
         if name not in skipped:

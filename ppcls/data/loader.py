@@ -152,10 +152,10 @@ class Loader:
         if batch.corrupt:
             self.skipped += [batch.corrupt[place] for place in sorted(batch.corrupt)]
             good = [place for place in range(len(labels)) if place not in batch.corrupt]
-            if not good and self._sampler.world > 1:
+            if not good and not self._sampler.exact:
                 raise DataError(
-                    "skip_corrupt: a batch has no picture left, and the other ranks would wait for it; "
-                    f"received {self.skipped[-1]}; remove the corrupt pictures"
+                    "skip_corrupt: a training batch has no picture left, and each one is a step on every rank; "
+                    f"received {self.skipped[-1]}; remove the corrupt pictures or raise batch_size"
                 )
             if not good:
                 return None

@@ -42,7 +42,7 @@ class DistributedBatchSampler:
         self.world = world
         self._num_samples = num_samples
         self._seed = seed
-        self._exact = exact
+        self.exact = exact
         self._shuffle = shuffle
         self._full, rest = divmod(num_samples, world * batch_size)
         # This rank's part of the last global batch.

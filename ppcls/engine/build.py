@@ -54,13 +54,17 @@ def eval_transforms(config: RunConfig) -> Sequence[Part]:
 
 
 def model(config: RunConfig) -> nn.Layer:
-    """Build the architecture with the weights that the config names, if any."""
+    """Build the architecture with its initial weights."""
+    built: nn.Layer = ARCHITECTURES.build(config.Arch, class_num=config.class_num)
+    return built
+
+
+def load_start_weights(config: RunConfig, built: nn.Layer, *, new_head: bool) -> None:
+    """Load the weights that the config names, if any; only training may give them a `new_head`."""
     arch = config.Arch
-    built: nn.Layer = ARCHITECTURES.build(arch, class_num=config.class_num)
     weights = config.Global.pretrained_model or resolve_pretrained(arch.name, arch.pretrained, arch.use_ssld)
     if weights is not None:
-        load_weights(built, weights)
-    return built
+        load_weights(built, weights, new_head=new_head)
 
 
 def loader(config: RunConfig, data: DataSection, *, training: bool) -> Loader:

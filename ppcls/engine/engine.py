@@ -68,6 +68,7 @@ class Engine:
             self.profile.step()
             progress.update(len(images_NCHW), loss, sums, state.optimizer.get_lr(), state.step)
         progress.finish()
+        report_skipped(self.train_loader)
         state.epoch, state.batches_done = state.epoch + 1, 0
 
     def accumulate(self, loss: paddle.Tensor) -> None:
@@ -122,14 +123,16 @@ class Engine:
             with paddle.no_grad(), self.precision.autocast(training=False):
                 logits = self.model(images_NCHW)
                 averages.add(len(images_NCHW), self.eval_loss(logits, labels), self.eval_metric(logits, labels))
+        report_skipped(self.eval_loader)
         results = averages.read_all_ranks()
         logger.info(f"{label}[Avg]{text_of(results)}")
         return results
 
     def evaluate_weights(self) -> dict[str, float]:
         """Evaluate the weights that the config names, and log to `eval.log`."""
-        for part in (self.model, self.eval_loader, self.eval_loss, self.eval_metric):
-            assert part is not None
+        for part in ("eval_loader", "eval_loss", "eval_metric"):
+            getattr(self, part)
+        build.load_start_weights(self.config, self.model, new_head=False)
         if dist.rank() == 0:
             self.checkpoints.make_folder()
             log.start_file(self.folder / "eval.log")
@@ -190,6 +193,7 @@ class Engine:
         config = self.config
         schedule = build.schedule(config, -(-self.batches_per_epoch // config.Global.update_freq))
         optimizer = build.optimizer(config, self.model, schedule.lr(0))
+        build.load_start_weights(config, self.model, new_head=True)
         self.precision.prepare(self.model, optimizer)
         ema = Ema(self.model, config.EMA.decay) if config.EMA else NoEma()
         state = TrainState(self.model, optimizer, schedule, self.precision.scaler, ema)
@@ -253,6 +257,12 @@ class Engine:
         )
         if settings.checkpoints:
             logger.info(f"go on from '{settings.checkpoints}': epoch {state.epoch}, step {state.step}")
+
+
+def report_skipped(loader: Loader) -> None:
+    """Say which corrupt pictures an epoch left out, where the data set allows that (`skip_corrupt`)."""
+    if loader.skipped:
+        logger.warning(f"{len(loader.skipped)} corrupt picture(s) left out, the first: {loader.skipped[0]}")
 
 
 def tensors(batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[tuple[paddle.Tensor, paddle.Tensor]]:

@@ -46,6 +46,7 @@ def export(engine: Engine) -> Path:
     """
     config = engine.config
     target = Path(config.Global.save_inference_dir)
+    build.load_start_weights(config, engine.model, new_head=False)
     scores = Scores(engine.model)
     scores.eval()
     with _new_folder(target) as folder:

@@ -19,6 +19,7 @@ def infer(engine: Engine) -> int:
     found = pictures.find(config.require("Infer.infer_imgs", "infer"))
     transforms = build.pipeline(build.eval_transforms(config))
     todo = pictures.Pictures(found, transforms, batch_size=config.Infer.batch_size)
+    build.load_start_weights(config, engine.model, new_head=False)
     engine.model.eval()
     for paths, images_NCHW in todo.batches():
         with paddle.no_grad():

@@ -52,12 +52,13 @@ def build(
     batch_size: int = 5,
     rank: int = 0,
     world: int = 1,
+    exact: bool = False,
     skip_corrupt: bool = False,
     ops: tuple = (RandCropImage(16), RandFlipImage(), NormalizeImage()),
     **options: Any,
 ) -> Loader:
     dataset = ImageFolder(Pipeline(ops), 3, image_root=str(root), skip_corrupt=skip_corrupt)
-    sampler = BatchSampler(len(dataset), 11, rank, world, False, batch_size=batch_size, shuffle=True)
+    sampler = BatchSampler(len(dataset), 11, rank, world, exact, batch_size=batch_size, shuffle=True)
     return Loader(dataset, sampler, [MixupOperator(3)] if options.pop("mixup", False) else [], 11, **options)
 
 
@@ -168,14 +169,14 @@ def test_corrupt_pictures_can_be_left_out(root: Path, loaders: list[Loader], num
     assert len(got) == PICTURES - 2 and places == sorted(places)
 
 
-def test_a_batch_without_any_picture_left_is_dropped_unless_other_ranks_wait(root: Path) -> None:
+def test_a_batch_without_any_picture_left_is_dropped_from_an_evaluation_but_ends_training(root: Path) -> None:
     for path in root.glob("class[01]/*.png"):
         path.write_bytes(b"broken")
-    loader = build(root, batch_size=1, num_workers=0, skip_corrupt=True)
+    loader = build(root, batch_size=1, num_workers=0, skip_corrupt=True, exact=True)
     assert {int(labels[0]) for _, labels in loader.epoch(0)} == {2}
     assert len(loader.skipped) == 15
-    with pytest.raises(DataError, match="a batch has no picture left, and the other ranks would wait"):
-        batches(build(root, batch_size=1, world=2, num_workers=0, skip_corrupt=True))
+    with pytest.raises(DataError, match="a training batch has no picture left"):
+        batches(build(root, batch_size=1, num_workers=0, skip_corrupt=True))
     for path in root.glob("class2/*.png"):
         path.write_bytes(b"broken")
     with pytest.raises(DataError, match="none of 22 pictures can be decoded"):
