@@ -25,5 +25,11 @@ format: $(VENV)/ready
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: $(VENV)/ready
+	$(BIN)/python -m ppcls.config.reference > docs/configs.md
+
+golden: $(VENV)/ready
+	REGENERATE_GOLDEN=1 $(BIN)/python -m pytest tests/unit/config
+
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache

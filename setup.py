@@ -1,5 +1,11 @@
-"""For tools that look for a setup.py; everything is in pyproject.toml."""
+"""The packages, with `configs/` inside of `ppcls` once it is installed; all else is in pyproject.toml."""
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
-setup()
+CONFIGS = {"ppcls.configs": "configs", "ppcls.configs._base_": "configs/_base_"}
+
+setup(
+    packages=[*find_packages(include=["ppcls", "ppcls.*"]), *CONFIGS],
+    package_dir={"ppcls": "ppcls", **CONFIGS},
+    package_data={"": ["*.yaml", "assets/*", "static/*"]},
+)
