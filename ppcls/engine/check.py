@@ -14,7 +14,6 @@ def report(engine: Engine) -> str:
     """Build everything, draw the first training batch, run one forward pass, and return a table of facts."""
     config, state = engine.config, engine.state
     images_NCHW, labels = next(engine.train_batches())
-    engine.model.eval()
     with paddle.no_grad():
         macs, logits = count_macs(engine.model, images_NCHW)
         loss = float(engine.train_loss(logits, labels))
@@ -28,7 +27,7 @@ def report(engine: Engine) -> str:
         "FLOPs of one picture": f"{2 * macs / len(images_NCHW) / 1e9:.3f} G (forward; a multiply-add is two)",
         "device, numbers": f"{engine.device}, {engine.precision}",
         "training pictures": len(engine.train_loader.dataset),
-        "batch": f"images {images_NCHW.shape}, labels {labels.shape}, output {logits.shape}",
+        "batch": f"images {list(images_NCHW.shape)}, labels {list(labels.shape)}, output {list(logits.shape)}",
         "steps an epoch": f"{steps} of {config.Global.update_freq} batch(es)",
         "learning rate": ", ".join(f"{name} {state.schedule.lr(step):.6g}" for name, step in learning_rates.items()),
         "loss of the first batch": f"{loss:.4f}",
