@@ -1,4 +1,4 @@
-"""The commands `ppcls train | eval | infer | export | predict` and their scripts in tools/ and deploy/.
+"""The commands `ppcls train | eval | infer | export | predict | serve` and their scripts in tools/ and deploy/.
 
 Nothing heavy is imported before the arguments are parsed: `--help` answers at once.
 """
@@ -45,10 +45,21 @@ EXAMPLES = {
   python deploy/python/predict_cls.py -c deploy/configs/inference_cls.yaml \\
       -o Global.inference_model_dir=inference -o Global.infer_imgs=picture_or_folder""",
     ),
+    "serve": (
+        "answer pictures over HTTP with an exported model, and show a page to try it",
+        """examples:
+  ppcls serve inference --port 8866
+  PPCLS_SERVE_TOKEN=secret ppcls serve inference --host 0.0.0.0""",
+    ),
 }
 
 
 def _add_arguments(parser: argparse.ArgumentParser, command: str) -> None:
+    if command == "serve":
+        from ppcls.serve import command as serve
+
+        serve.add_arguments(parser)
+        return
     parser.add_argument("-c", "--config", required=True, metavar="FILE", help="the YAML file of the run")
     parser.add_argument(
         "-o",
@@ -82,6 +93,10 @@ def _parser(command: Optional[str]) -> argparse.ArgumentParser:
 
 def _run(arguments: argparse.Namespace) -> int:
     environment.prepare()
+    if arguments.command == "serve":
+        from ppcls.serve import command
+
+        return command.run(arguments)
     if arguments.command == "predict":
         from ppcls import predict
 

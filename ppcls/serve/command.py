@@ -1,0 +1,79 @@
+"""The command `ppcls serve`."""
+
+import argparse
+import os
+import signal
+import socket
+import sys
+
+from ppcls.errors import ConfigError
+from ppcls.serve.limits import Limits
+
+TOKEN = "PPCLS_SERVE_TOKEN"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `ppcls serve`."""
+    limits = Limits()
+    parser.add_argument("folder", metavar="FOLDER", help="the exported model")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0: all (%(default)s)")
+    parser.add_argument("--port", type=int, default=8866, help="0: a free one (%(default)s)")
+    parser.add_argument("--device", default="cpu", help="cpu, gpu, xpu or a plug-in device (%(default)s)")
+    parser.add_argument("--instances", type=int, default=1, help="copies of the model that run at a time (%(default)s)")
+    parser.add_argument("--threads", type=int, help="CPU threads of each copy; unset: the cores shared among them")
+    parser.add_argument("--max-batch", type=int, default=8, help="pictures in one run of the model (%(default)s)")
+    parser.add_argument("--queue", type=int, default=limits.queue, help="pictures that may wait (%(default)s)")
+    parser.add_argument("--max-pictures", type=int, default=limits.pictures, help="a request (%(default)s)")
+    parser.add_argument("--max-megapixels", type=float, default=limits.pixels / 1e6, help="a picture (%(default)s)")
+    parser.add_argument("--max-body-mib", type=float, default=limits.body_bytes / 2**20, help="a request (%(default)s)")
+    parser.add_argument("--timeout", type=float, default=limits.seconds, help="seconds, a request (%(default)s)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until SIGTERM or SIGINT; requests that came before are still answered. Return the exit status."""
+    limits = Limits(
+        body_bytes=int(arguments.max_body_mib * 2**20),
+        pixels=int(arguments.max_megapixels * 1e6),
+        pictures=arguments.max_pictures,
+        queue=arguments.queue,
+        seconds=arguments.timeout,
+    )
+    # A second guard, in the decoder itself; OpenCV reads it when it is loaded.
+    os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(limits.pixels))
+    try:
+        import uvicorn
+
+        from ppcls.serve.app import create_app
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"serve: {error}; the server is an extra; pip install 'ppcls[serve]'") from error
+    from ppcls import environment
+    from ppcls.predictor import Predictor
+
+    threads = arguments.threads or max(1, environment.physical_cores() // arguments.instances)
+    predictors = [
+        Predictor(arguments.folder, device=arguments.device, threads=threads) for _ in range(arguments.instances)
+    ]
+    app = create_app(predictors, limits=limits, max_batch=arguments.max_batch, token=os.environ.get(TOKEN))
+    listening = _listen(arguments.host, arguments.port)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=int(limits.seconds) + 1,
+        )
+    )
+    # Having answered what was under way, the server raises the signal again.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    host, port = listening.getsockname()[:2]
+    print(f"serving on http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
+    server.run(sockets=[listening])
+    return 0
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except (OSError, OverflowError) as error:
+        raise ConfigError(f"serve: can't listen on {host} port {port}; {error}; choose another --port") from error

@@ -1,0 +1,114 @@
+"""From the pictures of a request to their predictions."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, Optional
+
+import numpy as np
+from starlette.exceptions import HTTPException
+
+from ppcls import artifact, environment
+from ppcls.errors import DataError
+from ppcls.postprocess import Topk
+from ppcls.predictor import Predictor
+from ppcls.serve.batching import Batcher, Scores
+from ppcls.serve.intake import RETRY, Picture
+from ppcls.serve.limits import Limits, check_picture
+from ppcls.serve.metrics import Metrics
+from ppcls.transforms.decode import Image
+
+
+class Service:
+    """Decodes pictures in threads of its own, and has them answered in batches."""
+
+    def __init__(self, predictors: Sequence[Predictor], limits: Limits, metrics: Metrics, *, max_batch: int) -> None:
+        self.predictors = predictors
+        self.limits = limits
+        self.metrics = metrics
+        self.artifact = predictors[0].artifact
+        self._pending = 0
+        self._batcher = Batcher([partial(self._run, predictor) for predictor in predictors], max_batch=max_batch)
+
+    async def __aenter__(self) -> "Service":
+        self._decoders = ThreadPoolExecutor(environment.physical_cores(), "decode")
+        await self._batcher.__aenter__()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._batcher.__aexit__()
+        self._decoders.shutdown()
+
+    @property
+    def ready(self) -> bool:
+        return self._batcher.alive
+
+    async def answer(self, pictures: Sequence[Picture], topk: Optional[int]) -> list[dict[str, Any]]:
+        """Return a result for each picture. Raises HTTPException: 429 the queue is full, 503 too slow."""
+        exported = self.artifact.PostProcess.Topk
+        postprocess = Topk(exported.label_list, topk=topk or exported.topk)
+        if self._pending + len(pictures) > self.limits.queue:
+            raise HTTPException(429, "the queue is full; try again", RETRY)
+        self._count(len(pictures))
+        try:
+            answers = asyncio.gather(*(self._answer(picture, postprocess) for picture in pictures))
+            return list(await asyncio.wait_for(answers, self.limits.seconds))
+        except asyncio.TimeoutError as error:
+            raise HTTPException(503, f"no answer within {self.limits.seconds:g} seconds", RETRY) from error
+        finally:
+            self._count(-len(pictures))
+
+    def _count(self, change: int) -> None:
+        self._pending += change
+        self.metrics.queue.set(self._pending)
+
+    async def _answer(self, picture: Picture, postprocess: Topk) -> dict[str, Any]:
+        try:
+            image = await asyncio.get_running_loop().run_in_executor(self._decoders, self._decode, picture.data)
+        except DataError as error:
+            self.metrics.pictures.labels("refused").inc()
+            return {"name": picture.name, "error": str(error)}
+        scores = await self._batcher.scores(image)
+        self.metrics.pictures.labels("answered").inc()
+        (prediction,) = postprocess(scores[None])
+        return {"name": picture.name, **prediction.to_dict()}
+
+    def _decode(self, data: Optional[bytes]) -> Image:
+        if data is None:
+            raise DataError("no base64; received other text; send the file's bytes in base64")
+        check_picture(data, self.limits)
+        image = self.predictors[0].pipeline.sample(data, np.random.default_rng(0))
+        if image.shape[:2] != self.artifact.input_shape[1:]:
+            raise DataError(
+                f"the model's transforms make this picture {image.shape[1]} x {image.shape[0]}, and the model "
+                f"takes {self.artifact.input_shape[2]} x {self.artifact.input_shape[1]}; send one of another shape"
+            )
+        return image
+
+    def _run(self, predictor: Predictor, images_NHWC: Image) -> Scores:
+        started = time.perf_counter()
+        scores = predictor.scores(predictor.pipeline.finish(images_NHWC))
+        self.metrics.model_seconds.observe(time.perf_counter() - started)
+        self.metrics.batch_size.observe(len(images_NHWC))
+        return scores
+
+    def card(self) -> dict[str, Any]:
+        """Return what the server tells about its model."""
+        about = self.artifact
+        return {
+            "model_name": about.Global.model_name,
+            "class_num": about.class_num,
+            "input_shape": list(about.input_shape),
+            "topk": about.PostProcess.Topk.topk,
+            "transforms": [
+                " ".join([part.name, *(f"{k}={v}" for k, v in part.args.items())]) for part in about.transforms
+            ],
+            "exported_by": f"ppcls {about.Global.ppcls}, Paddle {about.Global.paddle}",
+            "engine": "Paddle Inference",
+            "sha256": about.sha256.get(artifact.WEIGHTS, ""),
+            "max_pictures": self.limits.pictures,
+            "max_pixels": self.limits.pixels,
+            "max_body_bytes": self.limits.body_bytes,
+        }
