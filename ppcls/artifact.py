@@ -3,7 +3,6 @@
 The last one is a YAML that says all that a predictor needs: preprocessing, labels, shapes and checksums.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from ppcls.config.parts import Part, key, required
 from ppcls.config.read import read_config
 from ppcls.config.schema import PreProcessSection
 from ppcls.errors import CheckpointError
+from ppcls.files import sha256_of, write_text
 
 DESCRIPTION = "inference.yml"
 MODEL, WEIGHTS = "inference.json", "inference.pdiparams"
@@ -63,15 +63,6 @@ class Artifact:
         return self.PreProcess.transform_ops
 
 
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file as hexadecimal text."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
 def write(folder: Path, artifact: Artifact) -> None:
     """Write `inference.yml` beside the model's two files, with their checksums."""
     content: dict[str, Any] = {
@@ -92,7 +83,7 @@ def write(folder: Path, artifact: Artifact) -> None:
         "sha256": {name: sha256_of(folder / name) for name in (MODEL, WEIGHTS)},
     }
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100)
-    (folder / DESCRIPTION).write_text(text, encoding="utf-8")
+    write_text(folder / DESCRIPTION, text)
 
 
 def read(folder: Path) -> Artifact:

@@ -5,19 +5,17 @@ that a file from anywhere can't run code. It may still ask for much memory.
 """
 
 import functools
-import os
 import pickle
 import re
-import secrets
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, Callable, Union
+from typing import Any, Callable, Union
 
 import numpy as np
 
 from ppcls.errors import CheckpointError
+from ppcls.files import replacing
 
 Array = np.ndarray[Any, Any]
 
@@ -72,29 +70,6 @@ def write(path: Union[str, Path], mapping: Mapping[str, Any]) -> None:
     values = _plain(dict(mapping))
     with replacing(path) as file:
         pickle.dump(values, file, protocol=4)
-
-
-@contextmanager
-def replacing(path: Union[str, Path]) -> Iterator[BinaryIO]:
-    """Open a temporary file that takes the name `path` once it is complete and on the disk.
-
-    It is removed if the block raises. Its suffix is that of `path`.
-    Raises: CheckpointError for an OSError in opening, writing or renaming.
-    """
-    path = Path(path)
-    temporary = path.with_name(f".{secrets.token_hex(4)}-{path.name}")
-    try:
-        with open(temporary, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise CheckpointError(
-            f"{path}: can't be written; {error.strerror}; free or choose another disk or folder"
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 class _Dtype:

@@ -19,6 +19,7 @@ from ppcls import pdparams
 from ppcls.arch.layers import Head
 from ppcls.arch.torchvision import Arrays, from_torchvision_resnet, is_torchvision_resnet
 from ppcls.errors import CheckpointError, ConfigError
+from ppcls.files import replacing
 
 logger = logging.getLogger("ppcls")
 
@@ -187,7 +188,7 @@ def download(url: str) -> Path:
     except OSError as error:
         raise CheckpointError(f"{folder}: can't be made; {error.strerror}; set PPCLS_HOME to a folder") from error
     digest = hashlib.sha256()
-    with pdparams.replacing(path) as file:
+    with replacing(path) as file:
         for chunk in _chunks(address):
             digest.update(chunk)
             file.write(chunk)

@@ -5,17 +5,18 @@ optimizer, and the weights being trained where they are not those to use), `.pds
 the checksums of the other two).
 """
 
-import hashlib
 import os
+import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
 import numpy as np
 
-from ppcls import pdparams
+from ppcls import files, pdparams
 from ppcls.errors import CheckpointError
 
 SUFFIXES = (".pdparams", ".pdopt", ".pdstates")
@@ -31,11 +32,15 @@ class Checkpoint:
 
 
 def _file(prefix: Path, suffix: str) -> Path:
-    return prefix.with_name(prefix.name + suffix)
+    return Path(f"{prefix}{suffix}")
 
 
 def _backup(prefix: Path) -> Path:
-    return prefix.with_name(prefix.name + ".bak")
+    return Path(f"{prefix}.bak")
+
+
+def _new(prefix: Path) -> Path:
+    return Path(f"{prefix}.new")
 
 
 def _exists(prefix: Path) -> bool:
@@ -64,34 +69,34 @@ def _replace(new: Path, prefix: Path) -> None:
     that one when the checksums of the first do not fit.
     """
     backup = _backup(prefix)
-    if _exists(prefix) and not _exists(backup):
+    # A complete backup is from a write that was killed: it stays if that one got no further than its renames.
+    if _exists(prefix) and not (_exists(backup) and _fault(prefix)):
         _link(prefix, backup)
     for suffix in SUFFIXES:
         os.replace(_file(new, suffix), _file(prefix, suffix))
     _remove(backup)
 
 
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
 def write(prefix: Path, checkpoint: Checkpoint) -> None:
     """Write the checkpoint under `prefix`, replacing an older one. Raises CheckpointError (disk full, ...)."""
-    new = prefix.with_name(prefix.name + ".new")
+    new = _new(prefix)
+    with _reported(prefix):
+        try:
+            pdparams.write(_file(new, ".pdparams"), checkpoint.weights)
+            pdparams.write(_file(new, ".pdopt"), checkpoint.optimizer)
+            checksums = {suffix: files.sha256_of(_file(new, suffix)) for suffix in SUFFIXES[:2]}
+            pdparams.write(_file(new, ".pdstates"), {**checkpoint.states, "sha256": checksums})
+            _replace(new, prefix)
+        finally:
+            _remove(new)
+
+
+@contextmanager
+def _reported(prefix: Path) -> Iterator[None]:
     try:
-        pdparams.write(_file(new, ".pdparams"), checkpoint.weights)
-        pdparams.write(_file(new, ".pdopt"), checkpoint.optimizer)
-        checksums = {suffix: _sha256(_file(new, suffix)) for suffix in SUFFIXES[:2]}
-        pdparams.write(_file(new, ".pdstates"), {**checkpoint.states, "sha256": checksums})
-        _replace(new, prefix)
+        yield
     except OSError as error:
-        raise CheckpointError(f"checkpoint '{prefix}': can't be written; {error}") from error
-    finally:
-        _remove(new)
+        raise CheckpointError(f"checkpoint '{prefix}': can't be written; {error.strerror}; free some space") from error
 
 
 def _fault(prefix: Path) -> Optional[str]:
@@ -99,11 +104,14 @@ def _fault(prefix: Path) -> Optional[str]:
     missing = [suffix for suffix in SUFFIXES if not _file(prefix, suffix).is_file()]
     if missing:
         return f"{', '.join(prefix.name + suffix for suffix in missing)} not found"
-    checksums = pdparams.read(_file(prefix, ".pdstates")).get("sha256")
+    try:
+        checksums = pdparams.read(_file(prefix, ".pdstates")).get("sha256")
+    except CheckpointError:
+        return f"{prefix.name}.pdstates is damaged"
     if not isinstance(checksums, dict):
         return f"{prefix.name}.pdstates was not written by ppcls"
     for suffix, expected in checksums.items():
-        if _sha256(_file(prefix, suffix)) != expected:
+        if files.sha256_of(_file(prefix, suffix)) != expected:
             return f"{prefix.name}{suffix} is damaged (its checksum does not fit)"
     return None
 
@@ -121,8 +129,7 @@ def read(prefix: Path) -> Checkpoint:
         prefix = prefix.with_suffix("")
     fault = _fault(prefix)
     if fault is not None and _exists(_backup(prefix)) and _fault(_backup(prefix)) is None:
-        _link(_backup(prefix), prefix)  # a write was interrupted between its renames: the one before it stands
-        fault = None
+        prefix, fault = _backup(prefix), None  # a write was interrupted between its renames: the one before it stands
     if fault is not None:
         raise CheckpointError(
             f"checkpoint '{prefix}': {fault}; give the prefix of a complete checkpoint, such as "
@@ -158,6 +165,7 @@ class Checkpoints:
     def make_room(self, sample: Checkpoint) -> None:
         """Make the folder. Raises CheckpointError if it can't be made or has no room for two of `sample`."""
         self.make_folder()
+        files.remove_temporaries(self.folder)
         needed, free = 2 * _num_bytes([*vars(sample).values()]), shutil.disk_usage(self.folder).free
         if free < needed:
             raise CheckpointError(
@@ -177,11 +185,13 @@ class Checkpoints:
                 self._prune(epoch)
 
     def _name(self, source: Path, target: Path) -> None:
-        new = target.with_name(target.name + ".new")
-        _link(source, new)
-        _replace(new, target)
+        with _reported(target):
+            _link(source, _new(target))
+            _replace(_new(target), target)
 
     def _prune(self, newest: int) -> None:
-        epochs = sorted(int(file.stem[6:]) for file in self.folder.glob("epoch_*.pdstates"))
+        """Remove this run's `epoch_N` but the newest `keep`; later ones are of an earlier, longer run."""
+        names = (re.fullmatch(r"epoch_(\d+)", file.stem) for file in self.folder.glob("epoch_*.pdstates"))
+        epochs = sorted(int(name[1]) for name in names if name)
         for epoch in [epoch for epoch in epochs if epoch <= newest][: -self.keep]:
             _remove(self.folder / f"epoch_{epoch}")
