@@ -79,7 +79,7 @@ def main() -> None:
     )
     sampler = BatchSampler(len(dataset), 0, 0, 1, False, batch_size=args.batch_size)
     loader = Loader(dataset, sampler, [], 0, num_workers=args.num_workers)
-    paths = [dataset.path(index) for index in range(len(dataset))]
+    paths = [dataset.where(index) for index in range(len(dataset))]
     with multiprocessing.Pool(args.num_workers) as pool:
         time_bare(pool, paths, args.batch_size), time_loader(loader, 0)  # start both
         rounds = [(time_bare(pool, paths, args.batch_size), time_loader(loader, epoch)) for epoch in range(args.rounds)]

@@ -1,6 +1,7 @@
 """From a data set to finished batches, the same ones for any number of workers."""
 
 import math
+import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Optional, Union
@@ -8,7 +9,7 @@ from typing import Optional, Union
 import numpy as np
 from numpy.typing import NDArray
 
-from ppcls.data.dataset import LabelledPictures
+from ppcls.data.dataset import LabelledImages
 from ppcls.data.mixing import BatchTransform, Images, Labels
 from ppcls.data.pool import TASKS_A_WORKER, InProcess, Processes
 from ppcls.data.sampler import DistributedBatchSampler
@@ -30,7 +31,7 @@ class _Batch:
 
     def __init__(self, slot: int, indices: Indices) -> None:
         self.slot = slot
-        self.labels = np.empty(len(indices), np.int64)
+        self.indices = indices
         self.missing = len(indices)
         self.corrupt: dict[int, str] = {}
         self.errors: dict[int, DataError] = {}
@@ -41,12 +42,28 @@ class _Batch:
         if isinstance(reply.result, DataError):
             self.errors[start] = reply.result
             return
-        self.labels[start : start + size] = reply.result.labels
-        self.corrupt.update((start + place, why) for place, why in reply.result.corrupt.items())
+        self.corrupt.update((start + place, why) for place, why in reply.result.items())
+
+
+class _Recycled:
+    """Arrays that are used again once nobody else holds them: fresh memory takes as long to get as to fill."""
+
+    def __init__(self) -> None:
+        # The batch in use, the one before, which a loop variable still holds, and one to spare.
+        self._arrays: deque[Images] = deque(maxlen=3)
+
+    def empty(self, shape: tuple[int, ...], dtype: type[np.floating]) -> Images:
+        """Return an array with anything in it, as np.empty does."""
+        for array in self._arrays:
+            # Views hold it too; itself it is held by the deque, by the loop and by the call.
+            if array.dtype == dtype and array.shape == shape and sys.getrefcount(array) == 3:
+                return array
+        self._arrays.append(np.empty(shape, dtype))
+        return self._arrays[-1]
 
 
 class Loader:
-    """Yields `(images, labels)`: float32 NCHW, and int64 [N] unless a batch transform makes soft labels.
+    """Yields `(images, labels)`: float32 NCHW, and the labels of the data set unless a batch transform changes them.
 
     `num_workers` processes decode and transform, 0 means this one; they start with the first epoch and stay
     until `close`. They hand images over in shared memory, or through pipes without `use_shared_memory`.
@@ -57,7 +74,7 @@ class Loader:
 
     def __init__(
         self,
-        dataset: LabelledPictures,
+        dataset: LabelledImages,
         sampler: DistributedBatchSampler,
         batch_transforms: Sequence[BatchTransform],
         seed: int,
@@ -78,11 +95,16 @@ class Loader:
         part = math.ceil(sampler.batch_size / max(num_workers, 1))
         self._part = min(sampler.batch_size, max(_LEAST_PART, min(part, _MOST_PART)))
         self._pool: Optional[Pool] = None
+        self._recycled = _Recycled()
         self._epochs_begun = 0
 
     def __len__(self) -> int:
         """Return the number of batches of this rank in an epoch."""
         return len(self._sampler)
+
+    def batch_size(self, batch: int) -> int:
+        """Return the number of samples in a batch, those included that `skip_corrupt` leaves out."""
+        return self._sampler.size(batch)
 
     def close(self) -> None:
         """End the worker processes; a later epoch starts new ones."""
@@ -148,7 +170,7 @@ class Loader:
         """Return the finished batch, or None if no picture of it could be decoded."""
         if batch.errors:
             raise batch.errors[min(batch.errors)]
-        images, labels = images[: len(batch.labels)], batch.labels
+        images, labels = images[: len(batch.indices)], self.dataset.labels[batch.indices]
         if batch.corrupt:
             self.skipped += [batch.corrupt[place] for place in sorted(batch.corrupt)]
             good = [place for place in range(len(labels)) if place not in batch.corrupt]
@@ -160,7 +182,7 @@ class Loader:
             if not good:
                 return None
             images, labels = images[good], labels[good]
-        finished: tuple[Images, Labels] = self.dataset.pipeline.finish(images), labels
+        finished: tuple[Images, Labels] = self.dataset.pipeline.finish(images, self._recycled.empty), labels
         rank_number = number * self._sampler.world + self._sampler.rank
         rng = stream("batch", seed=self._seed, epoch=epoch, number=rank_number)
         for transform in self._batch_transforms:
@@ -185,7 +207,7 @@ class Loader:
         """Return what the transforms make of the first picture that can be decoded."""
         for index in range(len(self.dataset)):
             try:
-                return self.dataset.sample(index, stream("sample", seed=self._seed, epoch=0))[0].shape
+                return self.dataset.sample(index, stream("sample", seed=self._seed, epoch=0)).shape
             except UndecodableError:
                 if not self.dataset.skip_corrupt:
                     raise

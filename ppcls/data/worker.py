@@ -1,6 +1,8 @@
 """What one loader process does: samples into slots. Without paddle, to start fast and stay small."""
 
+import math
 import mmap
+import pickle
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from typing import NamedTuple, Optional, Union
@@ -9,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ppcls.data.dataset import LabelledPictures
+from ppcls.data.dataset import LabelledImages
 from ppcls.data.streams import stream
 from ppcls.errors import DataError
 from ppcls.transforms.decode import Image, UndecodableError
@@ -25,14 +27,8 @@ class Task(NamedTuple):
     indices: NDArray[np.int64]
 
 
-class Filled(NamedTuple):
-    """The labels of a task, and position in the task -> message for each picture that was left out."""
-
-    labels: NDArray[np.int64]
-    corrupt: dict[int, str]
-
-
-Result = Union[Filled, DataError]
+# Position in the task -> message for each picture that was left out, or what ends the epoch.
+Result = Union[dict[int, str], DataError]
 
 
 class Reply(NamedTuple):
@@ -45,7 +41,7 @@ class Reply(NamedTuple):
 class Setup(NamedTuple):
     """What a worker gets first; slots are [slots, batch, height, width, 3]."""
 
-    dataset: LabelledPictures
+    dataset: LabelledImages
     seed: int
     slots_shape: Sequence[int]
 
@@ -55,7 +51,7 @@ def places(slots: Image, task: Task) -> Image:
     return slots[task.slot, task.start : task.start + len(task.indices)]
 
 
-def perform(task: Task, dataset: LabelledPictures, seed: int, images: Image) -> Result:
+def perform(task: Task, dataset: LabelledImages, seed: int, images: Image) -> Result:
     """Fill `images`, one for each index of the task."""
     try:
         return _fill(task, dataset, seed, images)
@@ -63,13 +59,12 @@ def perform(task: Task, dataset: LabelledPictures, seed: int, images: Image) -> 
         return error
 
 
-def _fill(task: Task, dataset: LabelledPictures, seed: int, images: Image) -> Filled:
-    labels = np.empty(len(task.indices), np.int64)
+def _fill(task: Task, dataset: LabelledImages, seed: int, images: Image) -> dict[int, str]:
     corrupt: dict[int, str] = {}
     for place, index in enumerate(task.indices.tolist()):
         rng = stream("sample", seed=seed, epoch=task.epoch, number=index)
         try:
-            image, labels[place] = dataset.sample(index, rng)
+            image = dataset.sample(index, rng)
         except UndecodableError as error:
             if not dataset.skip_corrupt:
                 raise
@@ -77,11 +72,11 @@ def _fill(task: Task, dataset: LabelledPictures, seed: int, images: Image) -> Fi
             continue
         if image.shape != images.shape[1:]:
             raise DataError(
-                f"{dataset.path(index)}: all images must have one size; received {_size(image.shape)} where "
+                f"{dataset.where(index)}: all images must have one size; received {_size(image.shape)} where "
                 f"others are {_size(images.shape[1:])}; add ResizeImage or CropImage to transform_ops"
             )
         images[place] = image
-    return Filled(labels, corrupt)
+    return corrupt
 
 
 def _size(shape: Sequence[int]) -> str:
@@ -91,7 +86,8 @@ def _size(shape: Sequence[int]) -> str:
 def main(connection: int, memory: Optional[int]) -> None:
     """Serve the loader at the other end of `connection` until it goes away.
 
-    Both are file descriptors. The slots are in `memory`; if None, images go through the connection.
+    Both are file descriptors. The slots are in `memory`, with the large arrays of the data set behind them;
+    if None, all goes through the connection.
     """
     cv2.setNumThreads(0)  # the workers are the parallelism
     with Connection(connection) as loader:
@@ -102,11 +98,13 @@ def main(connection: int, memory: Optional[int]) -> None:
 
 
 def _serve(loader: Connection, memory: Optional[int]) -> None:
-    setup: Setup = loader.recv()
+    spans: list[slice] = loader.recv()
+    shared = memoryview(b"" if memory is None else mmap.mmap(memory, 0))
+    setup: Setup = pickle.loads(loader.recv_bytes(), buffers=[shared[span].toreadonly() for span in spans])
     # Without shared memory one slot of this process's own, sent after each task.
     slots = np.empty((1, *setup.slots_shape[1:]), np.uint8)
     if memory is not None:
-        slots = np.frombuffer(mmap.mmap(memory, 0), np.uint8).reshape(setup.slots_shape)
+        slots = np.frombuffer(shared, np.uint8, math.prod(setup.slots_shape)).reshape(setup.slots_shape)
     while True:
         task: Task = loader.recv()
         images = places(slots, task if memory is not None else task._replace(slot=0))

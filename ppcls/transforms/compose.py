@@ -1,14 +1,15 @@
 """The one way from picture files to a batch, for training, evaluation, inference and deployment."""
 
-from collections.abc import Sequence
-from typing import Protocol, Union
+from collections.abc import Iterable, Sequence
+from typing import Optional, Protocol, Union
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ppcls.errors import DataError
 from ppcls.transforms.decode import DecodeImage, Image
-from ppcls.transforms.layout import NormalizeImage, ToCHWImage
+from ppcls.transforms.erasing import Erasing
+from ppcls.transforms.layout import Empty, NormalizeImage, ToCHWImage
 
 
 class Transform(Protocol):
@@ -23,7 +24,9 @@ Op = Union[DecodeImage, Transform, NormalizeImage, ToCHWImage]
 class Pipeline:
     """The list `transform_ops`: `sample` runs its steps for one image, `finish` its end for a batch.
 
-    DecodeImage may only start the list; NormalizeImage and ToCHWImage, in either order, may only end it.
+    DecodeImage may only start the list. NormalizeImage and ToCHWImage, in either order, may only end it, but for
+    transforms that paint over parts of the picture: these mean at each place what they say. Before NormalizeImage
+    they paint levels 0 to 255, after it normalized numbers, among which 0 is the mean colour.
     Without DecodeImage, files are decoded to RGB; without NormalizeImage, values stay 0 to 255.
     Raises ValueError for a list in another order.
     """
@@ -32,14 +35,22 @@ class Pipeline:
         names = [type(op).__name__ for op in ops]
         self._decode = DecodeImage()
         self._steps: list[Transform] = []
+        self._erasings: list[Erasing] = []
         end: list[Union[NormalizeImage, ToCHWImage]] = []
         for place, op in enumerate(ops):
             if isinstance(op, (NormalizeImage, ToCHWImage)):
                 end.append(op)
+            elif isinstance(op, Erasing) and any(isinstance(other, NormalizeImage) for other in end):
+                self._erasings.append(op)
             elif end:
                 raise ValueError(
-                    f"{names[place - 1]}: only ToCHWImage and NormalizeImage end the list; "
+                    f"{names[place - 1]}: only ToCHWImage, NormalizeImage and what paints over parts end the list; "
                     f"received {', '.join(names)}; move {names[place]} before it"
+                )
+            elif isinstance(op, Erasing) and op.normalized_only:
+                raise ValueError(
+                    f"{names[place]}: this mode paints normalized numbers; received {', '.join(names)}; "
+                    "move it behind NormalizeImage"
                 )
             elif not isinstance(op, DecodeImage):
                 self._steps.append(op)
@@ -59,12 +70,21 @@ class Pipeline:
             image = step(image, rng)
         return image
 
-    def finish(self, images_NHWC: Image) -> NDArray[np.floating]:
-        """Return the uint8 images of `sample` as contiguous, normalized float32 NCHW.
+    def finish(
+        self, images_NHWC: Image, empty: Empty = np.empty, rngs: Optional[Iterable[np.random.Generator]] = None
+    ) -> NDArray[np.floating]:
+        """Return the uint8 images of `sample` as contiguous, normalized float32 NCHW, in an array of `empty`.
 
-        float16 if NormalizeImage has `output_fp16`.
+        float16 if NormalizeImage has `output_fp16`. `rngs` are for what follows NormalizeImage, one an image; without
+        them it draws the same each time.
         """
-        return self._normalize.batch(images_NHWC)
+        finished = self._normalize.batch(images_NHWC, empty)
+        if self._erasings:
+            rngs = rngs or map(np.random.default_rng, range(len(finished)))
+            for image_CHW, rng in zip(finished, rngs):
+                for erasing in self._erasings:
+                    erasing.erase(image_CHW[:3].transpose(1, 2, 0), rng)
+        return finished
 
 
 def _checked(image: Image) -> Image:

@@ -1,7 +1,7 @@
 """The end of a pipeline, done for a whole batch at once: normalize and put the channels first."""
 
 from collections.abc import Sequence
-from typing import Literal, Optional
+from typing import Callable, Literal, Optional
 
 import cv2
 import numpy as np
@@ -11,6 +11,10 @@ from ppcls.transforms.decode import Image
 
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+# Makes an array of a shape and a type, with anything in it.
+Empty = Callable[[tuple[int, ...], type[np.floating]], NDArray[np.floating]]
 
 
 class NormalizeImage:
@@ -48,13 +52,15 @@ class NormalizeImage:
             for m, s in zip(mean_std["mean"], mean_std["std"])
         ]
 
-    def batch(self, images_NHWC: Image) -> NDArray[np.floating]:
-        """Return the uint8 images as contiguous float32 (or float16) NCHW."""
+    def batch(self, images_NHWC: Image, empty: Empty = np.empty) -> NDArray[np.floating]:
+        """Return the uint8 images as contiguous float32 (or float16) NCHW, in an array of `empty`."""
         count, height, width, _ = images_NHWC.shape
-        finished = np.empty((count, self._channels, height, width), np.float32)
+        finished = empty((count, self._channels, height, width), np.float32)
         finished[:, 3:] = 0
+        channels = np.empty((3, height, width), np.uint8)
         for image, planes in zip(images_NHWC, finished):
-            for channel, table, plane in zip(cv2.split(image), self._tables, planes):
+            cv2.split(image, list(channels))
+            for channel, table, plane in zip(channels, self._tables, planes):
                 cv2.LUT(channel, table, dst=plane)
         return finished.astype(self._dtype, copy=False)
 

@@ -8,7 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from ppcls.data.dataset import ImageFolder, ImageNetDataset
+from ppcls.data.dataset import ImageFolder, ImageNetDataset, MultiLabelDataset
+from ppcls.data.loader import Loader
+from ppcls.data.sampler import BatchSampler
 from ppcls.errors import DataError
 from ppcls.transforms.compose import Pipeline
 from ppcls.transforms.decode import UndecodableError
@@ -42,15 +44,15 @@ def test_a_list_may_have_spaces_blank_lines_a_byte_order_mark_and_crlf(root: Pat
     assert dataset.labels.tolist() == [3, 4, 0] and dataset.labels.dtype == np.int64
     assert dataset.label_names == ()
     for index, label in enumerate([3, 4, 0]):
-        image, got = dataset.sample(index, RNG)
-        assert (got, image.shape, image.dtype) == (label, (6, 8, 3), np.uint8)
+        image = dataset.sample(index, RNG)
+        assert (dataset.labels[index], image.shape, image.dtype) == (label, (6, 8, 3), np.uint8)
         assert image[0, 0, 0] == index
 
 
 def test_delimiter_and_relabel(root: Path) -> None:
     dataset = from_list(root, "a/with space.png,70\na/one.png,-3\na/one.png,70", 2, delimiter=",", relabel=True)
     assert dataset.labels.tolist() == [1, 0, 1]
-    assert dataset.path(0) == str(root / "a/with space.png")
+    assert dataset.where(0) == str(root / "a/with space.png")
 
 
 @pytest.mark.parametrize(
@@ -78,6 +80,46 @@ def test_a_faulty_list_is_refused_with_its_line(root: Path, text: str, message: 
         from_list(root, text)
 
 
+def multi_label(root: Path, text: str, class_num: int = 3, **arguments: Any) -> MultiLabelDataset:
+    (root / "list.txt").write_text(text)
+    return MultiLabelDataset(
+        PIPELINE, class_num, image_root=str(root), cls_label_path=str(root / "list.txt"), **arguments
+    )
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_pictures_of_several_classes_come_with_a_vector_of_labels(root: Path, num_workers: int) -> None:
+    dataset = multi_label(root, "a/one.png\t0,1,1\na/with space.png\t0,0,0\nb/deep/three.png\t1,0,0\n")
+    loader = Loader(
+        dataset, BatchSampler(3, 0, 0, 1, False, batch_size=2, shuffle=True), [], 0, num_workers=num_workers
+    )
+    batches = list(loader.epoch(0))
+    loader.close()
+    assert [labels.shape for _, labels in batches] == [(2, 3), (1, 3)]
+    levels = np.concatenate([images[:, 0, 0, 0] for images, _ in batches]).astype(int)
+    labels = np.concatenate([labels for _, labels in batches])
+    assert labels.dtype == np.float32
+    assert {level: row for level, row in zip(levels.tolist(), labels.tolist())} == {
+        0: [0, 1, 1],
+        1: [0, 0, 0],
+        2: [1, 0, 0],
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a/one.png\t0,1,1\na/one.png 0,1,1", "list.txt:2: no labels such as 0,1,0 at the end; received 'a/one.png 0"),
+        ("a/one.png\t0,1,2", "list.txt:1: no labels such as 0,1,0 at the end; received 'a/one.png\t0,1,2'"),
+        ("a/one.png\t0,1,1\n\na/one.png\t0,1", "list.txt:3: .* first of 1 lines .* received 2 for class_num 3; give"),
+        ("a/one.png\t0,1,1\na/gone.png\t0,1,1", "list.txt:2: 1 of 2 pictures are missing; received 'a/gone.png'"),
+    ],
+)
+def test_a_faulty_list_of_several_labels_is_refused_with_its_line(root: Path, text: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        multi_label(root, text)
+
+
 def test_paths_that_lead_nowhere_are_refused(root: Path) -> None:
     with pytest.raises(DataError, match="cls_label_path: can't be read; received '.*no.txt' .No such file"):
         ImageNetDataset(PIPELINE, 9, image_root=str(root), cls_label_path=str(root / "no.txt"))
@@ -97,7 +139,7 @@ def test_a_folder_takes_its_labels_from_the_sorted_folder_names(root: Path) -> N
     dataset = ImageFolder(PIPELINE, 1000, image_root=str(root))
     assert dataset.labels.tolist() == [0, 0, 1]
     assert list(dataset.label_names) == ["a", "b"]
-    assert dataset.path(2) == str(root / "b/deep/three.png")
+    assert dataset.where(2) == str(root / "b/deep/three.png")
 
 
 def test_a_label_file_gives_the_labels_of_folders(root: Path) -> None:

@@ -19,10 +19,11 @@ from ppcls.data.loader import Loader
 from ppcls.data.mixing import MixupOperator
 from ppcls.data.sampler import BatchSampler
 from ppcls.errors import DataError, TrainingError
+from ppcls.registry import TRANSFORMS
 from ppcls.transforms.compose import Pipeline
-from ppcls.transforms.geometry import CropImage, RandCropImage, RandFlipImage
 from ppcls.transforms.layout import NormalizeImage
 
+CropImage, RandCropImage, RandFlipImage = map(TRANSFORMS.load, ("CropImage", "RandCropImage", "RandFlipImage"))
 REPO = Path(__file__).resolve().parents[3]
 PICTURES = 22
 
@@ -104,6 +105,15 @@ def test_batches_are_equal_for_any_number_of_workers(
     for epoch in (0, 1):
         assert_same(batches(loaders[0], epoch), batches(expected, epoch))
     assert_same(batches(loaders[0], 1, skip=2), batches(expected, 1)[2:])
+
+
+def test_the_memory_of_a_batch_is_used_again_once_nobody_holds_it(root: Path) -> None:
+    loader = build(root, batch_size=2, num_workers=0)
+    kept = next(loader.epoch(0))[0][1]
+    copy = kept.copy()
+    places = {images.ctypes.data for epoch in range(4) for images, _ in loader.epoch(epoch)}
+    assert len(places) <= 3
+    np.testing.assert_array_equal(kept, copy)
 
 
 def test_samples_do_not_depend_on_the_batch_size_or_the_ranks(root: Path) -> None:

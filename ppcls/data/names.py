@@ -1,0 +1,39 @@
+"""Many texts in little memory."""
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import Union, overload
+
+import numpy as np
+
+
+class Names(Sequence[str]):
+    """Paths or other texts as one block of bytes, which workers share.
+
+    A million `str` objects would take 100 MB, and be copied to each worker.
+    """
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        encoded = [os.fsencode(text) for text in texts]
+        self.ends = np.cumsum(np.fromiter(map(len, encoded), np.int64, len(encoded)))
+        self.block = np.frombuffer(b"".join(encoded), np.uint8)
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "list[str]": ...
+
+    def __getitem__(self, index: Union[int, slice]) -> Union[str, "list[str]"]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(len(self))[index]]
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        start = self.ends[index - 1] if index else 0
+        return os.fsdecode(self.block[start : self.ends[index]].tobytes())
+
+    def __iter__(self) -> Iterator[str]:
+        return map(self.__getitem__, range(len(self)))
