@@ -73,13 +73,20 @@ SCHEDULES = Registry(
         "Cyclic OneCycleLR ReduceOnPlateau",
     },
 )
-DATASETS = Registry("data set", {"ppcls.data.dataset": "ImageNetDataset ImageFolder"})
+DATASETS = Registry("data set", {"ppcls.data.dataset": "ImageNetDataset ImageFolder MultiLabelDataset"})
 SAMPLERS = Registry("sampler", {"ppcls.data.sampler": "BatchSampler DistributedBatchSampler"})
 TRANSFORMS = Registry(
     "transform",
     {
         "ppcls.transforms.decode": "DecodeImage",
-        "ppcls.transforms.geometry": "ResizeImage CropImage RandCropImage RandFlipImage",
+        "ppcls.transforms.geometry": "ResizeImage CropImage RandCropImage RandFlipImage RandomHorizontalFlip",
+        "ppcls.transforms.crops": "CropImageAtRatio RandomCropImage RandCropImageV2 CropWithPadding "
+        "CenterCrop Resize RandomResizedCrop",
+        "ppcls.transforms.placing": "RandomRot90 RandomRotation Pad Padv2",
+        "ppcls.transforms.tone": "ColorJitter RandomGrayscale PCALighting BlurImage RandomInterpolationAugment",
+        "ppcls.transforms.policy": "AutoAugment RandAugment RandAugmentV2 RandAugmentV3 RandAugmentV4 AugMix",
+        "ppcls.transforms.timm_policy": "TimmAutoAugment",
+        "ppcls.transforms.erasing": "Cutout HideAndSeek GridMask RandomErasing",
         "ppcls.transforms.layout": "NormalizeImage ToCHWImage",
     },
 )

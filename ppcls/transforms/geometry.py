@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from ppcls.errors import DataError
+from ppcls.transforms.arguments import interval, probability, width_height
 from ppcls.transforms.decode import Backend, Image
 
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "area", "box", "hamming", "random"]
@@ -22,7 +23,7 @@ _CV2_FILTERS = {
 _PIL_FILTERS = ("nearest", "bilinear", "bicubic", "lanczos", "box", "hamming")
 
 
-class _Resizer:
+class Resizer:
     """Resizes by one library and filter; `random` draws bilinear or bicubic for each image."""
 
     def __init__(self, interpolation: Optional[Interpolation], backend: Backend) -> None:
@@ -47,21 +48,6 @@ class _Resizer:
         return np.asarray(Pillow.fromarray(image).resize(size, Pillow.Resampling[name.upper()]))
 
 
-def _width_height(size: Union[int, Sequence[int]]) -> tuple[int, int]:
-    pair = (size, size) if isinstance(size, int) else tuple(size)
-    if len(pair) != 2 or min(pair) < 1:
-        raise ValueError(f"size: must be one or two positive numbers of pixels; received {size}; write e.g. size: 224")
-    return pair[0], pair[1]
-
-
-def _interval(name: str, values: Optional[Sequence[float]], default: tuple[float, float]) -> tuple[float, float]:
-    if values is None:
-        return default
-    if len(values) != 2 or not 0 < values[0] <= values[1]:
-        raise ValueError(f"{name}: must be two numbers, 0 < low <= high; received {values}; e.g. {list(default)}")
-    return values[0], values[1]
-
-
 class ResizeImage:
     """Resize to `size`, or keep the aspect and make the shorter side `resize_short`.
 
@@ -82,9 +68,9 @@ class ResizeImage:
             raise ValueError(f"size: one of size and resize_short is needed; received {given}; give exactly one")
         if resize_short is not None and resize_short < 1:
             raise ValueError(f"resize_short: must be at least 1 pixel; received {resize_short}; e.g. 256")
-        self._size = None if size is None else _width_height(size)
+        self._size = None if size is None else width_height("size", size)
         self._short = resize_short or 0
-        self._resize = _Resizer(interpolation, backend)
+        self._resize = Resizer(interpolation, backend)
 
     def __call__(self, image: Image, rng: np.random.Generator) -> Image:
         if self._size is not None:
@@ -94,21 +80,27 @@ class ResizeImage:
         return self._resize(image, (round(width * factor), round(height * factor)), rng)
 
 
+def room(image: Image, width: int, height: int, name: str) -> tuple[int, int]:
+    """Return how much higher and wider the image is than a crop. Raises DataError if it is smaller."""
+    if image.shape[0] < height or image.shape[1] < width:
+        raise DataError(
+            f"{name}: the crop of {width} x {height} is larger than the image; received an image of "
+            f"{image.shape[1]} x {image.shape[0]}; put a ResizeImage before it, or crop less"
+        )
+    return image.shape[0] - height, image.shape[1] - width
+
+
 class CropImage:
     """Cut `size` out of the centre."""
 
     def __init__(self, size: Union[int, Sequence[int]]) -> None:
-        self._size = _width_height(size)
+        self._size = width_height("size", size)
 
     def __call__(self, image: Image, rng: np.random.Generator) -> Image:
         """Return a view; raises DataError if the image is smaller than the crop."""
         width, height = self._size
-        top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
-        if top < 0 or left < 0:
-            raise DataError(
-                f"CropImage: the crop of {width} x {height} is larger than the image; received an image of "
-                f"{image.shape[1]} x {image.shape[0]}; put a ResizeImage before it, or crop less"
-            )
+        rest_y, rest_x = room(image, width, height, "CropImage")
+        top, left = rest_y // 2, rest_x // 2
         return image[top : top + height, left : left + width]
 
 
@@ -132,13 +124,13 @@ class RandCropImage:
         use_log_aspect: bool = False,
         backend: Backend = "cv2",
     ) -> None:
-        self._size = _width_height(size)
-        self._scale = _interval("scale", scale, (0.08, 1.0))
-        self._ratio = _interval("ratio", ratio, (3 / 4, 4 / 3))
+        self._size = width_height("size", size)
+        self._scale = interval("scale", scale, (0.08, 1.0))
+        self._ratio = interval("ratio", ratio, (3 / 4, 4 / 3))
         if self._scale[1] > 1:
             raise ValueError(f"scale: a part is at most the whole image; received {scale}; use at most 1.0")
         self._log_aspect = use_log_aspect
-        self._resize = _Resizer(interpolation, backend)
+        self._resize = Resizer(interpolation, backend)
 
     def __call__(self, image: Image, rng: np.random.Generator) -> Image:
         image_height, image_width = image.shape[:2]
@@ -171,4 +163,17 @@ class RandFlipImage:
         if rng.random() < 0.5:
             return image
         flipped: Image = cv2.flip(image, self._flip_code)
+        return flipped
+
+
+class RandomHorizontalFlip:
+    """Flip left to right with the probability `prob`."""
+
+    def __init__(self, *, prob: float = 0.5) -> None:
+        self._prob = probability("prob", prob)
+
+    def __call__(self, image: Image, rng: np.random.Generator) -> Image:
+        if rng.random() >= self._prob:
+            return image
+        flipped: Image = cv2.flip(image, 1)
         return flipped
