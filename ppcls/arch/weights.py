@@ -1,12 +1,7 @@
 """Put weights from a file or a URL into a model."""
 
-import hashlib
-import http.client
 import logging
-import os
 import urllib.parse
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Optional, Union
 
@@ -18,8 +13,8 @@ from paddle import nn
 from ppcls import pdparams
 from ppcls.arch.layers import Head
 from ppcls.arch.torchvision import Arrays, from_torchvision_resnet, is_torchvision_resnet
+from ppcls.download import fetch
 from ppcls.errors import CheckpointError, ConfigError
-from ppcls.files import replacing
 
 logger = logging.getLogger("ppcls")
 
@@ -168,55 +163,11 @@ def _set(tensor: paddle.Tensor, array: np.ndarray[Any, Any]) -> None:
 
 
 def download(url: str) -> Path:
-    """Return a copy of the file of weights at `url`, kept in `$PPCLS_HOME/weights` (~/.cache/ppcls/weights).
+    """Return a copy of the file of weights at `url`, kept in `$PPCLS_HOME/weights` (see `fetch`).
 
-    A new one takes its name there once its length is right, it reads as weights and its SHA-256 is that of
-    a `#sha256=...` at the end of `url`, if any.
     Raises: CheckpointError.
     """
-    address, _, checksum = url.partition("#sha256=")
-    name = Path(urllib.parse.urlsplit(address).path).name
+    name = Path(urllib.parse.urlsplit(url).path).name
     if not name.endswith(SUFFIXES):
         raise CheckpointError(f"{url}: not a file of weights; its name is '{name}'; give a {' or '.join(SUFFIXES)}")
-    folder = Path(os.environ.get("PPCLS_HOME", "~/.cache/ppcls")).expanduser() / "weights"
-    # The digest keeps equal names from different places apart.
-    path = folder / f"{hashlib.sha256(url.encode()).hexdigest()[:8]}-{name}"
-    if path.is_file():
-        return path
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise CheckpointError(f"{folder}: can't be made; {error.strerror}; set PPCLS_HOME to a folder") from error
-    digest = hashlib.sha256()
-    with replacing(path) as file:
-        for chunk in _chunks(address):
-            digest.update(chunk)
-            file.write(chunk)
-        if checksum and digest.hexdigest() != checksum.lower():
-            raise CheckpointError(
-                f"{address}: another file than meant; its SHA-256 is {digest.hexdigest()}, not {checksum}; "
-                "check address and checksum"
-            )
-        file.flush()
-        read_weights(Path(file.name))
-    return path
-
-
-def _chunks(url: str) -> Iterator[bytes]:
-    """Yield what is at `url`, MiB by MiB, and log how far it is."""
-    try:
-        with urllib.request.urlopen(url, timeout=30) as response:
-            size = response.length or 0
-            logger.info("downloading %s (%.1f MB)", url, size / 1e6)
-            received = 0
-            while chunk := response.read(2**20):
-                done_before = 10 * received // max(size, 1)
-                received += len(chunk)
-                if 10 * received // max(size, 1) > done_before:
-                    logger.info("downloaded %.1f of %.1f MB", received / 1e6, size / 1e6)
-                yield chunk
-        reason = f"{received} of {size} bytes came" if size and received != size else None
-    except (OSError, http.client.HTTPException) as error:
-        reason = str(error) or type(error).__name__
-    if reason is not None:
-        raise CheckpointError(f"{url}: can't be downloaded; {reason}; download it by hand and give its path")
+    return fetch(url, "weights", read_weights, CheckpointError)

@@ -1,0 +1,74 @@
+"""Files from the network, kept for the next time."""
+
+import hashlib
+import http.client
+import logging
+import os
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Callable
+
+from ppcls.errors import UserError
+from ppcls.files import replacing
+
+logger = logging.getLogger("ppcls")
+
+_CHECKSUMS = {"sha256": "SHA-256", "md5": "MD5"}
+
+
+def fetch(url: str, kind: str, accept: Callable[[Path], object], error: type[UserError]) -> Path:
+    """Return a copy of the file at `url`, kept in `$PPCLS_HOME/{kind}` (~/.cache/ppcls/{kind}).
+
+    A new one takes its name there once its length is right, `accept` didn't raise and its checksum is that
+    of a `#sha256=...` or `#md5=...` at the end of `url`, if any.
+    Raises: `error`, or what `accept` raises.
+    """
+    address, _, fragment = url.partition("#")
+    key, _, checksum = fragment.partition("=")
+    if fragment and key not in _CHECKSUMS:
+        raise error(f"{url}: a URL may only end with a checksum; received '#{fragment}'; write #sha256=... or #md5=...")
+    folder = Path(os.environ.get("PPCLS_HOME", "~/.cache/ppcls")).expanduser() / kind
+    name = Path(urllib.parse.urlsplit(address).path).name
+    # The digest keeps equal names from different places apart.
+    path = folder / f"{hashlib.sha256(url.encode()).hexdigest()[:8]}-{name}"
+    if path.is_file():
+        return path
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as reason:
+        raise error(f"{folder}: can't be made; {reason.strerror}; set PPCLS_HOME to a folder") from reason
+    digest = hashlib.new(key or "sha256")
+    with replacing(path) as file:
+        for chunk in _chunks(address, error):
+            digest.update(chunk)
+            file.write(chunk)
+        if checksum and digest.hexdigest() != checksum.lower():
+            raise error(
+                f"{address}: another file than meant; its {_CHECKSUMS[key]} is {digest.hexdigest()}, not {checksum}; "
+                "check address and checksum"
+            )
+        file.flush()
+        accept(Path(file.name))
+    return path
+
+
+def _chunks(url: str, error: type[UserError]) -> Iterator[bytes]:
+    """Yield what is at `url`, MiB by MiB, and log how far it is."""
+    try:
+        with urllib.request.urlopen(url, timeout=30) as response:
+            size = response.length or 0
+            logger.info("downloading %s (%.1f MB)", url, size / 1e6)
+            received = 0
+            while chunk := response.read(2**20):
+                done_before = 10 * received // max(size, 1)
+                received += len(chunk)
+                if 10 * received // max(size, 1) > done_before:
+                    logger.info("downloaded %.1f of %.1f MB", received / 1e6, size / 1e6)
+                yield chunk
+        reason = f"{received} of {size} bytes came" if size and received != size else None
+    except (OSError, http.client.HTTPException) as failure:
+        reason = str(failure) or type(failure).__name__
+    if reason is not None:
+        raise error(f"{url}: can't be downloaded; {reason}; download it by hand and give its path")
