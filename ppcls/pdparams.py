@@ -10,7 +10,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Callable, Union
+from typing import Any, BinaryIO, Callable, Union
 
 import numpy as np
 
@@ -42,19 +42,25 @@ def read(path: Union[str, Path]) -> dict[str, Any]:
     """
     try:
         with open(path, "rb") as file:
-            # The encoding that paddle.load passes: files of Python 2 hold arrays' bytes as text.
-            values = _plain(_Unpickler(file, encoding="latin1").load())
+            return read_from(file, str(path))
+    except OSError as error:
+        raise CheckpointError(f"{path}: can't be read; {error.strerror}; give a readable file") from error
+
+
+def read_from(file: BinaryIO, name: str) -> dict[str, Any]:
+    """Return the mapping in an open file, as `read` does; `name` is for messages. Raises: CheckpointError."""
+    try:
+        # The encoding that paddle.load passes: files of Python 2 hold arrays' bytes as text.
+        values = _plain(_Unpickler(file, encoding="latin1").load())
         if isinstance(values, list) and len(values) == 1:
             values = values[0]
         if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
             raise pickle.UnpicklingError("it holds no mapping of names")
         _join_slices(values)
-    except OSError as error:
-        raise CheckpointError(f"{path}: can't be read; {error.strerror}; give a readable file") from error
     except _UNREADABLE as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise CheckpointError(
-            f"{path}: not a weights file or damaged; {reason}; give a file that paddle.save wrote"
+            f"{name}: not a weights file or damaged; {reason}; give a file that paddle.save wrote"
         ) from error
     values.pop("StructuredToParameterName@@", None)
     return values

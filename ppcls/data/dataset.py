@@ -94,6 +94,24 @@ class LabelledPictures(LabelledImages):
             return file.read()
 
 
+class ImagesInMemory(LabelledImages):
+    """Small images [N, H, W, 3] that came from one file, `source`. Grey ones [N, H, W] get three equal channels."""
+
+    def __init__(
+        self, pipeline: Pipeline, *, source: str, images: Image, labels: Labels, label_names: Sequence[str]
+    ) -> None:
+        super().__init__(pipeline, labels=labels, label_names=label_names)
+        self._source = source
+        self._images = images
+
+    def where(self, index: int) -> str:
+        return f"{self._source}: image {index}"
+
+    def read(self, index: int) -> Image:
+        image: Image = self._images[index]
+        return image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
+
+
 class ImageNetDataset(LabelledPictures):
     """The pictures of a list file: a path below `image_root` and an integer label on each line.
 

@@ -88,7 +88,7 @@ def checked_list(path: str, delimiter: Optional[str], parse: Callable[[str], Any
     return listing
 
 
-def check_range(labels: NDArray[np.int64], class_num: int, where: Callable[[int], str]) -> None:
+def check_range(labels: NDArray[Any], class_num: int, where: Callable[[int], str]) -> None:
     """Raise DataError, with the place of the first one, if a label is out of range."""
     wrong = np.flatnonzero((labels < 0) | (labels >= class_num))
     if len(wrong):

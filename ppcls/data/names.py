@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Union, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 
 class Names(Sequence[str]):
@@ -17,6 +18,13 @@ class Names(Sequence[str]):
         encoded = [os.fsencode(text) for text in texts]
         self.ends = np.cumsum(np.fromiter(map(len, encoded), np.int64, len(encoded)))
         self.block = np.frombuffer(b"".join(encoded), np.uint8)
+
+    @classmethod
+    def of(cls, block: NDArray[np.uint8], ends: NDArray[np.int64]) -> "Names":
+        """Return the texts that a `block` and `ends` hold."""
+        names = cls(())
+        names.block, names.ends = block, ends
+        return names
 
     def __len__(self) -> int:
         return len(self.ends)

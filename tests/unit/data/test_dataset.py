@@ -91,7 +91,11 @@ def multi_label(root: Path, text: str, class_num: int = 3, **arguments: Any) -> 
 def test_pictures_of_several_classes_come_with_a_vector_of_labels(root: Path, num_workers: int) -> None:
     dataset = multi_label(root, "a/one.png\t0,1,1\na/with space.png\t0,0,0\nb/deep/three.png\t1,0,0\n")
     loader = Loader(
-        dataset, BatchSampler(3, 0, 0, 1, False, batch_size=2, shuffle=True), [], 0, num_workers=num_workers
+        dataset,
+        BatchSampler(dataset.labels, 0, 0, 1, False, batch_size=2, shuffle=True),
+        [],
+        0,
+        num_workers=num_workers,
     )
     batches = list(loader.epoch(0))
     loader.close()
