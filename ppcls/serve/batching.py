@@ -23,7 +23,7 @@ class _Ticket:
 class Batcher:
     """Scores of single images, computed in batches.
 
-    A batch is what came in while the one before it ran, up to `max_batch`; nothing waits for a timer. Each of
+    A batch is of what came in while the one before it ran, up to `max_batch`; nothing waits for a timer. Each of
     `models` takes uint8 images [N, H, W, C], gives scores [N, class_num], and has one thread of its own.
     """
 
@@ -57,7 +57,8 @@ class Batcher:
         loop = asyncio.get_running_loop()
         while True:
             batch = [await self._waiting.get()]
-            while len(batch) < self._max_batch and not self._waiting.empty():
+            available = min(1 + self._waiting.qsize(), self._max_batch)
+            while len(batch) < _power_of_two(available):
                 batch.append(self._waiting.get_nowait())
             # Those who asked may have given up by now.
             batch = [ticket for ticket in batch if not ticket.scores.done()]
@@ -74,3 +75,8 @@ class Batcher:
                     ticket.scores.set_result(running.result()[index])
                 else:
                     ticket.scores.set_exception(error)
+
+
+def _power_of_two(available: int) -> int:
+    """Return the largest power of two up to `available`: engines keep kernels and weights for each batch size."""
+    return 1 << (available.bit_length() - 1)

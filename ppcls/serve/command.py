@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sys
+import warnings
 
 from ppcls.errors import ConfigError
 from ppcls.serve.limits import Limits
@@ -40,15 +41,18 @@ def run(arguments: argparse.Namespace) -> int:
     )
     # A second guard, in the decoder itself; OpenCV reads it when it is loaded.
     os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(limits.pixels))
+    # About damaged tags of the clients' pictures.
+    warnings.filterwarnings("ignore", module="PIL")
     try:
         import uvicorn
 
         from ppcls.serve.app import create_app
     except ModuleNotFoundError as error:
         raise ConfigError(f"serve: {error}; the server is an extra; pip install 'ppcls[serve]'") from error
-    from ppcls import environment
+    from ppcls import device, environment
     from ppcls.predictor import Predictor
 
+    device.require(arguments.device, f"--device {arguments.device}")
     threads = arguments.threads or max(1, environment.physical_cores() // arguments.instances)
     predictors = [
         Predictor(arguments.folder, device=arguments.device, threads=threads) for _ in range(arguments.instances)

@@ -4,19 +4,24 @@ import asyncio
 import base64
 import binascii
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Optional, Union
+from typing import Any, Optional
 
-from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
-from starlette.formparsers import MultiPartException, MultiPartParser
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from ppcls.serve.limits import Limits
 
+# Of a form; a body of ever so many empty parts is cut short.
+MAX_PARTS = 1000
+
 RETRY = {"Retry-After": "1"}
+
+_BOUNDARY = re.compile(r'boundary="?([^\s";,]{1,70})', re.IGNORECASE)
+_FILE_NAME = re.compile(rb"""content-disposition:[^\r\n]*;\s*filename="?([^"\r\n]*)""", re.IGNORECASE)
 
 # For the OpenAPI page.
 BODIES: dict[str, Any] = {
@@ -72,7 +77,10 @@ class Intake:
                 await asyncio.wait_for(self._read(request, body), self.limits.seconds)
             except asyncio.TimeoutError as error:
                 raise HTTPException(408, f"the body did not arrive within {self.limits.seconds:g} seconds") from error
-            found = await _split(request, bytes(body))
+            except ClientDisconnect as error:
+                raise HTTPException(400, "the client went away") from error
+            kind = request.headers.get("content-type", "application/octet-stream")
+            found = await asyncio.to_thread(_split, kind, bytes(body))
             if len(found) > self.limits.pictures:
                 raise HTTPException(413, f"{len(found)} pictures; at most {self.limits.pictures} a request")
             yield found
@@ -89,12 +97,12 @@ class Intake:
                 raise HTTPException(429, "too many requests at present; try again", RETRY)
 
 
-async def _split(request: Request, body: bytes) -> list[Picture]:
-    kind = request.headers.get("content-type", "application/octet-stream").partition(";")[0].strip().lower()
+def _split(content_type: str, body: bytes) -> list[Picture]:
+    kind = content_type.partition(";")[0].strip().lower()
     if kind == "application/json":
         return _from_json(body)
     if kind == "multipart/form-data":
-        return await _from_multipart(request, body)
+        return _from_multipart(content_type, body)
     if kind.startswith("image/") or kind == "application/octet-stream":
         return [Picture("picture 1", body)]
     raise HTTPException(415, f"the type of the body must be one of {', '.join(BODIES)}")
@@ -118,24 +126,19 @@ def _from_base64(text: str) -> Optional[bytes]:
         return None
 
 
-async def _from_multipart(request: Request, body: bytes) -> list[Picture]:
-    async def whole() -> AsyncIterator[bytes]:
-        yield body
-
-    try:
-        form = await MultiPartParser(request.headers, whole()).parse()  # type: ignore[arg-type]
-    # ValueError: a charset that can't be decoded with.
-    except (MultiPartException, ValueError) as error:
-        raise HTTPException(400, "the body is no multipart form") from error
-    try:
-        files = [field for _, field in form.multi_items() if isinstance(field, UploadFile)]
-        if not files:
-            raise HTTPException(422, "the form has no file; send each picture as a file named `images`")
-        return [Picture(_name(file, number), await file.read()) for number, file in enumerate(files, 1)]
-    finally:
-        await form.close()
-
-
-def _name(file: Union[UploadFile, Any], number: int) -> str:
-    """Return the name to call a file by; one that is no valid text could not be sent back."""
-    return (file.filename or f"picture {number}")[:200].encode("utf-8", "replace").decode()
+def _from_multipart(kind: str, body: bytes) -> list[Picture]:
+    """Split a form that is in memory as a whole (RFC 7578); fields that are no files are passed over."""
+    boundary = _BOUNDARY.search(kind)
+    _, *parts = (b"\r\n" + body).split(b"\r\n--" + boundary[1].encode("latin-1"), MAX_PARTS) if boundary else [b""]
+    if not parts or not parts.pop().startswith(b"--"):
+        raise HTTPException(400, "the body is no multipart form")
+    pictures = []
+    for part in parts:
+        head, _, data = part.partition(b"\r\n\r\n")
+        file_name = _FILE_NAME.search(head)
+        if file_name:
+            name = file_name[1].decode("utf-8", "replace")[:200]
+            pictures.append(Picture(name or f"picture {len(pictures) + 1}", data))
+    if not pictures:
+        raise HTTPException(422, "the form has no file; send each picture as a file named `images`")
+    return pictures

@@ -1,0 +1,294 @@
+import base64
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("fastapi", reason="the extra `serve` is not installed")
+
+from http_client import Client, serving
+
+from ppcls.postprocess import Topk
+from ppcls.predictor import Predictor
+from ppcls.serve.app import create_app
+from ppcls.serve.limits import Limits
+
+FORM = "multipart/form-data; boundary=b"
+
+
+@pytest.fixture(scope="module")
+def predictor(exported: Path) -> Predictor:
+    return Predictor(exported)
+
+
+@pytest.fixture(scope="module")
+def client(predictor: Predictor) -> Iterator[Client]:
+    with serving(create_app([predictor], limits=Limits())) as client:
+        yield client
+
+
+def limited(predictor: Predictor, **limits: Any) -> AbstractContextManager[Client]:
+    return serving(create_app([predictor], limits=Limits(**limits)))
+
+
+def expected(predictor: Predictor, photo: bytes) -> dict[str, Any]:
+    image = predictor.pipeline.sample(photo, np.random.default_rng(0))
+    scores = predictor.scores(predictor.pipeline.finish(image[None]))
+    return Topk(predictor.artifact.PostProcess.Topk.label_list)(scores)[0].to_dict()
+
+
+def as_json(*photos: bytes) -> dict[str, Any]:
+    return {"images": [base64.b64encode(photo).decode() for photo in photos]}
+
+
+def test_the_three_forms_of_a_request_give_the_predictors_answer(
+    client: Client, predictor: Predictor, photos: list[bytes]
+) -> None:
+    photo = photos[0]
+    answers = [
+        client.post_files([("a.jpg", photo)]),
+        client.post(photo, "image/jpeg"),
+        client.post(photo),
+        client.post_json(as_json(photo)),
+    ]
+    wanted = expected(predictor, photo)
+    for answer in answers:
+        assert answer.status == 200
+        (result,) = answer.json()["results"]
+        assert result["class_ids"] == wanted["class_ids"]
+        assert result["label_names"] == wanted["label_names"] == [f"digit {index}" for index in wanted["class_ids"]]
+        np.testing.assert_allclose(result["scores"], wanted["scores"], atol=1e-6)
+    assert answers[0].json()["results"][0]["name"] == "a.jpg"
+
+
+def test_several_pictures_are_answered_in_their_order(
+    client: Client, predictor: Predictor, photos: list[bytes]
+) -> None:
+    files = [(f"{number}.jpg", photo) for number, photo in enumerate(photos)]
+    results = client.post_files(files, "?topk=10").json()["results"]
+    assert [result["name"] for result in results] == [f"{number}.jpg" for number in range(20)]
+    for result, photo in zip(results, photos):
+        np.testing.assert_allclose(result["scores"][:5], expected(predictor, photo)["scores"], atol=1e-5)
+
+
+def test_a_bad_picture_is_named_and_the_others_are_answered(client: Client, photos: list[bytes]) -> None:
+    answer = client.post_files([("good.jpg", photos[0]), ("bad.jpg", b"no picture")])
+    assert answer.status == 422
+    good, bad = answer.json()["results"]
+    assert len(good["class_ids"]) == 5
+    assert bad["name"] == "bad.jpg" and bad["error"].startswith("damaged or no picture")
+
+
+def test_a_truncated_picture_and_wrong_base64_are_refused_by_name(client: Client, photos: list[bytes]) -> None:
+    body = {"images": [base64.b64encode(photos[0][:200]).decode(), "not base64!", "\u00e9"]}
+    answer = client.post_json(body)
+    assert answer.status == 422
+    assert [(r["name"], "error" in r) for r in answer.json()["results"]] == [
+        ("picture 1", True),
+        ("picture 2", True),
+        ("picture 3", True),
+    ]
+
+
+def test_grey_alpha_and_rotated_pictures_are_answered_as_the_predictor_does(
+    client: Client, predictor: Predictor
+) -> None:
+    from PIL import Image
+
+    rng = np.random.default_rng(1)
+    picture = Image.fromarray(rng.integers(0, 256, (41, 67, 3), dtype="uint8"))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for mode, suffix, extra in (
+        ("L", "png", {}),
+        ("RGBA", "png", {}),
+        ("CMYK", "jpeg", {}),
+        ("P", "png", {}),
+        ("RGB", "jpeg", {"exif": exif}),
+    ):
+        file = io.BytesIO()
+        picture.convert(mode).save(file, suffix, **extra)
+        answer = client.post(file.getvalue())
+        assert answer.status == 200
+        np.testing.assert_allclose(
+            answer.json()["results"][0]["scores"], expected(predictor, file.getvalue())["scores"], atol=1e-6
+        )
+
+
+def test_topk_is_checked(client: Client, photos: list[bytes]) -> None:
+    assert len(client.post(photos[0], query="?topk=3").json()["results"][0]["class_ids"]) == 3
+    assert client.post(photos[0], query="?topk=0").json() == {
+        "error": "topk: Input should be greater than or equal to 1"
+    }
+    assert client.post(photos[0], query="?topk=many").status == 422
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "status"),
+    [
+        (b"{", "application/json", 400),
+        (b"[" * 100_000, "application/json", 400),
+        (b"[]", "application/json", 422),
+        (b'{"images": []}', "application/json", 422),
+        (b'{"images": [1]}', "application/json", 422),
+        (b'{"images": ["\\ud800"]}', "application/json", 422),
+        (b"x", "multipart/form-data", 400),
+        (b"x", FORM, 400),
+        (b"--b--\r\n", FORM, 422),
+        (b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\nx\r\n--b--\r\n', FORM, 422),
+        (b"a=b", "application/x-www-form-urlencoded", 415),
+        (b"a", "text/plain", 415),
+        (b"", "image/png", 422),
+    ],
+)
+def test_a_malformed_body_is_refused(client: Client, body: bytes, kind: str, status: int) -> None:
+    answer = client.post(body, kind)
+    assert answer.status == status
+    assert set(answer.json()) in ({"error"}, {"results", "milliseconds"})
+
+
+@pytest.mark.parametrize("charset", ["idna", "punycode", "unicode_escape", "hex", "undefined", "nonsense", "utf-16"])
+def test_a_file_name_in_an_odd_charset_does_no_harm(client: Client, photos: list[bytes], charset: str) -> None:
+    head = b'--b\r\nContent-Disposition: form-data; name="images"; filename="\\ud800\xff.jpg"\r\n\r\n'
+    answer = client.post(head + photos[0] + b"\r\n--b--\r\n", f"multipart/form-data; boundary=b; charset={charset}")
+    assert answer.status in (200, 400, 422)
+
+
+def test_a_body_over_the_limit_is_refused_whether_it_says_its_length_or_not(
+    predictor: Predictor, photos: list[bytes]
+) -> None:
+    with limited(predictor, body_bytes=1000) as client:
+        assert client.post(bytes(1001)).status == 413
+        assert (
+            client.post(
+                iter([b"258\r\n" + bytes(600) + b"\r\n"] * 2 + [b"0\r\n\r\n"]), headers={"Transfer-Encoding": "chunked"}
+            ).status
+            == 413
+        )
+        assert client.post(bytes(1000)).status == 422
+
+
+def test_more_pictures_than_allowed_are_refused(predictor: Predictor, photos: list[bytes]) -> None:
+    with limited(predictor, pictures=2) as client:
+        assert client.post_json(as_json(*photos[:2])).status == 200
+        assert client.post_json(as_json(*photos[:3])).status == 413
+
+
+def test_a_full_queue_answers_429_and_when_to_try_again(predictor: Predictor, photos: list[bytes]) -> None:
+    with limited(predictor, queue=2) as client:
+        answer = client.post_json(as_json(*photos[:3]))
+        assert answer.status == 429
+        assert answer.headers["retry-after"] == "1"
+        assert client.post_json(as_json(*photos[:2])).status == 200
+
+
+def test_too_slow_an_answer_is_given_up(predictor: Predictor, photos: list[bytes]) -> None:
+    with limited(predictor, seconds=0.0001) as client:
+        assert client.post(photos[0]).status in (408, 503)
+        assert client.get("/readyz").status == 200
+
+
+def test_a_token_guards_all_that_tells_or_computes_something(predictor: Predictor, photos: list[bytes]) -> None:
+    with serving(create_app([predictor], limits=Limits(), token="secret")) as client:
+        for token, status in (("", 401), ("wrong", 401), ("secret", 200)):
+            headers = {"Authorization": f"Bearer {token}"} if token else {}
+            assert client.post(photos[0], headers=headers).status == status
+            assert client.get("/v1/model", headers=headers).status == status
+            assert client.get("/metrics", headers=headers).status == status
+        for open_path in ("/", "/docs", "/healthz", "/readyz", "/openapi.json"):
+            assert client.get(open_path).status == 200
+
+
+def test_an_unforeseen_error_leaks_nothing(exported: Path, photos: list[bytes]) -> None:
+    class Broken(Predictor):
+        def scores(self, images_NCHW: np.ndarray) -> np.ndarray:
+            raise RuntimeError(f"secret of {exported}")
+
+    with serving(create_app([Broken(exported)], limits=Limits())) as client:
+        answer = client.post(photos[0])
+        assert answer.status == 500
+        assert answer.json() == {"error": "internal error"}
+        assert client.get("/readyz").status == 200
+
+
+def test_no_answer_names_a_path_of_the_server(client: Client, exported: Path, photos: list[bytes]) -> None:
+    for answer in (
+        client.get("/v1/model"),
+        client.get("/metrics"),
+        client.get("/nothing"),
+        client.get("/../../etc/passwd"),
+        client.post(photos[0][:300]),
+        client.send("DELETE", "/v1/predict"),
+    ):
+        assert str(exported) not in answer.text
+        assert "Traceback" not in answer.text and ".py" not in answer.text
+
+
+def test_metrics_count_requests_pictures_and_batches(predictor: Predictor, photos: list[bytes]) -> None:
+    with limited(predictor) as client:
+        client.post_json(as_json(*photos[:3]))
+        client.post(b"bad")
+        lines = client.get("/metrics").text.splitlines()
+    for line in (
+        'ppcls_requests_total{status="200"} 1.0',
+        'ppcls_requests_total{status="422"} 1.0',
+        'ppcls_pictures_total{outcome="answered"} 3.0',
+        'ppcls_pictures_total{outcome="refused"} 1.0',
+        "ppcls_batch_size_sum 3.0",
+        "ppcls_request_seconds_count 2.0",
+        "ppcls_queue_pictures 0.0",
+    ):
+        assert line in lines
+
+
+@pytest.mark.parametrize("path", ["/", "/docs"])
+def test_a_page_asks_for_nothing_from_elsewhere(client: Client, path: str) -> None:
+    answer = client.get(path)
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "http://" not in answer.text and "https://" not in answer.text
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+
+
+# Pillow warns about damaged tags of a TIFF.
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+def test_random_bodies_never_give_an_error_of_the_server(client: Client, photos: list[bytes]) -> None:
+    rng = np.random.default_rng(3)
+    kinds = ["application/json", FORM, "multipart/form-data", "image/jpeg", "x", "", "image/" * 99]
+    good = [
+        json.dumps(as_json(photos[0])).encode(),
+        b'--b\r\nContent-Disposition: form-data; name="images"; filename="a"\r\n\r\n' + photos[0] + b"\r\n--b--\r\n",
+        photos[0],
+        cv2.imencode(".png", np.zeros((20, 20, 3), "uint8"))[1].tobytes(),
+        cv2.imencode(".webp", np.zeros((20, 20, 3), "uint8"))[1].tobytes(),
+        cv2.imencode(".tif", np.zeros((20, 20, 3), "uint8"))[1].tobytes(),
+        cv2.imencode(".bmp", np.zeros((20, 20, 3), "uint8"))[1].tobytes(),
+    ]
+    for turn in range(400):
+        body = bytearray(good[turn % len(good)] if turn % 4 else rng.bytes(int(rng.integers(300))))
+        for _ in range(int(rng.integers(1, 6))):
+            if body:
+                body[int(rng.integers(len(body)))] = int(rng.integers(256))
+        if turn % 3 == 0:
+            del body[int(rng.integers(len(body) + 1)) :]
+        kind = kinds[int(rng.integers(len(kinds)))]
+        answer = client.post(bytes(body), kind)
+        assert answer.status in (200, 400, 413, 415, 422), (turn, kind, bytes(body))
+
+
+def test_the_server_holds_what_its_openapi_schema_says(client: Client, tmp_path: Path) -> None:
+    pytest.importorskip("schemathesis", reason="schemathesis is not installed")
+    words = ["run", f"http://127.0.0.1:{client.port}/openapi.json", "--max-examples", "40", "--no-color", "--seed", "1"]
+    # That valid input is accepted can't be asked for: random bytes are no picture.
+    words += ["--exclude-checks", "positive_data_acceptance"]
+    ended = subprocess.run(
+        [sys.executable, "-m", "schemathesis.cli", *words], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert ended.returncode == 0, ended.stdout
