@@ -77,7 +77,7 @@ def main() -> None:
         labels=np.zeros(len(files) * max(1, 2000 // len(files)), np.int64),
         skip_corrupt=False,
     )
-    sampler = BatchSampler(len(dataset), 0, 0, 1, False, batch_size=args.batch_size)
+    sampler = BatchSampler(dataset.labels, 0, 0, 1, False, batch_size=args.batch_size)
     loader = Loader(dataset, sampler, [], 0, num_workers=args.num_workers)
     paths = [dataset.where(index) for index in range(len(dataset))]
     with multiprocessing.Pool(args.num_workers) as pool:

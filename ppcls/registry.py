@@ -74,7 +74,9 @@ SCHEDULES = Registry(
     },
 )
 DATASETS = Registry("data set", {"ppcls.data.dataset": "ImageNetDataset ImageFolder MultiLabelDataset"})
-SAMPLERS = Registry("sampler", {"ppcls.data.sampler": "BatchSampler DistributedBatchSampler"})
+SAMPLERS = Registry(
+    "sampler", {"ppcls.data.sampler": "BatchSampler DistributedBatchSampler RepeatedAugSampler ClassAwareSampler"}
+)
 TRANSFORMS = Registry(
     "transform",
     {
@@ -90,5 +92,7 @@ TRANSFORMS = Registry(
         "ppcls.transforms.layout": "NormalizeImage ToCHWImage",
     },
 )
-BATCH_TRANSFORMS = Registry("batch transform", {"ppcls.data.mixing": "MixupOperator"})
+BATCH_TRANSFORMS = Registry(
+    "batch transform", {"ppcls.data.mixing": "MixupOperator CutmixOperator FmixOperator OpSampler"}
+)
 POSTPROCESSES = Registry("post-process", {"ppcls.postprocess": "Topk"})

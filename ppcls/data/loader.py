@@ -7,12 +7,11 @@ from collections.abc import Iterator, Sequence
 from typing import Optional, Union
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ppcls.data.dataset import LabelledImages
 from ppcls.data.mixing import BatchTransform, Images, Labels
 from ppcls.data.pool import TASKS_A_WORKER, InProcess, Processes
-from ppcls.data.sampler import DistributedBatchSampler
+from ppcls.data.sampler import DistributedBatchSampler, Draws
 from ppcls.data.streams import stream
 from ppcls.data.worker import Reply, Task
 from ppcls.errors import DataError, TrainingError
@@ -23,21 +22,20 @@ _MOST_SLOT_BYTES = 1 << 30
 _LEAST_PART, _MOST_PART = 4, 256
 
 Pool = Union[InProcess, Processes]
-Indices = NDArray[np.int64]
 
 
 class _Batch:
     """A batch in the making: what has come of it, by position in the batch."""
 
-    def __init__(self, slot: int, indices: Indices) -> None:
+    def __init__(self, slot: int, draws: Draws) -> None:
         self.slot = slot
-        self.indices = indices
-        self.missing = len(indices)
+        self.draws = draws
+        self.missing = len(draws)
         self.corrupt: dict[int, str] = {}
         self.errors: dict[int, DataError] = {}
 
     def take(self, reply: Reply) -> None:
-        start, size = reply.task.start, len(reply.task.indices)
+        start, size = reply.task.start, len(reply.task.draws)
         self.missing -= size
         if isinstance(reply.result, DataError):
             self.errors[start] = reply.result
@@ -153,27 +151,27 @@ class Loader:
         self,
         begun: dict[int, _Batch],
         free: deque[int],
-        coming: Iterator[tuple[int, Indices]],
+        coming: Iterator[tuple[int, Draws]],
         epoch: int,
         pool: Pool,
     ) -> None:
         """Hand out the next batches, as many as there are free slots."""
         while free:
-            number, indices = next(coming, (-1, None))
-            if indices is None:
+            number, draws = next(coming, (-1, None))
+            if draws is None:
                 return
-            batch = begun[number] = _Batch(free.popleft(), indices)
-            for start in range(0, len(indices), self._part):
-                pool.submit(Task(number, epoch, batch.slot, start, indices[start : start + self._part]))
+            batch = begun[number] = _Batch(free.popleft(), draws)
+            for start in range(0, len(draws), self._part):
+                pool.submit(Task(number, epoch, batch.slot, start, draws[start : start + self._part]))
 
     def _finish(self, batch: _Batch, images: Image, epoch: int, number: int) -> Optional[tuple[Images, Labels]]:
         """Return the finished batch, or None if no picture of it could be decoded."""
         if batch.errors:
             raise batch.errors[min(batch.errors)]
-        images, labels = images[: len(batch.indices)], self.dataset.labels[batch.indices]
+        images, draws = images[: len(batch.draws)], batch.draws
         if batch.corrupt:
             self.skipped += [batch.corrupt[place] for place in sorted(batch.corrupt)]
-            good = [place for place in range(len(labels)) if place not in batch.corrupt]
+            good = [place for place in range(len(draws)) if place not in batch.corrupt]
             if not good and not self._sampler.exact:
                 raise DataError(
                     "skip_corrupt: a training batch has no picture left, and each one is a step on every rank; "
@@ -181,8 +179,12 @@ class Loader:
                 )
             if not good:
                 return None
-            images, labels = images[good], labels[good]
-        finished: tuple[Images, Labels] = self.dataset.pipeline.finish(images, self._recycled.empty), labels
+            images, draws = images[good], draws[good]
+        rngs = (stream("finish", seed=self._seed, epoch=epoch, number=draw) for draw in draws.tolist())
+        finished: tuple[Images, Labels] = (
+            self.dataset.pipeline.finish(images, self._recycled.empty, rngs),
+            self.dataset.labels[draws % len(self.dataset)],
+        )
         rank_number = number * self._sampler.world + self._sampler.rank
         rng = stream("batch", seed=self._seed, epoch=epoch, number=rank_number)
         for transform in self._batch_transforms:

@@ -4,13 +4,13 @@ from typing import Literal
 
 import numpy as np
 
-_PURPOSES = ("shuffle", "sample", "batch")
+_PURPOSES = ("shuffle", "sample", "batch", "finish")
 
 
 def stream(
-    purpose: Literal["shuffle", "sample", "batch"], *, seed: int, epoch: int, number: int = 0
+    purpose: Literal["shuffle", "sample", "batch", "finish"], *, seed: int, epoch: int, number: int = 0
 ) -> np.random.Generator:
-    """Return the generator of one sample or one batch, or of an epoch's order.
+    """Return the generator of a sample (as it is read, as its batch is finished), of a batch, or of an epoch's order.
 
     It depends on the arguments alone: workers, batch size, ranks and resuming don't change what is drawn.
     Philox counts instead of stepping: any stream starts at once, and none runs into another.

@@ -18,13 +18,13 @@ from ppcls.transforms.decode import Image, UndecodableError
 
 
 class Task(NamedTuple):
-    """Part of a batch: put the samples `indices` at `start` of `slot`."""
+    """Part of a batch: put the samples of `draws` at `start` of `slot`."""
 
     batch: int
     epoch: int
     slot: int
     start: int
-    indices: NDArray[np.int64]
+    draws: NDArray[np.int64]
 
 
 # Position in the task -> message for each picture that was left out, or what ends the epoch.
@@ -48,11 +48,11 @@ class Setup(NamedTuple):
 
 def places(slots: Image, task: Task) -> Image:
     """Return the view of `slots` that the task fills."""
-    return slots[task.slot, task.start : task.start + len(task.indices)]
+    return slots[task.slot, task.start : task.start + len(task.draws)]
 
 
 def perform(task: Task, dataset: LabelledImages, seed: int, images: Image) -> Result:
-    """Fill `images`, one for each index of the task."""
+    """Fill `images`, one for each draw of the task."""
     try:
         return _fill(task, dataset, seed, images)
     except DataError as error:
@@ -61,8 +61,9 @@ def perform(task: Task, dataset: LabelledImages, seed: int, images: Image) -> Re
 
 def _fill(task: Task, dataset: LabelledImages, seed: int, images: Image) -> dict[int, str]:
     corrupt: dict[int, str] = {}
-    for place, index in enumerate(task.indices.tolist()):
-        rng = stream("sample", seed=seed, epoch=task.epoch, number=index)
+    for place, draw in enumerate(task.draws.tolist()):
+        rng = stream("sample", seed=seed, epoch=task.epoch, number=draw)
+        index = draw % len(dataset)
         try:
             image = dataset.sample(index, rng)
         except UndecodableError as error:

@@ -72,7 +72,7 @@ def loader(config: RunConfig, data: DataSection, *, training: bool) -> Loader:
     transforms = pipeline(data.dataset.transform_ops)
     dataset = DATASETS.build(data.dataset, transforms, config.class_num)
     sampler = SAMPLERS.build(
-        data.sampler, len(dataset), config.Global.seed, dist.rank(), dist.world_size(), not training
+        data.sampler, dataset.labels, config.Global.seed, dist.rank(), dist.world_size(), not training
     )
     mixing = [BATCH_TRANSFORMS.build(part, config.class_num) for part in data.dataset.batch_transform_ops]
     return Loader(

@@ -59,7 +59,7 @@ def build(
     **options: Any,
 ) -> Loader:
     dataset = ImageFolder(Pipeline(ops), 3, image_root=str(root), skip_corrupt=skip_corrupt)
-    sampler = BatchSampler(len(dataset), 11, rank, world, exact, batch_size=batch_size, shuffle=True)
+    sampler = BatchSampler(dataset.labels, 11, rank, world, exact, batch_size=batch_size, shuffle=True)
     return Loader(dataset, sampler, [MixupOperator(3)] if options.pop("mixup", False) else [], 11, **options)
 
 
