@@ -62,7 +62,7 @@ ARCHITECTURES = Registry(
         "ResNet18_vd ResNet34_vd ResNet50_vd ResNet101_vd ResNet152_vd ResNet50_vc",
     },
 )
-LOSSES = Registry("loss", {"ppcls.loss": "CELoss"})
+LOSSES = Registry("loss", {"ppcls.loss": "CELoss MixCELoss"})
 METRICS = Registry("metric", {"ppcls.metric": "TopkAcc"})
 OPTIMIZERS = Registry("optimizer", {"ppcls.optim.optimizers": "SGD Momentum Adam AdamW RMSProp"})
 REGULARIZERS = Registry("regularizer", {"ppcls.optim.regularizers": "L1 L2"})

@@ -4,11 +4,13 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from paddle import nn
 
 from ppcls.arch.weights import load_weights, resolve_pretrained
 from ppcls.config.parts import Part
 from ppcls.config.schema import DataSection, RunConfig
+from ppcls.data.dataset import Labels
 from ppcls.data.loader import Loader
 from ppcls.errors import ConfigError
 from ppcls.loss import CombinedLoss
@@ -85,9 +87,10 @@ def loader(config: RunConfig, data: DataSection, *, training: bool) -> Loader:
     )
 
 
-def loss(parts: Sequence[Part]) -> CombinedLoss:
-    """Build a weighted sum of losses."""
-    return CombinedLoss([LOSSES.build(part) for part in parts])
+def loss(parts: Sequence[Part], labels: Labels, class_num: int) -> CombinedLoss:
+    """Build a weighted sum of losses, which may weigh classes by how often they are among the `labels` to see."""
+    counts = labels.sum(axis=0) if labels.ndim == 2 else np.bincount(labels, minlength=class_num)
+    return CombinedLoss([LOSSES.build(part, counts) for part in parts])
 
 
 def metric(parts: Sequence[Part], class_num: int) -> CombinedMetric:

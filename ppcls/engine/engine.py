@@ -168,11 +168,13 @@ class Engine:
 
     @functools.cached_property
     def train_loss(self) -> CombinedLoss:
-        return build.loss(self.config.require("Loss.Train", "train"))
+        labels = self.train_loader.dataset.labels
+        return build.loss(self.config.require("Loss.Train", "train"), labels, self.config.class_num)
 
     @functools.cached_property
     def eval_loss(self) -> CombinedLoss:
-        return build.loss(self.config.Loss.Eval or self.config.require("Loss.Train", "eval without Loss.Eval"))
+        parts = self.config.Loss.Eval or self.config.require("Loss.Train", "eval without Loss.Eval")
+        return build.loss(parts, self.eval_loader.dataset.labels, self.config.class_num)
 
     @functools.cached_property
     def train_metric(self) -> CombinedMetric:

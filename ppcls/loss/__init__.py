@@ -2,12 +2,16 @@
 
 Labels are class numbers [N] or, from mixing, probabilities [N, C]. As a loss is a mean, an evaluation that
 sums `loss * N` over batches and divides by the number of images is exact for any batch size.
+
+The builder gives each loss the `class_counts` [C], how many images of each class there are to see.
 """
 
 from collections.abc import Sequence
-from typing import Callable, Optional
+from typing import Callable, Literal, Optional, Union
 
+import numpy as np
 import paddle
+from numpy.typing import NDArray
 from paddle.nn import functional as F
 
 Loss = Callable[[paddle.Tensor, paddle.Tensor], paddle.Tensor]
@@ -18,19 +22,54 @@ class CELoss:
 
     `epsilon`: the share of the label spread evenly over all classes. Source: arXiv 1512.00567, section 7.
     Probabilities are taken as they are; PaddleClas puts them through another softmax.
+
+    `class_weight`: one factor a class, for what the (smoothed) label has of it; or `auto`, by which each class that
+    occurs counts the same: of N images, n in the class, and K classes that occur, N / (K n). So the average over
+    all images is 1. The loss is divided by the number of images of a batch, not by the sum of their factors.
     """
 
-    def __init__(self, *, weight: float = 1.0, epsilon: Optional[float] = None) -> None:
+    def __init__(
+        self,
+        class_counts: NDArray[np.int64],
+        /,
+        *,
+        weight: float = 1.0,
+        epsilon: Optional[float] = None,
+        class_weight: Union[Literal["auto"], Sequence[float], None] = None,
+    ) -> None:
         if epsilon is not None and not 0 <= epsilon < 1:
             raise ValueError(f"epsilon: out of range; received {epsilon}; give a number >= 0 and < 1")
         self.weight = weight
         self.epsilon = epsilon or 0.0
+        self.class_weight = None
+        if class_weight is not None:
+            self.class_weight = paddle.to_tensor(_factors(class_weight, class_counts))
 
     def __call__(self, logits: paddle.Tensor, labels: paddle.Tensor) -> paddle.Tensor:
-        loss = F.cross_entropy(
-            logits.astype("float32"), labels, soft_label=labels.ndim == 2, label_smoothing=self.epsilon
+        logits = logits.astype("float32")
+        soft = labels.ndim == 2
+        if self.class_weight is None:
+            loss = F.cross_entropy(logits, labels, soft_label=soft, label_smoothing=self.epsilon)
+            return loss * self.weight
+        targets = labels if soft else F.one_hot(labels, logits.shape[1])
+        targets = F.label_smooth(targets, epsilon=self.epsilon) * self.class_weight
+        return -(targets * F.log_softmax(logits)).sum(axis=1).mean() * self.weight
+
+
+# Its name in old configs of PaddleClas, for labels that are mixed.
+MixCELoss = CELoss
+
+
+def _factors(class_weight: Union[str, Sequence[float]], counts: NDArray[np.int64]) -> NDArray[np.float32]:
+    if isinstance(class_weight, str):
+        factors = counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1))
+        return np.where(counts > 0, factors, 1).astype(np.float32)
+    if len(class_weight) != len(counts) or min(class_weight) < 0:
+        raise ValueError(
+            f"class_weight: must be {len(counts)} numbers, none negative; received {list(class_weight)}; "
+            "give one a class, or auto"
         )
-        return loss * self.weight
+    return np.array(class_weight, np.float32)
 
 
 class CombinedLoss:
