@@ -73,7 +73,15 @@ SCHEDULES = Registry(
         "Cyclic OneCycleLR ReduceOnPlateau",
     },
 )
-DATASETS = Registry("data set", {"ppcls.data.dataset": "ImageNetDataset ImageFolder MultiLabelDataset"})
+DATASETS = Registry(
+    "data set",
+    {
+        "ppcls.data.dataset": "ImageNetDataset ImageFolder MultiLabelDataset",
+        "ppcls.data.packed": "PackedDataset",
+        "ppcls.data.cifar": "Cifar10 Cifar100",
+        "ppcls.data.mnist": "MNIST FashionMNIST",
+    },
+)
 SAMPLERS = Registry(
     "sampler", {"ppcls.data.sampler": "BatchSampler DistributedBatchSampler RepeatedAugSampler ClassAwareSampler"}
 )
