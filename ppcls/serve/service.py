@@ -11,6 +11,7 @@ import numpy as np
 from starlette.exceptions import HTTPException
 
 from ppcls import artifact, environment
+from ppcls.config import Part
 from ppcls.errors import DataError
 from ppcls.postprocess import Topk
 from ppcls.predictor import Predictor
@@ -102,9 +103,7 @@ class Service:
             "class_num": about.class_num,
             "input_shape": list(about.input_shape),
             "topk": about.PostProcess.Topk.topk,
-            "transforms": [
-                " ".join([part.name, *(f"{k}={v}" for k, v in part.args.items())]) for part in about.transforms
-            ],
+            "transforms": [_in_words(part) for part in about.transforms],
             "exported_by": f"ppcls {about.Global.ppcls}, Paddle {about.Global.paddle}",
             "engine": "Paddle Inference",
             "sha256": about.sha256.get(artifact.WEIGHTS, ""),
@@ -112,3 +111,10 @@ class Service:
             "max_pixels": self.limits.pixels,
             "max_body_bytes": self.limits.body_bytes,
         }
+
+
+def _in_words(part: Part) -> str:
+    arguments = (
+        f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}" for name, value in part.args.items()
+    )
+    return " ".join([part.name, *arguments])
