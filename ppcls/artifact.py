@@ -96,6 +96,11 @@ def read(folder: Path) -> Artifact:
     faults = Faults()
     artifact: Artifact = parse(read_config(str(folder / DESCRIPTION), (), faults), Artifact, "", faults)
     faults.raise_if_any()
+    names = artifact.PostProcess.Topk.label_list
+    if names and len(names) != artifact.class_num:
+        raise CheckpointError(
+            f"{folder / DESCRIPTION}: label_list: {artifact.class_num} classes; received {len(names)} names; export it"
+        )
     for name, expected in artifact.sha256.items():
         if sha256_of(folder / name) != expected:
             raise CheckpointError(f"'{folder / name}': is damaged (its checksum does not fit); export it again")

@@ -1,6 +1,7 @@
 """The devices that Paddle has here, and the one that a run computes on."""
 
 import paddle
+from paddle.device import custom_device
 
 from ppcls.errors import DeviceError
 
@@ -15,6 +16,19 @@ def available() -> list[str]:
     return [*kinds, "cpu"]
 
 
+def kind_of(name: str) -> str:
+    """Return the kind of the device `name`: `gpu` for `cuda:1`."""
+    kind = name.partition(":")[0]
+    return ALIASES.get(kind, kind)
+
+
+def count(kind: str) -> int:
+    """Return how many accelerators of this kind Paddle has here."""
+    if kind in ("gpu", "xpu"):
+        return int({"gpu": paddle.device.cuda, "xpu": paddle.device.xpu}[kind].device_count())
+    return sum(kind_of(name) == kind for name in paddle.device.get_available_custom_device() or [])
+
+
 def require(kind: str, asked_by: str) -> None:
     """Raise DeviceError unless Paddle has a device of this kind; `asked_by` is the setting that wants it."""
     present = available()
@@ -26,10 +40,12 @@ def require(kind: str, asked_by: str) -> None:
 
 
 def peak_memory_mib() -> float:
-    """Return the most memory that tensors took on the present device so far, in MiB; 0 where nobody counts it."""
-    if not paddle.device.get_device().startswith("gpu"):
+    """Return the most memory that tensors took on the present device, in MiB; 0 on a CPU, where nobody counts."""
+    device = paddle.device.get_device()
+    if device == "cpu":
         return 0.0
-    return float(paddle.device.cuda.max_memory_allocated()) / 2**20
+    counted = {"gpu": paddle.device.cuda, "xpu": paddle.device.xpu}.get(device.split(":")[0], custom_device)
+    return float(counted.max_memory_allocated(device)) / 2**20
 
 
 def select(name: str) -> str:

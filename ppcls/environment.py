@@ -4,9 +4,11 @@ import os
 import warnings
 from pathlib import Path
 
-# Warnings that Paddle gives whatever one does: at import, and at the first training step with a batch norm.
+# Warnings that Paddle gives whatever one does: at import, at the first training step with a batch norm, and at
+# the first one of a static graph.
 CCACHE_WARNING = "No ccache found"
 BATCH_NORM_WARNING = "When training, we now always track global mean and variance"
+STATIC_TRAINING_WARNING = "Tensor do not have 'place' interface for pir graph mode"
 
 
 def physical_cores() -> int:
@@ -30,5 +32,5 @@ def prepare(ranks_on_node: int = 0) -> None:
         os.environ.setdefault("MKL_NUM_THREADS", str(max(1, physical_cores() // ranks)))
     os.environ.setdefault("GLOG_minloglevel", "2")
     os.environ.setdefault("PYTHONWARNINGS", f"ignore:{CCACHE_WARNING}:UserWarning")
-    for message in (CCACHE_WARNING, BATCH_NORM_WARNING):
+    for message in (CCACHE_WARNING, BATCH_NORM_WARNING, STATIC_TRAINING_WARNING):
         warnings.filterwarnings("ignore", message=message, category=UserWarning)

@@ -28,7 +28,7 @@ class DataError(UserError):
 
 
 class CheckpointError(UserError):
-    """A weights file, a checkpoint or an exported model can't be used."""
+    """A weights file, a checkpoint or an exported model can't be used, or not be written."""
 
 
 class DeviceError(UserError):

@@ -41,6 +41,16 @@ def remove_temporaries(folder: Path) -> None:
         file.unlink(missing_ok=True)
 
 
+def make_folder(folder: Path, asked_by: str) -> None:
+    """Make a folder and those above it, unless it is there. Raises CheckpointError, naming the setting `asked_by`."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CheckpointError(
+            f"{asked_by}: can't make the folder '{folder}'; {error.strerror}; give another one"
+        ) from error
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all. Raises CheckpointError."""
     with replacing(path) as file:

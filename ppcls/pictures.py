@@ -1,21 +1,37 @@
 """Picture files to predict: found, read, transformed and handed out in batches."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Union
 
 import numpy as np
 
-from ppcls.errors import DataError
+from ppcls.config.parts import Part
+from ppcls.errors import ConfigError, DataError
+from ppcls.registry import TRANSFORMS
 from ppcls.transforms.compose import Pipeline
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
 
-def find(path: str) -> list[Path]:
-    """Return the pictures that `path` means: one file, all below a folder (sorted), or the lines of a `.txt`.
+def pipeline(parts: Sequence[Part]) -> Pipeline:
+    """Build a list of transforms. Raises ConfigError for values, or an order, that can't be."""
+    built = [TRANSFORMS.build(part) for part in parts]
+    try:
+        return Pipeline(built)
+    except ValueError as error:
+        raise ConfigError(f"{parts[0].where}: {error}") from error
+
+
+def find(paths: Union[str, Sequence[str]]) -> list[Path]:
+    """Return the pictures that each path means: one file, all below a folder (sorted), or the lines of a `.txt`.
 
     A line of a list is a path relative to the list's folder; a class id after it is ignored. Raises DataError.
     """
+    return [found for path in ([paths] if isinstance(paths, str) else paths) for found in _find(path)]
+
+
+def _find(path: str) -> list[Path]:
     source = Path(path)
     if source.is_dir():
         found = sorted(file for file in source.rglob("*") if file.suffix.lower() in SUFFIXES)
@@ -26,7 +42,10 @@ def find(path: str) -> list[Path]:
         raise DataError(f"infer_imgs: '{path}' does not exist; give a picture, a folder or a .txt list of pictures")
     if source.suffix.lower() != ".txt":
         return [source]
-    lines = [line.strip() for line in source.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    try:
+        lines = [line.strip() for line in source.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"infer_imgs: the list '{path}' can't be read ({error}); give UTF-8 text") from error
     if not lines:
         raise DataError(f"infer_imgs: the list '{path}' is empty")
     return [source.parent / _without_label(line) for line in lines]

@@ -66,6 +66,7 @@ class Topk:
     def __init__(
         self,
         label_names: Sequence[str] = (),
+        class_num: Optional[int] = None,
         /,
         *,
         topk: int = 5,
@@ -76,14 +77,14 @@ class Topk:
             raise ValueError(f"topk: must be at least 1; received {topk}")
         self.topk = topk
         self.label_names = read_label_map(class_id_map_file, delimiter) if class_id_map_file else list(label_names)
+        if self.label_names and class_num not in (None, len(self.label_names)):
+            raise ValueError(
+                f"class_id_map_file: the model has {class_num} classes; received {len(self.label_names)} names "
+                f"({class_id_map_file}); give the map of this model, or null for the names that came with it"
+            )
 
     def __call__(self, scores: np.ndarray) -> list[Prediction]:
-        """Turn scores [N, class_num] into N predictions. Raises DataError if the label map has another size."""
-        if self.label_names and len(self.label_names) != scores.shape[1]:
-            raise DataError(
-                f"label map: has {len(self.label_names)} names, the model {scores.shape[1]} classes; "
-                "set PostProcess's class_id_map_file to the map of this model, or to null"
-            )
+        """Turn scores [N, class_num] into N predictions."""
         best = np.argsort(-scores, axis=1, kind="stable")[:, : self.topk]
         return [
             Prediction(

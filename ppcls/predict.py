@@ -14,9 +14,10 @@ from prettytable import PrettyTable
 from ppcls import device, environment, pictures
 from ppcls.config import DeployConfig, Part, load_deploy_config
 from ppcls.errors import ConfigError
+from ppcls.files import make_folder
 from ppcls.postprocess import Prediction, Topk
 from ppcls.predictor import Predictor
-from ppcls.registry import POSTPROCESSES, TRANSFORMS
+from ppcls.registry import POSTPROCESSES
 from ppcls.transforms.compose import Pipeline
 
 logger = logging.getLogger("ppcls")
@@ -106,7 +107,7 @@ def _pipeline(config: DeployConfig, predictor: Predictor) -> Pipeline:
     parts: Sequence[Part] = config.PreProcess.transform_ops
     if not parts:
         return predictor.pipeline
-    override = Pipeline([TRANSFORMS.build(part) for part in parts])
+    override = pictures.pipeline(parts)
     picture = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype="uint8")
     ours, theirs = (
         pipeline.finish(pipeline.sample(picture, np.random.default_rng(0))[None])
@@ -123,7 +124,7 @@ def _pipeline(config: DeployConfig, predictor: Predictor) -> Pipeline:
 def _postprocess(config: DeployConfig, predictor: Predictor) -> Topk:
     exported = predictor.artifact.PostProcess.Topk
     part = config.PostProcess.Topk if config.PostProcess else Part("Topk", {"topk": exported.topk})
-    built: Topk = POSTPROCESSES.build(part, exported.label_list)
+    built: Topk = POSTPROCESSES.build(part, exported.label_list, predictor.artifact.class_num)
     return built
 
 
@@ -132,5 +133,5 @@ def _save(config: DeployConfig, path: Path, prediction: Prediction) -> None:
     if config.PostProcess is None or config.PostProcess.SavePreLabel is None:
         return
     folder = Path(config.PostProcess.SavePreLabel.save_dir) / str(prediction.class_ids[0])
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder, "PostProcess.SavePreLabel.save_dir")
     shutil.copy2(path, folder / path.name)

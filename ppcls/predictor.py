@@ -6,10 +6,8 @@ from typing import Literal, Optional, Union
 import numpy as np
 from paddle import inference
 
-from ppcls import artifact
+from ppcls import artifact, pictures
 from ppcls.errors import DeviceError
-from ppcls.registry import TRANSFORMS
-from ppcls.transforms.compose import Pipeline
 
 
 class Predictor:
@@ -34,7 +32,7 @@ class Predictor:
         profile: bool = False,
     ) -> None:
         self.artifact = artifact.read(Path(folder))
-        self.pipeline = Pipeline([TRANSFORMS.load(part.name)(**part.args) for part in self.artifact.transforms])
+        self.pipeline = pictures.pipeline(self.artifact.transforms)
         half = precision == "float16"
         if device != "gpu" and (half or tensorrt):
             wanted = "use_fp16" if half else "use_tensorrt"

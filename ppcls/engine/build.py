@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from paddle import nn
 
+from ppcls import pictures
 from ppcls.arch.weights import load_weights, resolve_pretrained
 from ppcls.config.parts import Part
 from ppcls.config.schema import DataSection, RunConfig
@@ -15,6 +16,7 @@ from ppcls.data.loader import Loader
 from ppcls.errors import ConfigError
 from ppcls.loss import CombinedLoss
 from ppcls.metric import CombinedMetric
+from ppcls.optim.plateau import ReduceOnPlateau
 from ppcls.optim.schedule import Schedule, Span
 from ppcls.postprocess import Topk
 from ppcls.registry import (
@@ -28,20 +30,10 @@ from ppcls.registry import (
     REGULARIZERS,
     SAMPLERS,
     SCHEDULES,
-    TRANSFORMS,
 )
 from ppcls.run import checkpoint, dist
-from ppcls.transforms.compose import Pipeline
 
 logger = logging.getLogger("ppcls")
-
-
-def pipeline(parts: Sequence[Part]) -> Pipeline:
-    """Build a list of transforms."""
-    try:
-        return Pipeline([TRANSFORMS.build(part) for part in parts])
-    except ValueError as error:
-        raise ConfigError(f"{parts[0].where}: {error}") from error
 
 
 def eval_transforms(config: RunConfig) -> Sequence[Part]:
@@ -71,7 +63,7 @@ def load_start_weights(config: RunConfig, built: nn.Layer, *, new_head: bool) ->
 
 def loader(config: RunConfig, data: DataSection, *, training: bool) -> Loader:
     """Build a data set with its transforms, sampler and reading processes."""
-    transforms = pipeline(data.dataset.transform_ops)
+    transforms = pictures.pipeline(data.dataset.transform_ops)
     dataset = DATASETS.build(data.dataset, transforms, config.class_num)
     sampler = SAMPLERS.build(
         data.sampler, dataset.labels, config.Global.seed, dist.rank(), dist.world_size(), not training
@@ -100,9 +92,13 @@ def metric(parts: Sequence[Part], class_num: int) -> CombinedMetric:
 
 def schedule(config: RunConfig, steps_per_epoch: int) -> Schedule:
     """Build the learning-rate schedule."""
-    built: Schedule = SCHEDULES.build(
-        config.require("Optimizer.lr", "train"), Span(config.Global.epochs, steps_per_epoch)
-    )
+    part: Part = config.require("Optimizer.lr", "train")
+    built: Schedule = SCHEDULES.build(part, Span(config.Global.epochs, steps_per_epoch))
+    if isinstance(built, ReduceOnPlateau) and not config.Global.eval_during_train:
+        raise ConfigError(
+            f"{part.where}: ReduceOnPlateau follows the evaluations; received Global.eval_during_train: False; "
+            "set it to True or choose another schedule"
+        )
     return built
 
 
@@ -114,9 +110,14 @@ def optimizer(config: RunConfig, trained: nn.Layer, learning_rate: float) -> Any
 
 
 def postprocess(config: RunConfig) -> Topk:
-    """Build what turns scores into predictions; names that the config does not give come with the weights."""
+    """Build what turns scores into predictions; names that the config does not give come with the weights.
+
+    A class that had no pictures has its number for a name.
+    """
     part: Part = config.Infer.PostProcess or Part("Topk")
-    built: Topk = POSTPROCESSES.build(part, label_names(config))
+    names = label_names(config)
+    names = [*names, *map(str, range(len(names), config.class_num))] if names else []
+    built: Topk = POSTPROCESSES.build(part, names, config.class_num)
     return built
 
 

@@ -12,6 +12,7 @@ from ppcls.engine.engine import Engine
 
 def report(engine: Engine) -> str:
     """Build everything, draw the first training batch, run one forward pass, and return a table of facts."""
+    engine.prepare()
     config, state = engine.config, engine.state
     images_NCHW, labels = next(engine.train_batches())
     with paddle.no_grad():

@@ -3,10 +3,14 @@
 import argparse
 import logging
 import shlex
+from typing import TYPE_CHECKING
 
 from ppcls.config import RunConfig, dump_config, load_config
-from ppcls.errors import ConfigError
+from ppcls.errors import ConfigError, TrainingError
 from ppcls.run import log
+
+if TYPE_CHECKING:
+    from ppcls.engine.engine import Engine
 
 logger = logging.getLogger("ppcls")
 
@@ -43,11 +47,22 @@ def run(arguments: argparse.Namespace) -> int:
     elif arguments.check:
         print(report(engine))
     else:
-        engine.train()
+        _train(engine, arguments)
         best = engine.folder / ("latest" if engine.state.best_metric is None else "best_model")
         weights = shlex.quote(f"Global.pretrained_model={best}")
         _say_next("evaluate", f"python tools/eval.py {_options(arguments)} -o {weights}")
     return 0
+
+
+def _train(engine: "Engine", arguments: argparse.Namespace) -> None:
+    """Train; where that ends too early, tell how to go on."""
+    try:
+        engine.train()
+    except (KeyboardInterrupt, TrainingError):
+        if engine.resume_from:
+            checkpoint = shlex.quote(f"Global.checkpoints={engine.resume_from}")
+            _say_next("go on", f"python tools/train.py {_options(arguments)} -o {checkpoint}")
+        raise
 
 
 def _require_weights(config: RunConfig, command: str) -> None:

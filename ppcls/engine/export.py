@@ -2,7 +2,6 @@
 
 import logging
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +18,8 @@ from ppcls import artifact, pictures
 from ppcls.config.schema import PreProcessSection, RunConfig
 from ppcls.engine import build
 from ppcls.engine.engine import Engine
-from ppcls.errors import CheckpointError, ConfigError
+from ppcls.errors import CheckpointError, ConfigError, DataError
+from ppcls.files import make_folder
 from ppcls.predictor import Predictor
 
 logger = logging.getLogger("ppcls")
@@ -46,15 +46,16 @@ def export(engine: Engine) -> Path:
     """
     config = engine.config
     target = Path(config.Global.save_inference_dir)
+    description = _description(config)
     build.load_start_weights(config, engine.model, new_head=False)
     scores = Scores(engine.model)
     scores.eval()
     with _new_folder(target) as folder:
         spec = [InputSpec([None, *config.Global.image_shape], "float32", "x")]
         paddle.jit.save(paddle.jit.to_static(scores, input_spec=spec, full_graph=True), str(folder / "inference"))
-        artifact.write(folder, _description(config))
+        artifact.write(folder, description)
         _compare(scores, Predictor(folder), config)
-        target.mkdir(parents=True, exist_ok=True)
+        make_folder(target, "Global.save_inference_dir")
         # The description last: its checksums fit only when all files are the new ones.
         for name in (artifact.MODEL, artifact.WEIGHTS, artifact.DESCRIPTION):
             os.replace(folder / name, target / name)
@@ -66,16 +67,15 @@ def export(engine: Engine) -> Path:
 
 @contextmanager
 def _new_folder(target: Path) -> Iterator[Path]:
-    """Make a temporary folder beside `target`, on the same disk."""
+    """Make a temporary folder beside `target`, on the same disk; raise CheckpointError if it can't be written."""
+    make_folder(target.parent, "Global.save_inference_dir")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+        with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as folder:
+            yield Path(folder)
     except OSError as error:
-        raise CheckpointError(f"Global.save_inference_dir: can't write beside '{target}' ({error})") from error
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder)
+        raise CheckpointError(
+            f"Global.save_inference_dir: can't write '{target}'; {error.strerror}; free space or give another folder"
+        ) from error
 
 
 def _description(config: RunConfig) -> artifact.Artifact:
@@ -110,8 +110,13 @@ def _compare(scores: nn.Layer, predictor: Predictor, config: RunConfig) -> None:
 def _picture(config: RunConfig, predictor: Predictor) -> np.ndarray:
     """Return the picture to compare on: the first of `Infer.infer_imgs`, or noise where those are not there."""
     rng = np.random.default_rng(0)
-    first = Path(config.Infer.infer_imgs) if isinstance(config.Infer.infer_imgs, str) else None
-    if first is not None and first.exists():
-        return predictor.pipeline.sample(pictures.find(str(first))[0].read_bytes(), rng)
-    blocks = rng.integers(0, 256, (16, 16, 3), dtype="uint8")
-    return predictor.pipeline.sample(blocks.repeat(32, axis=0).repeat(32, axis=1), rng)
+    given = config.Infer.infer_imgs or ()
+    there = [path for path in ([given] if isinstance(given, str) else given) if Path(path).exists()]
+    if not there:
+        blocks = rng.integers(0, 256, (16, 16, 3), dtype="uint8")
+        return predictor.pipeline.sample(blocks.repeat(32, axis=0).repeat(32, axis=1), rng)
+    first = pictures.find(there)[0]
+    try:
+        return predictor.pipeline.sample(first.read_bytes(), rng)
+    except DataError as error:
+        raise DataError(f"{first}: {error}") from error

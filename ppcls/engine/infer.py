@@ -17,7 +17,7 @@ def infer(engine: Engine) -> int:
     config = engine.config
     postprocess = build.postprocess(config)
     found = pictures.find(config.require("Infer.infer_imgs", "infer"))
-    transforms = build.pipeline(build.eval_transforms(config))
+    transforms = pictures.pipeline(build.eval_transforms(config))
     todo = pictures.Pictures(found, transforms, batch_size=config.Infer.batch_size)
     build.load_start_weights(config, engine.model, new_head=False)
     engine.model.eval()

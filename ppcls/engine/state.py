@@ -10,6 +10,7 @@ from paddle import nn
 
 from ppcls.optim.schedule import Schedule
 from ppcls.optim.state import load_optimizer_state, optimizer_state, refuse_misfits
+from ppcls.run import dist
 from ppcls.run.checkpoint import Checkpoint
 from ppcls.run.ema import Ema, NoEma
 
@@ -47,6 +48,15 @@ class TrainState:
     best_metric: Optional[float] = None
     results: dict[str, float] = field(default_factory=dict)  # of the last evaluation
 
+    def share_statistics(self) -> None:
+        """Average over the ranks what no gradient keeps equal: the running statistics of batch norms.
+
+        Then all ranks evaluate, and the first one saves, the same model.
+        """
+        own, averages = self.model.state_dict(use_hook=False), self.ema.averages
+        names = [name for name, entry in own.items() if entry.stop_gradient and entry.is_floating_point()]
+        dist.average_over_ranks(entries[name] for entries in (own, averages) for name in names if name in entries)
+
     def checkpoint(self, **about: Any) -> Checkpoint:
         """Return all of it as numpy arrays and plain values; `about` is kept beside it.
 
@@ -69,7 +79,8 @@ class TrainState:
         refuse_misfits("checkpoint: weights", self.model.state_dict(), trained)
         self.ema.load_state_dict(averages)
         load_optimizer_state(self.optimizer, self.model, saved.optimizer["optimizer"])
-        self.model.set_state_dict(dict(trained))
+        for name, entry in self.model.state_dict(use_hook=False).items():
+            entry.set_value(paddle.to_tensor(trained[name]).astype(entry.dtype))  # back to 16 bits where it was
         self.schedule.load_state_dict(saved.states["schedule"])
         if saved.states["scaler"]:
             self.scaler.load_state_dict(saved.states["scaler"])

@@ -1,8 +1,9 @@
 """Mixed precision: which type the operators compute in, and the scale of the loss."""
 
 import contextlib
+import functools
+import warnings
 from collections.abc import Iterable
-from types import MethodType
 from typing import Any, Optional
 
 import paddle
@@ -24,11 +25,10 @@ class Precision:
         self.amp = amp
         self.on_cpu = device == "cpu"
         self.dtype = amp.dtype or ("bfloat16" if self.on_cpu else "float16")
-        if amp.use_amp and self.on_cpu and self.dtype == "float16":
-            raise DeviceError(
-                "AMP.dtype: float16 has no operators on the CPU; received device 'cpu'; "
-                "use -o AMP.dtype=bfloat16, or -o AMP.use_amp=False"
-            )
+        if amp.use_amp and self.on_cpu:
+            self._refuse_on_cpu()
+        elif amp.use_amp:
+            self._refuse_unsupported(device)
         scaled = amp.use_amp and self.dtype == "float16"
         self.scaler = paddle.amp.GradScaler(
             enable=scaled,
@@ -36,20 +36,50 @@ class Precision:
             use_dynamic_loss_scaling=amp.use_dynamic_loss_scaling,
         )
 
+    def _refuse_on_cpu(self) -> None:
+        faults = {
+            "dtype: float16 has no operators on the CPU; use -o AMP.dtype=bfloat16": self.dtype == "float16",
+            "level: O2 keeps the weights in a type without operators on the CPU; use -o AMP.level=O1": (
+                self.amp.level == "O2"
+            ),
+            "custom_white_list, custom_black_list: choose among operators of an accelerator; leave them out": (
+                self.amp.custom_white_list or self.amp.custom_black_list
+            ),
+        }
+        found = [f"AMP.{fault}, or -o AMP.use_amp=False; received device 'cpu'" for fault in faults if faults[fault]]
+        if found:
+            raise DeviceError("\n".join(found))
+
+    def _refuse_unsupported(self, device: str) -> None:
+        """Raise DeviceError where Paddle would only warn, and go on in float32."""
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            try:
+                with self._cast():
+                    pass
+            except ValueError as error:
+                raise DeviceError(f"AMP: {' '.join(str(error).split())}") from error
+        if said:
+            raise DeviceError(
+                f"AMP.dtype: {self.dtype} can't be used on '{device}'; Paddle says: {said[0].message} "
+                "Use the other type, or -o AMP.use_amp=False"
+            )
+
     def prepare(self, model: nn.Layer, optimizer: Optional[Any]) -> None:
         """Change the model, and the optimizer of a training run, to the weights' type."""
         if not self.amp.use_amp:
             return
         if self.on_cpu:
-            round_products(model.sublayers())
+            round_products(model.sublayers(), in_evaluation=self.amp.use_fp16_test)
         elif self.amp.level == "O2":
             paddle.amp.decorate(models=model, optimizers=optimizer, level="O2", dtype=self.dtype)
 
     def autocast(self, *, training: bool = True) -> contextlib.AbstractContextManager[Any]:
         """Return the context of a forward pass; an evaluation is in float32 unless `use_fp16_test`."""
         wanted = self.amp.use_amp and (training or self.amp.use_fp16_test or self.amp.level == "O2")
-        if self.on_cpu or not wanted:
-            return contextlib.nullcontext()
+        return contextlib.nullcontext() if self.on_cpu or not wanted else self._cast()
+
+    def _cast(self) -> contextlib.AbstractContextManager[Any]:
         context: contextlib.AbstractContextManager[Any] = paddle.amp.auto_cast(
             custom_white_list=set(self.amp.custom_white_list),
             custom_black_list=set(self.amp.custom_black_list),
@@ -67,24 +97,23 @@ class Precision:
         return f"{self.dtype}, level {self.amp.level}"
 
 
-def round_products(layers: Iterable[nn.Layer]) -> None:
+def round_products(layers: Iterable[nn.Layer], *, in_evaluation: bool) -> None:
     """Round operands, results and gradients of convolutions and linear layers to bfloat16 in training.
 
     This gives a CPU the numbers of bfloat16, not its speed: the arithmetic itself stays in float32.
     """
     for layer in layers:
-        if isinstance(layer, nn.Conv2D):
-            layer.forward = MethodType(_rounded_conv, layer)
-        elif isinstance(layer, nn.Linear):
-            layer.forward = MethodType(_rounded_linear, layer)
+        rounded = _rounded_conv if isinstance(layer, nn.Conv2D) else _rounded_linear
+        if isinstance(layer, (nn.Conv2D, nn.Linear)):
+            layer.forward = functools.partial(rounded, layer, in_evaluation)
 
 
 def _rounded(x: paddle.Tensor) -> paddle.Tensor:
     return x.astype("bfloat16").astype("float32")
 
 
-def _rounded_conv(layer: nn.Conv2D, x: paddle.Tensor) -> paddle.Tensor:
-    if not layer.training:
+def _rounded_conv(layer: nn.Conv2D, in_evaluation: bool, x: paddle.Tensor) -> paddle.Tensor:
+    if not (layer.training or in_evaluation):
         return nn.Conv2D.forward(layer, x)
     y = F.conv2d(
         _rounded(x),
@@ -99,7 +128,7 @@ def _rounded_conv(layer: nn.Conv2D, x: paddle.Tensor) -> paddle.Tensor:
     return _rounded(y)
 
 
-def _rounded_linear(layer: nn.Linear, x: paddle.Tensor) -> paddle.Tensor:
-    if not layer.training:
+def _rounded_linear(layer: nn.Linear, in_evaluation: bool, x: paddle.Tensor) -> paddle.Tensor:
+    if not (layer.training or in_evaluation):
         return nn.Linear.forward(layer, x)
     return _rounded(F.linear(_rounded(x), _rounded(layer.weight), layer.bias))

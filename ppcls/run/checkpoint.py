@@ -155,12 +155,7 @@ class Checkpoints:
 
     def make_folder(self) -> None:
         """Make the folder. Raises CheckpointError if it can't be made."""
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise CheckpointError(
-                f"Global.output_dir: can't make '{self.folder}' ({error}); give another folder"
-            ) from error
+        files.make_folder(self.folder, "Global.output_dir")
 
     def make_room(self, sample: Checkpoint) -> None:
         """Make the folder. Raises CheckpointError if it can't be made or has no room for two of `sample`."""

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol, TextIO
 
+from ppcls.files import write_text
+
 LINE = "[%(asctime)s] ppcls %(levelname)s: %(message)s"
 DATE = "%Y/%m/%d %H:%M:%S"
 
@@ -49,10 +51,17 @@ class Scalars(Protocol):
 
 
 class JsonLines:
-    """One JSON object a line in `path`: phase, step and the values."""
+    """One JSON object a line in `path`: phase, step and the values.
 
-    def __init__(self, path: Path, *, resumed: bool) -> None:
-        self.file: TextIO = path.open("a" if resumed else "w", encoding="utf-8", buffering=1)
+    Lines of later steps than `from_step`, where this run begins, are removed: it goes through those again.
+    """
+
+    def __init__(self, path: Path, *, from_step: int) -> None:
+        # The text after the last line's end: half a line of a killed run, or nothing.
+        *before, _ = path.read_text(encoding="utf-8").split("\n") if from_step and path.exists() else [""]
+        kept = [line for line in before if json.loads(line)["step"] <= from_step]
+        write_text(path, "".join(f"{line}\n" for line in kept))
+        self.file: TextIO = path.open("a", encoding="utf-8", buffering=1)
 
     def add(self, phase: str, step: int, values: Mapping[str, float]) -> None:
         self.file.write(json.dumps({"phase": phase, "step": step, **values}) + "\n")
@@ -92,7 +101,7 @@ class ScalarsOf:
             record.close()
 
 
-def scalars(folder: Path, *, resumed: bool, use_visualdl: bool) -> Scalars:
-    """Return the record of a run in `folder`: `metrics.jsonl`, started anew unless `resumed`, and VisualDL."""
-    json_lines = JsonLines(folder / "metrics.jsonl", resumed=resumed)
+def scalars(folder: Path, *, from_step: int, use_visualdl: bool) -> Scalars:
+    """Return the record of a run in `folder` that begins after `from_step`: `metrics.jsonl`, and VisualDL."""
+    json_lines = JsonLines(folder / "metrics.jsonl", from_step=from_step)
     return ScalarsOf(json_lines, VisualDL(folder / "vdl")) if use_visualdl else json_lines

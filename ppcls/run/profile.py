@@ -7,6 +7,8 @@ from typing import Any
 
 from paddle import profiler
 
+from ppcls.files import make_folder
+
 logger = logging.getLogger("ppcls")
 
 FIRST_STEP, LAST_STEP = 10, 16
@@ -19,6 +21,10 @@ class Profile:
         self.folder = Path(folder)
         self.batch = 0
         self.profiler: Any = profiler.Profiler(scheduler=(FIRST_STEP, LAST_STEP + 1), on_trace_ready=self._write)
+
+    def start(self) -> None:
+        """Begin to count."""
+        make_folder(self.folder, "Global.profiler_path")
         self.profiler.start()
 
     def step(self) -> None:
@@ -29,8 +35,13 @@ class Profile:
         if self.batch == LAST_STEP + 1:
             self.profiler.stop()
 
+    def close(self) -> None:
+        """End a record that is not full, as the run is over."""
+        if self.batch <= LAST_STEP:
+            self.profiler.stop()
+            logger.warning(f"Global.profiler: records batches {FIRST_STEP} to {LAST_STEP}; the run had {self.batch}")
+
     def _write(self, recorded: Any) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
         recorded.export(path=str(self.folder / "trace.json"), format="json")
         with (self.folder / "operators.txt").open("w") as file, contextlib.redirect_stdout(file):
             recorded.summary(time_unit="ms")
@@ -40,5 +51,11 @@ class Profile:
 class NoProfile:
     """Stands for a Profile where none is wanted."""
 
+    def start(self) -> None:
+        """Do nothing."""
+
     def step(self) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
         """Do nothing."""

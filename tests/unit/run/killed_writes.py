@@ -78,7 +78,7 @@ def kill_two_writes(folder: Path) -> None:
         write(first, 1)
         was_killed = killed(write, first, 2, kill_at)
         before = read(first / "latest")
-        for then_at in range(1 + kill_at % 2, 30, 2):
+        for then_at in range(1 + kill_at % 4, 25, 4):
             shutil.copytree(first, second)
             killed(write, second, 3, then_at)
             after = read(second / "latest")

@@ -1,0 +1,132 @@
+"""The parts of a run, each built from the config when it is first used."""
+
+import functools
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Union
+
+import paddle
+from paddle import nn
+
+from ppcls import device
+from ppcls.config.schema import RunConfig
+from ppcls.data.loader import Loader
+from ppcls.engine import build
+from ppcls.engine.state import TrainState
+from ppcls.errors import DataError
+from ppcls.loss import CombinedLoss
+from ppcls.metric import CombinedMetric
+from ppcls.run import checkpoint, dist
+from ppcls.run.amp import Precision
+from ppcls.run.ema import Ema, NoEma
+from ppcls.run.profile import NoProfile, Profile
+from ppcls.run.seed import seed_weights
+
+
+class Parts:
+    """What a config describes; each command builds, and so checks, just what it needs."""
+
+    def __init__(self, config: RunConfig) -> None:
+        self.config = config
+        self.device = device.select(config.Global.device)
+        dist.start(self.device)
+        self.watchdog = dist.watchdog(config.Global.hang_seconds)
+        seed_weights(config.Global.seed)
+        self.precision = Precision(config.AMP, self.device)
+        self.folder = Path(config.Global.output_dir) / config.Arch.name
+
+    def prepare(self) -> None:
+        """Build and check all that training needs, before anything is written."""
+        evaluates = self.config.Global.eval_during_train
+        needed = ["train_loader", *(["eval_loader", "eval_loss", "eval_metric"] if evaluates else [])]
+        for part in (*needed, "train_loss", "train_metric", "state", "parallel_model"):
+            getattr(self, part)
+        if evaluates:
+            train, held_back = self.train_loader.dataset, self.eval_loader.dataset
+            refuse_other_classes(train.label_names, held_back.label_names, "the training set")
+
+    @functools.cached_property
+    def model(self) -> nn.Layer:
+        return build.model(self.config)
+
+    @functools.cached_property
+    def parallel_model(self) -> nn.Layer:
+        """The model as it is trained: as a static graph if `to_static`, with gradients shared among the ranks."""
+        model = paddle.jit.to_static(self.model) if self.config.Global.to_static else self.model
+        return dist.parallel(model)
+
+    @functools.cached_property
+    def train_loader(self) -> Loader:
+        return build.loader(self.config, self.config.require("DataLoader.Train", "train"), training=True)
+
+    @functools.cached_property
+    def eval_loader(self) -> Loader:
+        return build.loader(self.config, self.config.require("DataLoader.Eval", "eval"), training=False)
+
+    @functools.cached_property
+    def train_loss(self) -> CombinedLoss:
+        labels = self.train_loader.dataset.labels
+        return build.loss(self.config.require("Loss.Train", "train"), labels, self.config.class_num)
+
+    @functools.cached_property
+    def eval_loss(self) -> CombinedLoss:
+        parts = self.config.Loss.Eval or self.config.require("Loss.Train", "eval without Loss.Eval")
+        return build.loss(parts, self.eval_loader.dataset.labels, self.config.class_num)
+
+    @functools.cached_property
+    def train_metric(self) -> CombinedMetric:
+        return build.metric(self.config.Metric.Train, self.config.class_num)
+
+    @functools.cached_property
+    def eval_metric(self) -> CombinedMetric:
+        return build.metric(self.config.Metric.Eval, self.config.class_num)
+
+    @functools.cached_property
+    def checkpoints(self) -> checkpoint.Checkpoints:
+        settings = self.config.Global
+        return checkpoint.Checkpoints(self.folder, keep=settings.keep, save_interval=settings.save_interval)
+
+    @functools.cached_property
+    def state(self) -> TrainState:
+        """The training state: new, or, with `Global.checkpoints`, where that run stood."""
+        config = self.config
+        schedule = build.schedule(config, -(-self.batches_per_epoch // config.Global.update_freq))
+        optimizer = build.optimizer(config, self.model, schedule.lr(0))
+        if not config.Global.checkpoints:
+            build.load_start_weights(config, self.model, new_head=True)
+        self.precision.prepare(self.model, optimizer)
+        ema = Ema(self.model, config.EMA.decay) if config.EMA else NoEma()
+        state = TrainState(self.model, optimizer, schedule, self.precision.scaler, ema)
+        if config.Global.checkpoints:
+            state.restore(checkpoint.read(Path(config.Global.checkpoints)))
+        return state
+
+    @functools.cached_property
+    def profile(self) -> Union[Profile, NoProfile]:
+        settings = self.config.Global
+        return Profile(settings.profiler_path) if settings.profiler and dist.rank() == 0 else NoProfile()
+
+    @functools.cached_property
+    def batches_per_epoch(self) -> int:
+        """Training batches an epoch on this rank, within the limits `iter_per_epoch` and `prof`."""
+        settings = self.config.Global
+        limits = [len(self.train_loader), settings.iter_per_epoch, settings.prof * settings.update_freq]
+        return min(limit for limit in limits if limit and limit > 0)
+
+    @property
+    def last_epoch(self) -> int:
+        settings = self.config.Global
+        return min(settings.epochs, settings.early_stop) if settings.early_stop > 0 else settings.epochs
+
+
+def refuse_other_classes(names: Sequence[str], others: Sequence[str], whose: str) -> None:
+    """Raise DataError if both have names of classes, and not the same: a label would mean another class."""
+    if names and others and list(names) != list(others):
+        label = next(i for i, pair in enumerate(itertools.zip_longest(names, others)) if pair[0] != pair[1])
+        there, here = (f"'{classes[label]}'" if label < len(classes) else "no class" for classes in (names, others))
+        raise DataError(
+            f"DataLoader.Eval.dataset: has other classes than {whose}; received {len(others)} names for "
+            f"{len(names)}, of which label {label} is {here} instead of {there}; use the same class folders, or one "
+            "class_id_map_file for both"
+        )

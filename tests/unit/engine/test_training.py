@@ -1,0 +1,224 @@
+import logging
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import MakeEngine, losses, records, same_arrays
+
+from ppcls.engine.engine import Engine
+from ppcls.engine.state import weights_of
+from ppcls.errors import ConfigError, DataError, TrainingError
+from ppcls.run import checkpoint
+
+EVERY_BATCH = "Global.print_batch_step=1"
+NO_EVAL = "Global.eval_during_train=False"
+
+
+def trained(engine: Engine) -> Engine:
+    engine.train()
+    return engine
+
+
+@pytest.fixture
+def messages(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    caplog.set_level(logging.INFO, logger="ppcls")
+    return caplog
+
+
+def test_it_learns(make: MakeEngine) -> None:
+    engine = make("Tiny", "run", "Global.epochs=12", "Optimizer.lr.learning_rate=0.2")
+    best = engine.train()
+    assert best == max(record["top1"] for record in records(engine, "eval"))
+    assert best == 1.0
+    assert losses(engine)[-1] < 0.8 * losses(engine)[0]
+
+
+def test_the_seed_and_nothing_else_decides_the_losses(make: MakeEngine) -> None:
+    def of(run: str, *options: str) -> list[float]:
+        return losses(trained(make("Tiny", run, "Global.epochs=2", EVERY_BATCH, NO_EVAL, *options)))
+
+    first = of("a")
+    assert len(first) == 8
+    assert of("b", "DataLoader.Train.loader.num_workers=3") == first
+    assert of("c", "Global.seed=1") != first
+
+
+@pytest.mark.parametrize(
+    ("arch", "half", "ema"), [("Tiny", 2, "EMA=null"), ("Tiny", 2, "EMA.decay=0.9"), ("ResNet18", 1, "EMA.decay=0.9")]
+)
+def test_two_and_two_epochs_are_four(make: MakeEngine, arch: str, half: int, ema: str) -> None:
+    options = [EVERY_BATCH, ema, f"Global.epochs={2 * half}"]
+    whole = trained(make(arch, "whole", *options))
+    halves = trained(make(arch, "halves", *options, f"Global.early_stop={half}"))
+    halves = trained(make(arch, "halves", *options, f"Global.checkpoints={halves.folder}/latest"))
+    for name in ("latest", "best_model"):
+        left, right = (checkpoint.read(engine.folder / name) for engine in (whole, halves))
+        assert same_arrays(left.weights, right.weights)
+        assert same_arrays(left.optimizer, right.optimizer)
+        assert ("weights" in left.optimizer) == (ema != "EMA=null")
+        assert {**left.states, "sha256": 0} == {**right.states, "sha256": 0}
+    for phase in ("train", "eval"):
+        assert records(whole, phase) == records(halves, phase)
+    assert len(records(whole, "train")) == 2 * half * 4
+
+
+def test_a_run_that_was_killed_in_an_epoch_repeats_it_in_the_record_as_well(make: MakeEngine) -> None:
+    whole = trained(make("Tiny", "whole", EVERY_BATCH))
+    killed = trained(make("Tiny", "killed", EVERY_BATCH, "Global.early_stop=2"))
+    with (killed.folder / "metrics.jsonl").open("a") as file:
+        file.write('{"phase": "train", "step": 9, "loss": 1.0}\n{"phase": "tr')
+    resumed = trained(make("Tiny", "killed", EVERY_BATCH, f"Global.checkpoints={killed.folder}/latest"))
+    assert [records(whole, phase) for phase in ("train", "eval")] == [
+        records(resumed, phase) for phase in ("train", "eval")
+    ]
+
+
+def test_a_finished_run_says_that_there_is_nothing_to_do(make: MakeEngine, messages: pytest.LogCaptureFixture) -> None:
+    done = trained(make("Tiny", "run", "Global.epochs=1"))
+    again = make("Tiny", "run", "Global.epochs=1", f"Global.checkpoints={done.folder}/latest")
+    assert again.train() == done.state.best_metric
+    assert "nothing to train: 1 of 1 epochs are done; raise Global.epochs" in messages.messages
+
+
+@pytest.mark.parametrize("small", [2, 3])
+def test_gradients_of_a_group_are_those_of_one_big_batch(make: MakeEngine, small: int) -> None:
+    """26 pictures: groups of 4 batches of 2, of which the last has one, or of 3, of which the last batch has 2."""
+    plain = ["Arch.norm=none", "Optimizer.lr={name: Constant, learning_rate: 0.5}", NO_EVAL, "Global.epochs=2"]
+
+    def weights(run: str, batch_size: int, update_freq: int) -> dict[str, np.ndarray]:
+        options = [f"DataLoader.Train.sampler.batch_size={batch_size}", f"Global.update_freq={update_freq}"]
+        engine = trained(make("Tiny", run, *plain, *options))
+        assert engine.state.step == 2 * math.ceil(26 / (4 * small))
+        return weights_of(engine.model)
+
+    one_by_one, at_once = weights("groups", small, 4), weights("whole", 4 * small, 1)
+    for name, value in one_by_one.items():
+        np.testing.assert_allclose(value, at_once[name], rtol=2e-4, atol=2e-5)
+
+
+def test_averaged_weights_are_evaluated_and_kept_as_the_best(make: MakeEngine) -> None:
+    options = ["EMA.decay=0.9", "Global.epochs=3"]
+    engine = trained(make("Tiny", "run", *options))
+    latest = checkpoint.read(engine.folder / "latest")
+    assert same_arrays(latest.weights, engine.state.ema.state_dict())
+    assert same_arrays(latest.optimizer["weights"], weights_of(engine.model))
+    assert not np.array_equal(latest.weights["fc.weight"], latest.optimizer["weights"]["fc.weight"])
+    of_file = make("Tiny", "eval", f"Global.pretrained_model={engine.folder}/latest").evaluate_weights()
+    assert of_file == {name: records(engine, "eval")[-1][name] for name in ("loss", "top1", "top2")}
+    best = checkpoint.read(engine.folder / "best_model")
+    assert best.states["best_metric"] == max(record["top1"] for record in records(engine, "eval"))
+
+
+@pytest.mark.parametrize(
+    ("option", "steps"),
+    [
+        ("Global.prof=2", 2),
+        ("Global.iter_per_epoch=3", 3),
+        ("Global.iter_per_epoch=99", 4),
+        ("Global.update_freq=3", 2),
+    ],
+)
+def test_an_epoch_has_so_many_steps(make: MakeEngine, option: str, steps: int) -> None:
+    engine = trained(make("Tiny", "run", option, "Global.epochs=2", NO_EVAL))
+    assert engine.state.step == 2 * steps
+    assert engine.state.schedule.decay_ticks == steps  # of one epoch, after a warm-up of one
+
+
+def test_an_early_stop_leaves_the_schedule_as_it_was(make: MakeEngine) -> None:
+    engine = trained(make("Tiny", "run", "Global.early_stop=1"))
+    assert (engine.state.epoch, engine.state.schedule.decay_ticks) == (1, 3 * 4)
+
+
+@pytest.mark.parametrize(
+    ("options", "epochs"),
+    [
+        ((), [1, 2, 3, 4]),
+        (("Global.eval_interval=3",), [3, 4]),
+        (("Global.start_eval_epoch=3",), [3, 4]),
+        (("Global.eval_interval=3", "Global.early_stop=2"), []),
+        ((NO_EVAL,), []),
+    ],
+)
+def test_evaluations_come_when_they_are_due(make: MakeEngine, options: tuple[str, ...], epochs: list[int]) -> None:
+    engine = trained(make("Tiny", "run", *options))
+    assert [record["epoch"] for record in records(engine, "eval")] == epochs
+    assert (engine.folder / "best_model.pdparams").exists() == bool(epochs)
+    assert (engine.folder / "latest.pdparams").exists()
+
+
+def test_without_a_metric_the_lowest_loss_is_the_best(make: MakeEngine) -> None:
+    engine = trained(make("Tiny", "run", "Metric.Eval=[]", "Metric.Train=[]"))
+    assert engine.state.best_metric == min(record["loss"] for record in records(engine, "eval"))
+
+
+def test_a_rate_that_follows_the_evaluations(make: MakeEngine) -> None:
+    plateau = "Optimizer.lr={name: ReduceOnPlateau, learning_rate: 1.0e-30, patience: 0, epsilon: 0.0, threshold: 9.0}"
+    engine = trained(make("Tiny", "run", plateau, EVERY_BATCH))
+    rates = [record["lr"] for record in records(engine, "train")]
+    np.testing.assert_allclose(rates[::4], [1e-30, 1e-30, 1e-31, 1e-32])
+
+
+def test_a_rate_that_follows_evaluations_which_there_are_not_is_refused(make: MakeEngine, tmp_path: Path) -> None:
+    plateau = "Optimizer.lr={name: ReduceOnPlateau, learning_rate: 0.1}"
+    with pytest.raises(ConfigError, match="ReduceOnPlateau follows the evaluations; .*eval_during_train: False"):
+        make("Tiny", "run", plateau, NO_EVAL).train()
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_before_anything_is_saved(make: MakeEngine) -> None:
+    engine = make("Tiny", "run", "Optimizer.lr={name: Constant, learning_rate: 1.0e+30}", "Global.print_batch_step=100")
+    with pytest.raises(TrainingError) as caught:
+        engine.train()
+    message = str(caught.value)
+    assert message.startswith("epoch 1, batch ")
+    assert "the loss is not finite at learning rate 1e+30; lower Optimizer.lr.learning_rate" in message
+    assert not list(engine.folder.glob("*.pd*"))
+
+
+def test_the_batch_and_the_step_of_the_first_bad_loss_are_named(make: MakeEngine) -> None:
+    options = ["Global.update_freq=2", "Optimizer.lr=0.25", "DataLoader.Train.sampler.batch_size=2"]
+    engine = make("Tiny", "run", "Global.print_batch_step=100", *options)
+    loss, factors = engine.train_loss, iter([1.0] * 8 + [math.nan] + [1.0] * 4)
+    vars(engine)["train_loss"] = lambda logits, labels: loss(logits, labels) * next(factors)
+    with pytest.raises(TrainingError, match=r"^epoch 1, batch 9 \(step 4\): the loss is not finite at .* rate 0.25;"):
+        engine.train()
+
+
+def test_weights_that_diverge_in_the_last_step_of_an_epoch_are_not_saved(make: MakeEngine) -> None:
+    one_step = ["Global.iter_per_epoch=1", "Optimizer.lr={name: Constant, learning_rate: 1.0e+39}"]
+    engine = make("Tiny", "run", *one_step, NO_EVAL)
+    with pytest.raises(TrainingError, match=r"^epoch 1 \(step 1\): the weights are not finite at learning rate 1e\+39"):
+        engine.train()
+    assert not list(engine.folder.glob("*.pd*"))
+
+
+def test_an_evaluation_whose_loss_is_not_finite_ends_the_run(make: MakeEngine) -> None:
+    one_step = ["Global.iter_per_epoch=1", "Optimizer.lr={name: Constant, learning_rate: 1.0e+39}"]
+    with pytest.raises(TrainingError, match=r"^epoch 1 \(step 1\): the loss of the evaluation is not finite"):
+        make("Tiny", "run", *one_step).train()
+
+
+def test_other_class_folders_for_evaluation_are_refused(make: MakeEngine, shapes: Path, tmp_path: Path) -> None:
+    (tmp_path / "val").mkdir()
+    for name in ("blue", "red"):
+        (tmp_path / "val" / name).symlink_to(shapes / "val" / name)
+    other = f"DataLoader.Eval.dataset.image_root={tmp_path}/val"
+    message = (
+        "has other classes than the training set; received 2 names for 3, of which label 1 is 'red' instead of 'gr"
+    )
+    with pytest.raises(DataError, match=message):
+        make("Tiny", "run", other).train()
+    assert not (tmp_path / "run").exists()
+    engine = trained(make("Tiny", "run", "Global.epochs=1"))
+    with pytest.raises(DataError, match="has other classes than the weights; .* label 1 is 'red' instead of 'green'"):
+        make("Tiny", "eval", other, f"Global.pretrained_model={engine.folder}/latest").evaluate_weights()
+
+
+def test_a_static_graph_gives_the_same_losses(make: MakeEngine) -> None:
+    options = ["Global.epochs=1", EVERY_BATCH]
+    eager = trained(make("Tiny", "eager", *options))
+    static = trained(make("Tiny", "static", *options, "Global.to_static=True"))
+    np.testing.assert_allclose(losses(static), losses(eager), rtol=1e-3)
+    assert records(static, "eval")[0]["loss"] == pytest.approx(records(eager, "eval")[0]["loss"], rel=1e-2)
+    assert list(checkpoint.read(static.folder / "latest").weights) == list(weights_of(eager.model))
