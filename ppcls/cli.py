@@ -5,6 +5,8 @@ Nothing heavy is imported before the arguments are parsed: `--help` answers at o
 
 import argparse
 import errno
+import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Optional
@@ -120,6 +122,9 @@ def main(argv: Optional[Sequence[str]] = None, *, command: Optional[str] = None)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would complain at its end
+        return 128 + signal.SIGPIPE  # the reader, such as `head`, had enough
     except ImportError as error:
         if "libGL" not in str(error) and "libgthread" not in str(error):
             raise
