@@ -65,7 +65,9 @@ class RandomRotation:
         centre = self._center or (width / 2, height / 2)
         if self._expand:
             cos, sin = abs(math.cos(math.radians(degrees))), abs(math.sin(math.radians(degrees)))
-            width, height = math.ceil(width * cos + height * sin), math.ceil(width * sin + height * cos)
+            # A hair less, as the cosine of 90 degrees isn't quite 0.
+            across, down = width * cos + height * sin - 1e-6, width * sin + height * cos - 1e-6
+            width, height = math.ceil(across), math.ceil(down)
         new_centre = (width / 2, height / 2) if self._expand else centre
         matrix = rotation(degrees, centre, new_centre)
         return affine(image, matrix, self._fill, drawn(self._filter, rng), (width, height))

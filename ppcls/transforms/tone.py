@@ -43,13 +43,11 @@ class ColorJitter:
         shift = (-hue, hue) if isinstance(hue, (int, float)) else tuple(hue)
         if len(shift) != 2 or not -0.5 <= shift[0] <= shift[1] <= 0.5:
             raise ValueError(f"hue: must be from 0 to 0.5, or lowest and highest from -0.5; received {hue}; e.g. 0.1")
-        ranges = {
-            "brightness": _factors("brightness", brightness),
-            "contrast": _factors("contrast", contrast),
-            "saturation": _factors("saturation", saturation),
-            "hue": shift,
-        }
-        self._ranges = {name: ends for name, ends in ranges.items() if ends not in ((1, 1), (0, 0))}
+        factors = {"brightness": brightness, "contrast": contrast, "saturation": saturation}
+        ranges = {name: _factors(name, value) for name, value in factors.items()}
+        self._ranges = {name: ends for name, ends in ranges.items() if ends != (1, 1)}
+        if shift != (0, 0):
+            self._ranges["hue"] = (shift[0], shift[1])
 
     def __call__(self, image: Image, rng: np.random.Generator) -> Image:
         if rng.random() >= self._prob:
