@@ -185,12 +185,12 @@ class Engine(Parts):
         """Prepare, and then write the folder, the config and the log."""
         self.prepare()
         settings, config = self.config.Global, self.config
+        self.profile.start()
         if dist.rank() == 0:
             self.checkpoints.make_room(self.state.checkpoint())
             write_text(self.folder / "config.yaml", dump_config(config))
             log.start_file(self.folder / "train.log")
             self.scalars = log.scalars(self.folder, from_step=self.state.step, use_visualdl=settings.use_visualdl)
-        self.profile.start()
         train, state = self.train_loader.dataset, self.state
         logger.info(
             f"{config.Arch.name}, {config.class_num} classes, on {self.device}, {self.precision}; "

@@ -1,7 +1,6 @@
 """Mixed precision: which type the operators compute in, and the scale of the loss."""
 
 import contextlib
-import functools
 import warnings
 from collections.abc import Iterable
 from typing import Any, Optional
@@ -97,38 +96,45 @@ class Precision:
         return f"{self.dtype}, level {self.amp.level}"
 
 
-def round_products(layers: Iterable[nn.Layer], *, in_evaluation: bool) -> None:
-    """Round operands, results and gradients of convolutions and linear layers to bfloat16 in training.
+class _RoundedConv2D(nn.Conv2D):
+    in_evaluation: bool
 
-    This gives a CPU the numbers of bfloat16, not its speed: the arithmetic itself stays in float32.
-    """
-    for layer in layers:
-        rounded = _rounded_conv if isinstance(layer, nn.Conv2D) else _rounded_linear
-        if isinstance(layer, (nn.Conv2D, nn.Linear)):
-            layer.forward = functools.partial(rounded, layer, in_evaluation)
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        if not (self.training or self.in_evaluation):
+            return super().forward(x)
+        y = F.conv2d(
+            _rounded(x),
+            _rounded(self.weight),
+            self.bias,
+            stride=self._stride,
+            padding=self._updated_padding,
+            dilation=self._dilation,
+            groups=self._groups,
+            data_format=self._data_format,
+        )
+        return _rounded(y)
+
+
+class _RoundedLinear(nn.Linear):
+    in_evaluation: bool
+
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        if not (self.training or self.in_evaluation):
+            return super().forward(x)
+        return _rounded(F.linear(_rounded(x), _rounded(self.weight), self.bias))
 
 
 def _rounded(x: paddle.Tensor) -> paddle.Tensor:
     return x.astype("bfloat16").astype("float32")
 
 
-def _rounded_conv(layer: nn.Conv2D, in_evaluation: bool, x: paddle.Tensor) -> paddle.Tensor:
-    if not (layer.training or in_evaluation):
-        return nn.Conv2D.forward(layer, x)
-    y = F.conv2d(
-        _rounded(x),
-        _rounded(layer.weight),
-        layer.bias,
-        stride=layer._stride,
-        padding=layer._updated_padding,
-        dilation=layer._dilation,
-        groups=layer._groups,
-        data_format=layer._data_format,
-    )
-    return _rounded(y)
+def round_products(layers: Iterable[nn.Layer], *, in_evaluation: bool) -> None:
+    """Round operands, results and gradients of convolutions and linear layers to bfloat16 in training.
 
-
-def _rounded_linear(layer: nn.Linear, in_evaluation: bool, x: paddle.Tensor) -> paddle.Tensor:
-    if not (layer.training or in_evaluation):
-        return nn.Linear.forward(layer, x)
-    return _rounded(F.linear(_rounded(x), _rounded(layer.weight), layer.bias))
+    This gives a CPU the numbers of bfloat16, not its speed: the arithmetic itself stays in float32.
+    """
+    for layer in layers:
+        if isinstance(layer, (nn.Conv2D, nn.Linear)):
+            # In place, as the optimizer holds the parameters; and not by a new `forward`, which to_static passes over.
+            layer.__class__ = _RoundedConv2D if isinstance(layer, nn.Conv2D) else _RoundedLinear
+            layer.in_evaluation = in_evaluation

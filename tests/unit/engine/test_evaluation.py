@@ -1,0 +1,105 @@
+import numpy as np
+import paddle
+import pytest
+from runs import MakeEngine, same_arrays
+
+from ppcls import pdparams
+from ppcls.engine.averages import MAX_PENDING, Averages
+from ppcls.engine.engine import Engine
+from ppcls.engine.state import weights_of
+from ppcls.errors import CheckpointError
+
+
+def by_numpy(engine: Engine) -> dict[str, float]:
+    """Return the loss and the accuracies over all samples, from the logits of each picture by itself."""
+    engine.model.eval()
+    dataset = engine.eval_loader.dataset
+    images = [dataset.pipeline.finish(dataset.sample(i, np.random.default_rng(0))[None]) for i in range(len(dataset))]
+    with paddle.no_grad():
+        logits = np.concatenate([engine.model(paddle.to_tensor(image)).numpy() for image in images]).astype("float64")
+    labels = np.asarray(dataset.labels)
+    of_label = logits[np.arange(len(labels)), labels]
+    rank = (logits > of_label[:, None]).sum(axis=1)
+    losses = np.log(np.exp(logits).sum(axis=1)) - of_label
+    return {"loss": losses.mean(), "top1": (rank < 1).mean(), "top2": (rank < 2).mean()}
+
+
+def test_an_evaluation_counts_every_sample_once_for_any_batch_size(make: MakeEngine) -> None:
+    trained = make("Tiny", "run", "Global.epochs=2")
+    trained.train()
+    weights = f"Global.pretrained_model={trained.folder}/latest"
+    expected = by_numpy(trained)
+    for batch_size in (1, 4, 5, 13, 64):  # of 13 pictures
+        engine = make("Tiny", "eval", weights, f"DataLoader.Eval.sampler.batch_size={batch_size}")
+        found = engine.evaluate_weights()
+        assert found["loss"] == pytest.approx(expected["loss"], rel=1e-5)
+        assert [found["top1"], found["top2"]] == [expected["top1"], expected["top2"]]
+
+
+def test_what_an_evaluation_found_is_in_its_log(make: MakeEngine) -> None:
+    trained = make("Tiny", "run", "Global.epochs=1")
+    trained.train()
+    found = make("Tiny", "run", f"Global.pretrained_model={trained.folder}/latest").evaluate_weights()
+    line = (trained.folder / "eval.log").read_text().splitlines()[-1]
+    assert line.endswith(f"[Eval][Avg]loss: {found['loss']:.5f}, top1: {found['top1']:.5f}, top2: {found['top2']:.5f}")
+
+
+def test_weights_of_other_classes_are_refused_but_for_training(make: MakeEngine) -> None:
+    trained = make("Tiny", "run", "Global.epochs=1")
+    trained.train()
+    other = make("Tiny", "eval", f"Global.pretrained_model={trained.folder}/latest", "Arch.class_num=4")
+    with pytest.raises(CheckpointError, match=r"fc.weight \[8, 3\] instead of \[8, 4\]"):
+        other.evaluate_weights()
+    assert not other.folder.exists()
+
+
+def test_weights_of_16_bits_are_kept_in_16_bits(make: MakeEngine) -> None:
+    saved, resumed = make("Tiny", "run"), make("Tiny", "other", "Global.seed=1")
+    for engine in (saved, resumed):
+        engine.prepare()
+        engine.model.to(dtype="bfloat16")
+    kept = saved.state.checkpoint()
+    assert kept.weights["conv.weight"].dtype == np.float32
+    resumed.state.restore(kept)
+    assert resumed.model.conv.weight.dtype == paddle.bfloat16
+    assert same_arrays(weights_of(resumed.model), kept.weights)
+    assert same_arrays(resumed.state.checkpoint().optimizer, kept.optimizer)
+
+
+def test_a_resumed_run_does_not_load_start_weights(make: MakeEngine) -> None:
+    trained = make("Tiny", "run", "Global.epochs=1")
+    trained.train()
+    pdparams.write(trained.folder / "start.pdparams", {"other": np.zeros(3, "float32")})
+    start = f"Global.pretrained_model={trained.folder}/start"
+    make("Tiny", "run", "Global.epochs=2", start, f"Global.checkpoints={trained.folder}/latest").train()
+    with pytest.raises(CheckpointError, match="unexpected: other"):
+        make("Tiny", "run", start).train()
+
+
+def test_averages_are_over_samples_not_over_batches() -> None:
+    averages = Averages(["top1"])
+    rng = np.random.default_rng(0)
+    batches = [
+        (int(size), rng.random(), int(rng.integers(0, size + 1))) for size in rng.integers(1, 9, MAX_PENDING + 5)
+    ]
+    for size, loss, right in batches:
+        averages.add(size, paddle.to_tensor(loss), {"top1": paddle.to_tensor(right)})
+    assert len(averages.pending) < MAX_PENDING
+    samples = sum(size for size, _, _ in batches)
+    expected = {
+        "loss": sum(size * loss for size, loss, _ in batches) / samples,
+        "top1": sum(right for _, _, right in batches) / samples,
+    }
+    assert averages.read() == pytest.approx(expected, rel=1e-6)
+    assert averages.read() == averages.read_all_ranks()
+    assert averages.first_nonfinite is None
+
+
+def test_the_first_batch_that_is_not_finite_is_known() -> None:
+    averages = Averages([])
+    for number in range(7):
+        averages.add(1, paddle.to_tensor(float("inf") if number in (3, 5) else 1.0), {})
+        if number == 1:
+            averages.drain()
+    averages.drain()
+    assert averages.first_nonfinite == 3

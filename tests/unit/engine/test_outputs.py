@@ -1,0 +1,120 @@
+import json
+import logging
+import re
+from pathlib import Path
+
+import numpy as np
+import paddle
+import pytest
+from runs import MakeEngine, records
+
+from ppcls.config import load_config
+from ppcls.engine.check import report
+from ppcls.engine.progress import Progress
+from ppcls.errors import CheckpointError
+from ppcls.run.log import ScalarsOf
+
+EPOCH = [
+    r"\[Train\]\[Epoch 2/2\]\[Iter: 1/4\]loss: \d+\.\d{5}, top1: [01]\.\d{5}, "
+    r"lr: \d\.\d{8}, ips: \d+\.\d images/s, eta: 0:00:\d\d",
+    r"\[Train\]\[Epoch 2/2\]\[Iter: 2/4\]loss: .*",
+    r"\[Train\]\[Epoch 2/2\]\[Iter: 4/4\]loss: .*, eta: 0:00:00",
+    r"\[Train\]\[Epoch 2/2\]\[Avg\]loss: \d+\.\d{5}, top1: [01]\.\d{5}, ips: \d+\.\d images/s",
+    r"\[Eval\]\[Epoch 2\]\[Avg\]loss: \d+\.\d{5}, top1: [01]\.\d{5}, top2: [01]\.\d{5}",
+    r"\[Eval\]\[Epoch 2\]\[best metric: [01]\.\d{5}\]",
+]
+
+
+def test_the_folder_of_a_run(make: MakeEngine) -> None:
+    engine = make("Tiny", "run", "Global.epochs=2", "Global.print_batch_step=2", "Global.save_interval=2")
+    engine.train()
+    names = [file.name for file in sorted(engine.folder.iterdir())]
+    prefixes = ("best_model", "epoch_2", "latest")
+    checkpoints = [f"{prefix}{suffix}" for prefix in prefixes for suffix in (".pdopt", ".pdparams", ".pdstates")]
+    assert names == sorted([*checkpoints, "config.yaml", "metrics.jsonl", "train.log"])
+    lines = (engine.folder / "train.log").read_text().splitlines()
+    assert re.fullmatch(
+        r"\[\d{4}/\d\d/\d\d \d\d:\d\d:\d\d\] ppcls INFO: Tiny, 3 classes, on cpu, float32; 26 pict.*", lines[0]
+    )
+    assert len(lines) == 1 + 2 * len(EPOCH)
+    for line, pattern in zip(lines[-len(EPOCH) :], EPOCH):
+        assert re.fullmatch(r"\[.*\] ppcls INFO: " + pattern, line)
+    assert load_config(str(engine.folder / "config.yaml")) == engine.config
+
+
+def test_the_records_of_a_run(make: MakeEngine) -> None:
+    engine = make("Tiny", "run", "Global.epochs=1", "Global.print_batch_step=2")
+    engine.train()
+    train, evaluation = records(engine, "train"), records(engine, "eval")
+    assert [list(record) for record in train] == [["phase", "step", "epoch", "loss", "top1", "lr"]] * 3
+    assert [(record["step"], record["epoch"]) for record in train] == [(1, 1), (2, 1), (4, 1)]
+    assert [list(record) for record in evaluation] == [["phase", "step", "epoch", "loss", "top1", "top2"]]
+    ips = [json.loads(line).get("ips") for line in (engine.folder / "metrics.jsonl").read_text().splitlines()]
+    assert min(ips[:3]) > 0
+
+
+def test_visualdl_shows_the_same_numbers(make: MakeEngine) -> None:
+    from visualdl import LogReader
+
+    engine = make("Tiny", "run", "Global.epochs=2", "Global.use_visualdl=True", "Global.print_batch_step=1")
+    engine.train()
+    (file,) = (engine.folder / "vdl").glob("vdlrecords.*.log")
+    reader = LogReader(file_path=str(file))
+    tags = {tag.rpartition("/")[2].replace("%", "/") for tag, kind in reader.tags().items() if kind == "scalar"}
+    assert {"train/loss", "train/lr", "train/top1", "eval/loss", "eval/top1", "eval/top2"} <= tags
+    for phase in ("train", "eval"):
+        found = [(point.id, point.value) for point in reader.get_data("scalar", f"{phase}/loss")]
+        expected = [(record["step"], record["loss"]) for record in records(engine, phase)]
+        assert [step for step, _ in found] == [step for step, _ in expected]
+        np.testing.assert_allclose([loss for _, loss in found], [loss for _, loss in expected], rtol=1e-6)
+
+
+def test_a_profile_is_a_trace_and_a_table(make: MakeEngine, tmp_path: Path) -> None:
+    options = ["Global.epochs=1", "Global.profiler=True", f"Global.profiler_path={tmp_path}/profile"]
+    small_batches = "DataLoader.Train.sampler.batch_size=1"
+    make("Tiny", "run", *options, small_batches, "Arch.norm=none", "Global.eval_during_train=False").train()
+    assert json.loads((tmp_path / "profile" / "trace.json").read_text())["traceEvents"]
+    assert "conv2d" in (tmp_path / "profile" / "operators.txt").read_text()
+
+
+def test_a_profile_of_a_run_that_is_too_short_says_so(
+    make: MakeEngine, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    make("Tiny", "run", "Global.epochs=1", "Global.profiler=True", f"Global.profiler_path={tmp_path}/profile").train()
+    assert "Global.profiler: records batches 10 to 16; the run had 4" in caplog.messages
+
+
+def test_a_profile_where_no_folder_can_be_is_refused(make: MakeEngine, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(CheckpointError, match="Global.profiler_path: can't make the folder"):
+        make("Tiny", "run", "Global.profiler=True", f"Global.profiler_path={tmp_path}/file/profile").train()
+
+
+def test_a_check_builds_everything_and_writes_nothing(make: MakeEngine) -> None:
+    engine = make("ResNet18", "run", "EMA.decay=0.9", "Global.update_freq=2", "Global.profiler=True")
+    text = report(engine)
+    rows = dict(re.findall(r"\| (.*?) +\| (.*?) +\|", text))
+    assert rows["model"] == "ResNet18, 3 classes"
+    assert rows["parameters"] == "11,182,275"
+    assert rows["device, numbers"] == "cpu, float32"
+    assert rows["training pictures"] == "26"
+    assert rows["batch"] == "images [8, 3, 24, 24], labels [8], output [8, 3]"
+    assert rows["steps an epoch"] == "2 of 2 batch(es)"
+    assert rows["learning rate"].startswith("start 0, after warm-up 0.02, end ")
+    assert rows["evaluation pictures"] == "13"
+    assert float(rows["loss of the first batch"]) > 0
+    assert not engine.folder.exists()
+
+
+def test_the_time_to_go_is_that_of_the_epochs_which_this_run_will_train(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="ppcls")
+    progress = Progress(
+        ScalarsOf(), [], epoch=3, epochs=100, last_epoch=5, first_batch=10, num_batches=40, every=10, print_memory=True
+    )
+    progress.started -= 60.0  # as if the first batch of this run had taken a minute
+    progress.last_time -= 60.0
+    progress.update(32, paddle.to_tensor(1.0), {}, 0.1, 91)
+    # 29 batches of this epoch, 40 of each of the epochs 4 and 5: 109 minutes.
+    assert caplog.messages == [
+        "[Train][Epoch 3/100][Iter: 11/40]loss: 1.00000, lr: 0.10000000, ips: 0.5 images/s, eta: 1:49:00"
+    ]
