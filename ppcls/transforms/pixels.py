@@ -107,7 +107,7 @@ def _sharpness(image: Image, factor: float) -> Image:
 
 
 def _autocontrast(image: Image, _: float) -> Image:
-    low, high = (image.reshape(-1, 3).min(0).astype(int), image.reshape(-1, 3).max(0).astype(int))
+    low, high = np.array([cv2.minMaxLoc(channel)[:2] for channel in cv2.split(image)]).T
     flat = high <= low
     scaled = (_LEVELS[:, None] - low) * (255 / np.where(flat, 1, high - low))
     return look_up(image, np.where(flat, _LEVELS[:, None], scaled))

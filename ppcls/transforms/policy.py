@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Callable, Literal
 
+import cv2
 import numpy as np
 
 from ppcls.transforms.arguments import color, probability
@@ -201,16 +202,16 @@ def mixture(
 
     The shares of the chains come from Dirichlet(concentration), that of all of them from Beta.
     """
-    shares = rng.dirichlet([concentration] * width)
     all_chains = rng.beta(concentration, concentration)
-    mixed = np.multiply(image, np.float32(1 - all_chains), dtype=np.float32)
-    for share in shares:
+    mixed, total = image.astype(np.float32), 1 - all_chains
+    for share in rng.dirichlet([concentration] * width) * all_chains:
         chain = image
         for _ in range(depth if depth > 0 else rng.integers(1, 4)):
             chain = augment(chain, rng)
-        mixed += np.multiply(chain, np.float32(share * all_chains), dtype=np.float32)
-    # Shares add up to 1 but for rounding.
-    rounded: Image = np.rint(mixed).clip(0, 255).astype(np.uint8)
+        if share > 0:
+            total += share
+            cv2.accumulateWeighted(chain, mixed, share / total)
+    rounded: Image = cv2.convertScaleAbs(mixed)
     return rounded
 
 
