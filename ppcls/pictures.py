@@ -1,6 +1,6 @@
 """Picture files to predict: found, read, transformed and handed out in batches."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Union
 
@@ -78,4 +78,16 @@ class Pictures:
                 except (DataError, OSError) as error:
                     self.failed.append(f"{path}: {error}")
             if images:
+                _require_one_size(images)
                 yield list(images), self.pipeline.finish(np.stack(list(images.values())))
+
+
+def _require_one_size(images: Mapping[Path, np.ndarray]) -> None:
+    (first, image), *others = images.items()
+    for path, other in others:
+        if other.shape != image.shape:
+            (height, width, _), (height_0, width_0, _) = other.shape, image.shape
+            raise DataError(
+                f"{path}: the pictures of a batch must come to one size; received {width} x {height}, but "
+                f"{width_0} x {height_0} for {first}; add ResizeImage or CropImage to the transforms"
+            )

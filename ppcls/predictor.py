@@ -7,7 +7,7 @@ import numpy as np
 from paddle import inference
 
 from ppcls import artifact, pictures
-from ppcls.errors import DeviceError
+from ppcls.errors import DataError, DeviceError
 
 
 class Predictor:
@@ -64,7 +64,15 @@ class Predictor:
         self._output = self._predictor.get_output_handle(self._predictor.get_output_names()[0])
 
     def scores(self, images_NCHW: np.ndarray) -> np.ndarray:
-        """Return softmax scores float32 [N, class_num] of finished images float32 [N, C, H, W]."""
+        """Return softmax scores float32 [N, class_num] of finished images float32 [N, C, H, W].
+
+        Raises DataError for images of another size than the model was exported for.
+        """
+        if images_NCHW.shape[1:] != self.artifact.input_shape:
+            raise DataError(
+                f"the model takes images [N, {', '.join(map(str, self.artifact.input_shape))}]; "
+                f"received {list(images_NCHW.shape)}; correct or remove the transforms that replace the model's own"
+            )
         self._input.reshape(images_NCHW.shape)
         self._input.copy_from_cpu(np.ascontiguousarray(images_NCHW))
         self._predictor.run()

@@ -1,0 +1,77 @@
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from ppcls import cli
+from ppcls.cli import main
+from ppcls.errors import CheckpointError, TrainingError
+
+REPO = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("command", ["train", "eval", "infer", "export", "predict"])
+def test_help_shows_the_flags_and_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments, fixed in (([command, "--help"], None), (["--help"], command)):
+        with pytest.raises(SystemExit) as caught:
+            main(arguments, command=fixed)
+        shown = capsys.readouterr().out
+        assert caught.value.code == 0
+        assert "-c FILE" in shown
+        assert "-o KEY=VALUE" in shown
+        assert "examples:\n  " in shown
+
+
+@pytest.mark.parametrize("arguments", [[], ["tran"], ["train"], ["train", "-c"], ["eval", "-c", "x", "--check"]])
+def test_wrong_arguments_exit_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert capsys.readouterr().err.startswith("usage: ppcls ")
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        (CheckpointError("x: is damaged"), 2, "x: is damaged"),
+        (TrainingError("it diverged"), 1, "it diverged"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (OSError(errno.ENOSPC, "No space left on device"), 1, "the disk is full: [Errno 28] No space left on device;"),
+        (ImportError("libGL.so.1: cannot open shared object"), 1, "apt-get install libgl1 libglib2.0-0"),
+    ],
+)
+def test_an_error_is_one_message_and_a_status(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException, status: int, message: str
+) -> None:
+    def fail(_: object) -> NoReturn:
+        raise error
+
+    monkeypatch.setattr(cli, "_run", fail)
+    assert main(["train", "-c", "x.yaml"]) == status
+    shown = capsys.readouterr().err
+    assert message in shown
+    assert shown.count("\n") == 1
+
+
+def test_errors_of_our_own_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object) -> NoReturn:
+        raise ImportError("no module of ours")
+
+    monkeypatch.setattr(cli, "_run", fail)
+    with pytest.raises(ImportError):
+        main(["train", "-c", "x.yaml"])
+
+
+def test_a_reader_who_has_had_enough_is_no_error() -> None:
+    command = [sys.executable, "tools/train.py", "-c", "configs/ResNet18.yaml", "--print-config"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(command, cwd=REPO, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")
