@@ -43,7 +43,7 @@ def train(case: dict[str, Any]) -> list[float]:
     model.train()
     optimizer = OPTIMIZERS.load(section.pop("name"))(model, schedule.lr(0), regularizer, None, **section)
     ((loss_name, loss_arguments),) = case["loss"].items()
-    loss_of = LOSSES.load(loss_name)(**loss_arguments)
+    loss_of = LOSSES.load(loss_name)(np.ones(case["class_num"], np.int64), **loss_arguments)
     rng = np.random.default_rng(case["data_seed"])
     losses = []
     for step in range(case["epochs"] * case["steps_per_epoch"]):
