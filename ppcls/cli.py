@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import Optional
 
-from ppcls import environment
+from ppcls import data_arguments, environment
 from ppcls.errors import PpclsError
 
 EXAMPLES = {
@@ -53,6 +53,14 @@ EXAMPLES = {
   ppcls serve inference --port 8866
   PPCLS_SERVE_TOKEN=secret ppcls serve inference --host 0.0.0.0""",
     ),
+    "data": (
+        "check, show, list, split and pack pictures",
+        """examples:
+  ppcls data check dataset/flowers                    # a table, and a page with thumbnails
+  ppcls data split dataset/flowers --val 0.1          # writes train_list.txt and val_list.txt
+  ppcls data pack dataset/flowers --split train --resize_short 256 --out train.pack
+  ppcls data show -c configs/ResNet50.yaml --epoch 3 --index 17 --out x.png""",
+    ),
 }
 
 
@@ -61,6 +69,9 @@ def _add_arguments(parser: argparse.ArgumentParser, command: str) -> None:
         from ppcls.serve import command as serve
 
         serve.add_arguments(parser)
+        return
+    if command == "data":
+        data_arguments.add_arguments(parser)
         return
     parser.add_argument("-c", "--config", required=True, metavar="FILE", help="the YAML file of the run")
     parser.add_argument(
@@ -99,6 +110,10 @@ def _run(arguments: argparse.Namespace) -> int:
         from ppcls.serve import command
 
         return command.run(arguments)
+    if arguments.command == "data":
+        from ppcls import data_commands
+
+        return data_commands.run(arguments)
     if arguments.command == "predict":
         from ppcls import predict
 

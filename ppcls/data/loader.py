@@ -123,6 +123,15 @@ class Loader:
             self.close()
             raise
 
+    def sample(self, epoch: int, draw: int) -> tuple[Images, Labels]:
+        """Return one image [1, C, H, W] and its label as the batches of an epoch have it, before batch transforms.
+
+        Raises: DataError if it can't be used.
+        """
+        rng = stream("sample", seed=self._seed, epoch=epoch, number=draw)
+        image = self.dataset.sample(draw % len(self.dataset), rng)
+        return self._finished(image[None], np.array([draw]), epoch)
+
     def _batches(self, epoch: int, skip: int) -> Iterator[tuple[Images, Labels]]:
         self.skipped = []
         self._epochs_begun += 1
@@ -180,16 +189,17 @@ class Loader:
             if not good:
                 return None
             images, draws = images[good], draws[good]
-        rngs = (stream("finish", seed=self._seed, epoch=epoch, number=draw) for draw in draws.tolist())
-        finished: tuple[Images, Labels] = (
-            self.dataset.pipeline.finish(images, self._recycled.empty, rngs),
-            self.dataset.labels[draws % len(self.dataset)],
-        )
+        finished = self._finished(images, draws, epoch)
         rank_number = number * self._sampler.world + self._sampler.rank
         rng = stream("batch", seed=self._seed, epoch=epoch, number=rank_number)
         for transform in self._batch_transforms:
             finished = transform(*finished, rng)
         return finished
+
+    def _finished(self, images: Image, draws: Draws, epoch: int) -> tuple[Images, Labels]:
+        rngs = (stream("finish", seed=self._seed, epoch=epoch, number=draw) for draw in draws.tolist())
+        finished = self.dataset.pipeline.finish(images, self._recycled.empty, rngs)
+        return finished, self.dataset.labels[draws % len(self.dataset)]
 
     def _start(self) -> Pool:
         batch_shape = (self._sampler.batch_size, *self._image_shape())

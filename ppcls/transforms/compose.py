@@ -86,6 +86,10 @@ class Pipeline:
                     erasing.erase(image_CHW[:3].transpose(1, 2, 0), rng)
         return finished
 
+    def restore(self, images_NCHW: NDArray[np.floating]) -> Image:
+        """Return finished images as uint8 NHWC, as they were before NormalizeImage."""
+        return self._normalize.restore(images_NCHW)
+
 
 def _checked(image: Image) -> Image:
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:

@@ -64,6 +64,15 @@ class NormalizeImage:
                 cv2.LUT(channel, table, dst=plane)
         return finished.astype(self._dtype, copy=False)
 
+    def restore(self, images_NCHW: NDArray[np.floating]) -> Image:
+        """Return the uint8 NHWC images that `batch` made these of; what lies between two levels is rounded."""
+        planes = [
+            (images_NCHW[:, channel] - table[0, 0]) * (255 / (table[0, 255] - table[0, 0]))
+            for channel, table in enumerate(self._tables)
+        ]
+        images: Image = np.stack(planes, axis=-1).round().clip(0, 255).astype(np.uint8)
+        return images
+
 
 class ToCHWImage:
     """States that the channels come first; stands beside NormalizeImage at the end of the list.
