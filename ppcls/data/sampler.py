@@ -144,7 +144,7 @@ class ClassAwareSampler(DistributedBatchSampler):
     An epoch is a series of rounds, each with one sample of every class that occurs; it has as many draws as there
     are samples. A class goes through all its samples before one comes again; without `shuffle` in their order.
 
-    Source: Shen et al. 2016 (arXiv:1512.05830), section 3.3.
+    Source: Shen et al. 2016 (arXiv:1512.05830).
     """
 
     def __init__(

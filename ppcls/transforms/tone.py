@@ -28,6 +28,8 @@ class ColorJitter:
 
     Each of the first three is a number d, for a factor from 1 - d to 1 + d, or the lowest and highest factor.
     `hue` shifts by up to that part of the colour circle either way, at most 0.5; or give lowest and highest.
+
+    Source: Howard 2013 (arXiv:1312.5402), section 2.2.
     """
 
     def __init__(
