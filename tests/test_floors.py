@@ -18,7 +18,7 @@ FLOORS = (
     "arch ops loss metric optim data",
     "run",
     "engine",
-    "cli data_commands serve",
+    "cli data_arguments data_commands serve",
 )
 FLOOR_OF = {part: floor for floor, parts in enumerate(FLOORS) for part in parts.split()}
 # Of floor 0, what predicts; `data` and the commands are without Paddle too, to start fast and stay small.
