@@ -7,6 +7,8 @@ import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
+from ppcls.arch.sync_norm import ComposedSyncBatchNorm
+
 DataFormat = Literal["NCHW", "NHWC"]
 
 
@@ -27,23 +29,17 @@ class LayerOptions:
 
 
 def batch_norm(num_channels: int, options: LayerOptions) -> nn.Layer:
-    """Return a batch norm, over the batches of all ranks if `options` say so.
-
-    Raises: ValueError for synchronised batch norm on several CPU ranks, for which Paddle has no kernel.
-    """
-    # Over one rank, synchronised batch norm is batch norm; Paddle's class would fail there on a CPU.
-    if not options.use_sync_bn or paddle.distributed.get_world_size() == 1:
-        # Not BatchNorm2D, which warns in every training; and PaddleClas's names of parameters are BatchNorm's.
-        return nn.BatchNorm(
-            num_channels, param_attr=options.attr(), bias_attr=options.attr(), data_layout=options.data_format
+    """Return a batch norm, over the batches of all ranks if `options` say so."""
+    # Over one rank, synchronised batch norm is batch norm.
+    synchronised = options.use_sync_bn and paddle.distributed.get_world_size() > 1
+    if synchronised and paddle.get_device().startswith(("gpu", "xpu")):  # which have an operator for it
+        return nn.SyncBatchNorm(
+            num_channels, weight_attr=options.attr(), bias_attr=options.attr(), data_format=options.data_format
         )
-    if paddle.get_device() == "cpu":
-        raise ValueError(
-            "use_sync_bn: Paddle can't synchronise batch norm between CPU ranks; received True; "
-            "set it to False or train on an accelerator"
-        )
-    return nn.SyncBatchNorm(
-        num_channels, weight_attr=options.attr(), bias_attr=options.attr(), data_format=options.data_format
+    # Not BatchNorm2D, which warns in every training; and PaddleClas's names of parameters are BatchNorm's.
+    batch_norm_class = ComposedSyncBatchNorm if synchronised else nn.BatchNorm
+    return batch_norm_class(
+        num_channels, param_attr=options.attr(), bias_attr=options.attr(), data_layout=options.data_format
     )
 
 

@@ -56,6 +56,7 @@ class GlobalSection:
     update_freq: Count = key(1, "batches whose gradients add up to one optimizer update")
     prof: Limit = key(-1, "stop each epoch after so many optimizer updates; -1: never")
     early_stop: Limit = key(-1, "stop at the end of this epoch, schedules unchanged; -1: never")
+    hang_seconds: Limit = key(1800, "end a run of several ranks in which no batch is finished for so long; -1: never")
     seed: Annotated[int, AtLeast(0)] = key(0, "of weights, shuffling and augmentation")
     save_interval: Count = key(1, "epochs between the `epoch_N` checkpoints")
     keep: Limit = key(3, "how many `epoch_N` checkpoints are kept, the newest ones; -1: all")

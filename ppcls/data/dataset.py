@@ -3,7 +3,7 @@
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Optional, Union
+from typing import NamedTuple, Optional, Union
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,7 +116,8 @@ class ImageNetDataset(LabelledPictures):
     """The pictures of a list file: a path below `image_root` and an integer label on each line.
 
     The label is the last field, so that paths may have spaces; `delimiter` is any white space by default.
-    `relabel` numbers the labels that occur 0, 1, ... in their order.
+    `relabel` numbers the labels that occur 0, 1, ... in their order. Without a list, the classes are the
+    folders in `image_root`, as for ImageFolder.
     """
 
     def __init__(
@@ -126,13 +127,17 @@ class ImageNetDataset(LabelledPictures):
         /,
         *,
         image_root: str,
-        cls_label_path: str,
+        cls_label_path: Optional[str],
         delimiter: Optional[str] = None,
         relabel: bool = False,
         skip_corrupt: bool = False,
     ) -> None:
         if delimiter == "":
             raise ValueError("delimiter: must not be empty; received ''; leave it out for white space")
+        if cls_label_path is None:
+            found = _in_class_folders(image_root, class_num)
+            super().__init__(pipeline, image_root=image_root, **found._asdict(), skip_corrupt=skip_corrupt)
+            return
         listing = checked_list(cls_label_path, delimiter, class_id)
         labels = np.array(listing.labels, np.int64)
         if relabel:
@@ -191,28 +196,32 @@ class ImageFolder(LabelledPictures):
         class_id_map_file: Optional[str] = None,
         skip_corrupt: bool = False,
     ) -> None:
-        names = class_folders(image_root)
-        label_of = {name: rank for rank, name in enumerate(names)}
-        if class_id_map_file is not None:
-            label_of = read_class_ids(class_id_map_file, names)
-        class_labels = np.array([label_of[name] for name in names], np.int64)
-        check_range(class_labels, class_num, lambda index: os.path.join(image_root, names[index]))
-        paths: list[str] = []
-        counts: list[int] = []
-        for name in names:
-            found = [path for path in files_below(image_root, name) if is_picture(path)]
-            if not found:
-                raise DataError(
-                    f"image_root: a class folder has no picture ({', '.join(SUFFIXES)}); "
-                    f"received '{os.path.join(image_root, name)}'; add pictures or remove the folder"
-                )
-            paths += found
-            counts.append(len(found))
-        super().__init__(
-            pipeline,
-            image_root=image_root,
-            paths=paths,
-            labels=np.repeat(class_labels, counts),
-            label_names=sorted(label_of, key=label_of.__getitem__),
-            skip_corrupt=skip_corrupt,
-        )
+        found = _in_class_folders(image_root, class_num, class_id_map_file)
+        super().__init__(pipeline, image_root=image_root, **found._asdict(), skip_corrupt=skip_corrupt)
+
+
+class _Found(NamedTuple):
+    paths: Sequence[str]
+    labels: Labels
+    label_names: Sequence[str]
+
+
+def _in_class_folders(image_root: str, class_num: int, class_id_map_file: Optional[str] = None) -> _Found:
+    names = class_folders(image_root)
+    label_of = {name: rank for rank, name in enumerate(names)}
+    if class_id_map_file is not None:
+        label_of = read_class_ids(class_id_map_file, names)
+    class_labels = np.array([label_of[name] for name in names], np.int64)
+    check_range(class_labels, class_num, lambda index: os.path.join(image_root, names[index]))
+    paths: list[str] = []
+    counts: list[int] = []
+    for name in names:
+        found = [path for path in files_below(image_root, name) if is_picture(path)]
+        if not found:
+            raise DataError(
+                f"image_root: a class folder has no picture ({', '.join(SUFFIXES)}); "
+                f"received '{os.path.join(image_root, name)}'; add pictures or remove the folder"
+            )
+        paths += found
+        counts.append(len(found))
+    return _Found(paths, np.repeat(class_labels, counts), sorted(label_of, key=label_of.__getitem__))

@@ -1,8 +1,14 @@
-"""The ranks of one run: who this process is, and sums over all of them."""
+"""The ranks of one run: who this process is, sums over all of them, and an end for a run that hangs."""
 
 import contextlib
+import faulthandler
+import io
 import os
-from typing import Any
+import sys
+import threading
+import time
+from collections.abc import Iterable
+from typing import Any, Union
 
 import numpy as np
 import paddle
@@ -20,9 +26,14 @@ def world_size() -> int:
     return int(os.environ.get("PADDLE_TRAINERS_NUM", "1"))
 
 
-def start() -> None:
+def start(device: str) -> None:
     """Join the other ranks that `paddle.distributed.launch` has started; nothing to do for a single one."""
-    if world_size() > 1 and not paddle.distributed.is_initialized():
+    if world_size() == 1 or paddle.distributed.is_initialized():
+        return
+    if device == "cpu":
+        # Or Paddle takes the collectives of any accelerator that it finds.
+        os.environ["PADDLE_DISTRI_BACKEND"] = "gloo"
+    with contextlib.redirect_stderr(io.StringIO()):  # on every rank, the flags that Paddle itself has changed
         paddle.distributed.init_parallel_env()
 
 
@@ -33,6 +44,15 @@ def sum_over_ranks(values: np.ndarray) -> np.ndarray:
     total = paddle.to_tensor(values.astype("float64"))
     paddle.distributed.all_reduce(total)
     return np.asarray(total.numpy())
+
+
+def average_over_ranks(tensors: Iterable[paddle.Tensor]) -> None:
+    """Give each tensor, on every rank, its average over the ranks."""
+    if world_size() > 1:
+        with paddle.no_grad():
+            for tensor in tensors:
+                paddle.distributed.all_reduce(tensor)
+                paddle.assign(tensor / world_size(), tensor)
 
 
 def wait_for_all() -> None:
@@ -52,3 +72,50 @@ def sharing_gradients(model: nn.Layer, wanted: bool) -> contextlib.AbstractConte
         return contextlib.nullcontext()
     context: contextlib.AbstractContextManager[Any] = model.no_sync()
     return context
+
+
+class Watchdog:
+    """Ends this rank, with the stacks of its threads, when nothing has moved for `seconds`.
+
+    A rank that hangs makes all others wait for ever; so each of them tells where it stands, and the run ends.
+    """
+
+    def __init__(self, seconds: int) -> None:
+        self.seconds = seconds
+        self.stopped = threading.Event()
+        self.moved()
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def moved(self) -> None:
+        """Note that a batch is done."""
+        self.deadline = time.monotonic() + self.seconds
+
+    def stop(self) -> None:
+        """Watch no longer."""
+        self.stopped.set()
+
+    def _watch(self) -> None:
+        while not self.stopped.wait(self.deadline - time.monotonic()):
+            if time.monotonic() >= self.deadline:
+                print(
+                    f"rank {rank()}: no batch was finished for {self.seconds} s (Global.hang_seconds); this rank hangs, or "
+                    "one that it waits for; below is where it stands; the other ranks' logs say where those do",
+                    file=sys.stderr,
+                )
+                faulthandler.dump_traceback()
+                os._exit(1)
+
+
+class NoWatchdog:
+    """Stands for a Watchdog where none is wanted."""
+
+    def moved(self) -> None:
+        """Do nothing."""
+
+    def stop(self) -> None:
+        """Do nothing."""
+
+
+def watchdog(seconds: int) -> Union[Watchdog, NoWatchdog]:
+    """Return a Watchdog over a run of several ranks; `seconds` below 1 mean none."""
+    return Watchdog(seconds) if world_size() > 1 and seconds > 0 else NoWatchdog()

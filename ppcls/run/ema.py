@@ -65,6 +65,8 @@ class Ema:
 class NoEma:
     """Stands for an Ema where none is wanted."""
 
+    averages: Mapping[str, paddle.Tensor] = {}
+
     def update(self) -> None:
         """Do nothing."""
 
