@@ -72,7 +72,7 @@ def inspect(task: Task) -> tuple[Records, dict[int, str]]:
     """Return a record for each picture, and what else there is to say on some, by place."""
     records = np.zeros(len(task.paths), RECORD)
     details = {}
-    with _Complaints() as complaints:
+    with Complaints() as complaints:
         for place, path in enumerate(task.paths):
             detail = _inspect_one(task, place, path, records[place], complaints)
             if detail:
@@ -91,7 +91,7 @@ def thumbnails(task: Task) -> NDArray[np.float32]:
     return thumbs
 
 
-def _inspect_one(task: Task, place: int, path: str, record: np.void, complaints: "_Complaints") -> str:
+def _inspect_one(task: Task, place: int, path: str, record: np.void, complaints: "Complaints") -> str:
     try:
         data = task.read(place)
     except OSError as error:
@@ -191,10 +191,10 @@ def _shape_faults(width: int, height: int) -> int:
     return sum(_BIT[name] for name, found in faults.items() if found)
 
 
-class _Complaints:
+class Complaints:
     """Catches what the decoders' C libraries print on standard error, their only way to report damage."""
 
-    def __enter__(self) -> "_Complaints":
+    def __enter__(self) -> "Complaints":
         self._file = tempfile.TemporaryFile()
         self._stderr = os.dup(2)
         os.dup2(self._file.fileno(), 2)

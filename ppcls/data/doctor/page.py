@@ -9,12 +9,13 @@ import cv2
 import numpy as np
 
 from ppcls.data.doctor.check import Checkup
+from ppcls.data.doctor.files import Complaints
 from ppcls.data.doctor.findings import KINDS, Example, Finding
 from ppcls.data.doctor.report import formats, sizes
 from ppcls.data.doctor.splits import printable
 
 _THUMB_PX = 112
-_THUMBS, _LINES, _GROUPS, _GROUP = 10, 50, 60, 6
+_THUMBS, _LINES, _FEW, _GROUPS, _GROUP = 10, 50, 3, 60, 6
 
 _STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; color: #1d2330; }
@@ -26,7 +27,7 @@ td.n { text-align: right; font-variant-numeric: tabular-nums; }
 .bar { background: #3c6fd1; height: .7rem; display: inline-block; } .bar.later { background: #e0913a; }
 p { margin: .2rem 0; } small, summary { color: #5a6478; } code { font-size: .85rem; word-break: break-all; }
 .thumbs { display: flex; flex-wrap: wrap; gap: .6rem; margin: .5rem 0; }
-figure { margin: 0; width: 124px; } figcaption { font-size: .72rem; line-height: 1.25; word-break: break-all; }
+figure { margin: 0; width: 124px; } figcaption { font-size: .72rem; line-height: 1.25; overflow-wrap: anywhere; }
 figure img, figure div { width: 112px; height: 112px; object-fit: contain; background: #eef0f5; display: block; }
 figure div { display: flex; align-items: center; justify-content: center; color: #8a93a6; font-size: .75rem; }
 """
@@ -34,7 +35,8 @@ figure div { display: flex; align-items: center; justify-content: center; color:
 
 def as_page(checkup: Checkup, title: str) -> str:
     """Return the page."""
-    body = "\n".join([*_head(checkup, title), *_classes(checkup), *_findings(checkup), *_groups(checkup)])
+    with Complaints():  # of damaged pictures, which are known by now
+        body = "\n".join([*_head(checkup, title), *_classes(checkup), *_findings(checkup), *_groups(checkup)])
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         f"<style>{_STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
@@ -88,7 +90,8 @@ def _finding(checkup: Checkup, found: Finding) -> Iterator[str]:
     shown = [example for example in found.examples if example.picture is not None][:_THUMBS]
     if shown:
         yield '<div class="thumbs">' + "".join(_figure(checkup, example) for example in shown) + "</div>"
-    yield f"<details><summary>the first {min(_LINES, len(found.examples))} of {found.count:,}</summary>"
+    shown_lines = f"the first {min(_LINES, len(found.examples))} of {found.count:,}"
+    yield f"<details {'open' if found.count <= _FEW else ''}><summary>{shown_lines}</summary>"
     for example in found.examples[:_LINES]:
         yield f"<p><code>{escape(example.where)}</code> {escape(example.detail)}</p>"
     yield "</details>"
