@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint format docs golden clean
+.PHONY: demo ops test lint format docs golden clean
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -12,6 +12,10 @@ $(VENV)/ready: pyproject.toml
 
 demo: $(VENV)/ready
 	$(BIN)/python examples/demo.py
+
+# The CPU's operators, compiled ahead of the first training.
+ops: $(VENV)/ready
+	$(BIN)/python -m ppcls.ops.compiled
 
 test: $(VENV)/ready
 	$(BIN)/python -m pytest

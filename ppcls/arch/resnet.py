@@ -8,13 +8,23 @@ in the first shortcut of ResNet18 and ResNet34 are PaddleClas's, so that its wei
 # ruff: noqa: N801 - the class names are the names that configs use
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal, Union
+from typing import Any, ClassVar, Literal, Union
 
 import paddle
-import paddle.nn.functional as F
 from paddle import nn
 
-from ppcls.arch.layers import ConvBN, DataFormat, Head, LayerOptions, UnderscoreConvBN
+from ppcls.arch.layers import (
+    STOCK,
+    AvgPool,
+    Branch,
+    ConvBN,
+    DataFormat,
+    GlobalAvgPool,
+    Head,
+    LayerOptions,
+    MaxPool,
+    UnderscoreConvBN,
+)
 
 Shortcut = Literal["identity", "projection", "pooled projection"]
 
@@ -31,11 +41,12 @@ def add_shortcut(
     conv_bn: type[ConvBN],
     options: LayerOptions,
 ) -> None:
-    """Give `block` its `pool` and `short`; the shortcut is `short(pool(x))`."""
+    """Give `block` its `branch`, `pool` and `short`; the shortcut is `short(pool(x))`."""
+    block.branch = Branch()
     block.pool = nn.Identity()
     block.short = nn.Identity()
     if kind == "pooled projection":
-        block.pool = nn.AvgPool2D(2, stride=stride, padding="SAME", ceil_mode=True, data_format=options.data_format)
+        block.pool = AvgPool(2, stride=stride, padding="SAME", ceil_mode=True, data_format=options.data_format)
         stride = 1
     if kind != "identity":
         block.short = conv_bn(in_channels, out_channels, 1, stride=stride, options=options)
@@ -58,11 +69,12 @@ class BasicBlock(nn.Layer):
     ) -> None:
         super().__init__()
         self.conv0 = conv_bn(in_channels, channels, 3, stride=stride, relu=True, options=options)
-        self.conv1 = conv_bn(channels, channels, 3, options=options)
+        self.conv1 = conv_bn(channels, channels, 3, relu=True, options=options)
         add_shortcut(self, in_channels, channels, stride=stride, kind=shortcut, conv_bn=conv_bn, options=options)
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        return F.relu(self.conv1(self.conv0(x)) + self.short(self.pool(x)))
+        x, beside = self.branch(x)
+        return self.conv1(self.conv0(x), self.short(self.pool(beside)))
 
 
 class Bottleneck(nn.Layer):
@@ -84,11 +96,12 @@ class Bottleneck(nn.Layer):
         out_channels = 4 * channels
         self.conv0 = conv_bn(in_channels, channels, 1, relu=True, options=options)
         self.conv1 = conv_bn(channels, channels, 3, stride=stride, relu=True, options=options)
-        self.conv2 = conv_bn(channels, out_channels, 1, options=options)
+        self.conv2 = conv_bn(channels, out_channels, 1, relu=True, options=options)
         add_shortcut(self, in_channels, out_channels, stride=stride, kind=shortcut, conv_bn=conv_bn, options=options)
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        return F.relu(self.conv2(self.conv1(self.conv0(x))) + self.short(self.pool(x)))
+        x, beside = self.branch(x)
+        return self.conv2(self.conv1(self.conv0(x)), self.short(self.pool(beside)))
 
 
 def check_arguments(
@@ -122,6 +135,7 @@ class ResNet(nn.Layer):
     version: ClassVar[Literal["vb", "vc", "vd"]] = "vb"
     conv_bn: ClassVar[type[ConvBN]] = ConvBN
     head_name: ClassVar[str] = "fc"
+    operators: Any = STOCK
 
     def __init__(
         self,
@@ -138,10 +152,10 @@ class ResNet(nn.Layer):
         self.data_format = data_format
         stem_options, *options = (LayerOptions(data_format, lr_mult, use_sync_bn) for lr_mult in lr_mult_list)
         stem = self._stem(input_image_channel, stride_list[0], stem_options)
-        max_pool = nn.MaxPool2D(3, stride=stride_list[1], padding=1, data_format=data_format)
+        max_pool = MaxPool(3, stride=stride_list[1], padding=1, data_format=data_format)
         stages = self._stages((1, *stride_list[2:]), options)
         self._add_trunk(stem, max_pool, stages)
-        self.avg_pool = nn.AdaptiveAvgPool2D(1, data_format=data_format)
+        self.avg_pool = GlobalAvgPool(data_format)
         self.flatten = nn.Flatten()
         self.add_sublayer(self.head_name, Head(STAGE_CHANNELS[-1] * self.block.expansion, class_num))
 
@@ -186,9 +200,7 @@ class ResNet(nn.Layer):
         self.blocks = nn.Sequential(*(block for blocks in stages for block in blocks))
 
     def forward(self, images_NCHW: paddle.Tensor) -> paddle.Tensor:
-        x = images_NCHW
-        if self.data_format == "NHWC":
-            x = x.transpose([0, 2, 3, 1])
+        x = self.operators.images(self, images_NCHW)
         for layer in self.children():  # in the order in which the constructor adds them
             x = layer(x)
         return x

@@ -51,6 +51,9 @@ class GlobalSection:
     pretrained_model: Optional[str] = key(None, "weights to start from: path (with or without suffix) or URL")
     output_dir: str = key("./output", "the run writes to `{output_dir}/{Arch.name}/`")
     device: str = key("auto", "`cpu`, `gpu`, `gpu:0`, `sdaa` or any plug-in device; `auto`: the best one here")
+    cpu_ops: Literal["auto", "onednn", "stock"] = key(
+        "auto", "operators on the CPU: oneDNN's, Paddle's own (`stock`), or what is faster for the whole run"
+    )
     epochs: Count = key(120, "passes over the training set")
     iter_per_epoch: Optional[Count] = key(None, "training batches an epoch; unset: the whole set")
     update_freq: Count = key(1, "batches whose gradients add up to one optimizer update")
@@ -243,7 +246,11 @@ class DeployGlobalSection:
     cpu_num_threads: Optional[Count] = key(None, "threads on the CPU; unset: as many as it has cores")
     ir_optim: bool = key(True, "optimise the graph before running")
     use_tensorrt: bool = key(False, "TensorRT engine on the GPU")
-    use_fp16: bool = key(False, "compute in half precision")
+    use_fp16: bool = key(False, "compute in half precision, on a GPU")
+    use_bf16: bool = key(False, "compute in bfloat16, on the CPU")
+    engine: Optional[Literal["paddle", "openvino", "onnxruntime"]] = key(
+        None, "what runs the model; unset: of those that are installed and fit the exported files, the fastest"
+    )
     enable_benchmark: bool = key(False, "print times at the end")
     enable_profile: bool = key(False, "print a table of operators at the end")
 
@@ -266,8 +273,16 @@ class SavePreLabelSection:
 class PostProcessSection:
     """Scores to answers."""
 
-    main_indicator: Literal["Topk"] = key("Topk", "the post-process whose answer is printed")
+    main_indicator: Literal["Topk", "ThreshOutput", "MultiLabelThreshOutput"] = key(
+        "Topk", "the post-process whose answer is printed"
+    )
     Topk: Annotated[Part, POSTPROCESSES, Named("Topk")] = key(Part("Topk"), "the best classes")
+    ThreshOutput: Optional[Annotated[Part, POSTPROCESSES, Named("ThreshOutput")]] = key(
+        None, "one of two classes, by a threshold"
+    )
+    MultiLabelThreshOutput: Optional[Annotated[Part, POSTPROCESSES, Named("MultiLabelThreshOutput")]] = key(
+        None, "all classes that reach a threshold"
+    )
     SavePreLabel: Optional[SavePreLabelSection] = key(None, "save predicted labels")
 
 

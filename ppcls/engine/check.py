@@ -4,10 +4,11 @@ from math import prod
 from typing import Any
 
 import paddle
-from paddle import nn
 from prettytable import PrettyTable
 
+from ppcls.arch.layers import STOCK, compute_with
 from ppcls.engine.engine import Engine
+from ppcls.engine.macs import count_macs
 
 
 def report(engine: Engine) -> str:
@@ -15,6 +16,7 @@ def report(engine: Engine) -> str:
     engine.prepare()
     config, state = engine.config, engine.state
     images_NCHW, labels = next(engine.train_batches())
+    compute_with(engine.model, STOCK)  # whose layers count_macs watches
     with paddle.no_grad():
         macs, logits = count_macs(engine.model, images_NCHW)
         loss = float(engine.train_loss(logits, labels))
@@ -38,20 +40,3 @@ def report(engine: Engine) -> str:
     table = PrettyTable(["checked", "value"], align="l")
     table.add_rows([[name, value] for name, value in rows.items()])
     return str(table)
-
-
-def count_macs(model: nn.Layer, images_NCHW: paddle.Tensor) -> tuple[int, paddle.Tensor]:
-    """Run a forward pass; return the multiply-adds of its convolutions and linear layers, and its output."""
-    counts: list[int] = []
-
-    def count(layer: nn.Layer, _: Any, output: paddle.Tensor) -> None:
-        # Each output element takes one multiply-add for each weight of its channel.
-        channels_axis = 0 if isinstance(layer, nn.Conv2D) else 1
-        counts.append(prod(output.shape) * prod(layer.weight.shape) // layer.weight.shape[channels_axis])
-
-    layers = [layer for layer in model.sublayers() if isinstance(layer, (nn.Conv2D, nn.Linear))]
-    hooks = [layer.register_forward_post_hook(count) for layer in layers]
-    output = model(images_NCHW)
-    for hook in hooks:
-        hook.remove()
-    return sum(counts), output

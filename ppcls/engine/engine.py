@@ -137,11 +137,16 @@ class Engine(Parts):
             getattr(self, part)
         refuse_other_classes(build.label_names(self.config), self.eval_loader.dataset.label_names, "the weights")
         build.load_start_weights(self.config, self.model, new_head=False)
-        if dist.rank() == 0:
-            self.checkpoints.make_folder()
-            log.start_file(self.folder / "eval.log")
+        self.log_to("eval.log")
+        self.choose_operators(passes=len(self.eval_loader.dataset))
         self.precision.prepare(self.model, None)
         return self.evaluate()
+
+    def log_to(self, name: str) -> None:
+        """Also log to a file in the run's folder; only the first rank does."""
+        if dist.rank() == 0:
+            self.checkpoints.make_folder()
+            log.start_file(self.folder / name)
 
     def save(self, *, best: bool) -> None:
         """Write the checkpoints of the epoch that has just ended; only the first rank does."""

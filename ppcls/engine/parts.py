@@ -12,7 +12,7 @@ from paddle import nn
 from ppcls import device
 from ppcls.config.schema import RunConfig
 from ppcls.data.loader import Loader
-from ppcls.engine import build
+from ppcls.engine import build, operators
 from ppcls.engine.state import TrainState
 from ppcls.errors import DataError
 from ppcls.loss import CombinedLoss
@@ -95,12 +95,19 @@ class Parts:
         optimizer = build.optimizer(config, self.model, schedule.lr(0))
         if not config.Global.checkpoints:
             build.load_start_weights(config, self.model, new_head=True)
+        pictures = self.last_epoch * self.batches_per_epoch * self.train_loader.batch_size(0)
+        self.choose_operators(passes=3 * pictures)
         self.precision.prepare(self.model, optimizer)
         ema = Ema(self.model, config.EMA.decay) if config.EMA else NoEma()
         state = TrainState(self.model, optimizer, schedule, self.precision.scaler, ema)
         if config.Global.checkpoints:
             state.restore(checkpoint.read(Path(config.Global.checkpoints)))
         return state
+
+    def choose_operators(self, *, passes: float) -> None:
+        """Choose what the model computes with, for so many pictures forward (see `operators.choose`)."""
+        amp = self.precision.amp.use_amp
+        operators.choose(self.config, self.model, device=self.device, bfloat16=amp, passes=passes)
 
     @functools.cached_property
     def profile(self) -> Union[Profile, NoProfile]:

@@ -9,6 +9,7 @@ import paddle
 from paddle import nn
 from paddle.nn import functional as F
 
+from ppcls.arch.layers import STOCK
 from ppcls.config.schema import AMPSection
 from ppcls.errors import DeviceError
 
@@ -28,6 +29,11 @@ class Precision:
             self._refuse_on_cpu()
         elif amp.use_amp:
             self._refuse_unsupported(device)
+        self.numbers = "float32"
+        if amp.use_amp and self.on_cpu:
+            self.numbers = "bfloat16 rounding, float32 arithmetic (Paddle has no bfloat16 operators on the CPU)"
+        elif amp.use_amp:
+            self.numbers = f"{self.dtype}, level {amp.level}"
         scaled = amp.use_amp and self.dtype == "float16"
         self.scaler = paddle.amp.GradScaler(
             enable=scaled,
@@ -66,9 +72,12 @@ class Precision:
 
     def prepare(self, model: nn.Layer, optimizer: Optional[Any]) -> None:
         """Change the model, and the optimizer of a training run, to the weights' type."""
-        if not self.amp.use_amp:
+        operators = getattr(model, "operators", STOCK)
+        if operators is not STOCK:  # whose types were chosen with them
+            self.numbers = str(operators)
+        elif not self.amp.use_amp:
             return
-        if self.on_cpu:
+        elif self.on_cpu:
             round_products(model.sublayers(), in_evaluation=self.amp.use_fp16_test)
         elif self.amp.level == "O2":
             paddle.amp.decorate(models=model, optimizers=optimizer, level="O2", dtype=self.dtype)
@@ -89,11 +98,7 @@ class Precision:
         return context
 
     def __str__(self) -> str:
-        if not self.amp.use_amp:
-            return "float32"
-        if self.on_cpu:
-            return "bfloat16 rounding, float32 arithmetic (Paddle has no bfloat16 operators on the CPU)"
-        return f"{self.dtype}, level {self.amp.level}"
+        return self.numbers
 
 
 class _RoundedConv2D(nn.Conv2D):

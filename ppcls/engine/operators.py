@@ -1,0 +1,80 @@
+"""Which operators a model computes with on the CPU: Paddle's own, or oneDNN's (docs/cpu.md)."""
+
+import logging
+from typing import Any
+
+import paddle
+from paddle import nn
+
+from ppcls.arch.layers import compute_with
+from ppcls.config.schema import RunConfig
+from ppcls.engine.macs import count_macs
+from ppcls.errors import DeviceError
+from ppcls.ops import compiled
+from ppcls.ops.operators import OneDNN
+
+logger = logging.getLogger("ppcls")
+
+# How many times faster a step is, and what Paddle's own operators do on one core. Source: docs/cpu.md.
+GAIN = 3.5
+STOCK_FLOPS_PER_SECOND = 25e9
+
+
+def choose(config: RunConfig, model: nn.Layer, *, device: str, bfloat16: bool, passes: float) -> None:
+    """Let the model compute with oneDNN's operators if `Global.cpu_ops` asks for them, or if they are worth it.
+
+    `passes`: how many pictures go through the model; a step of training counts as three.
+    What decides is the same each time, so that a run repeated gives the same numbers.
+    Raises: DeviceError if they are asked for and can't be had.
+    """
+    wanted = config.Global.cpu_ops
+    if device != "cpu" or wanted == "stock":
+        return
+    reason = unfit(config, model) or ("" if wanted == "onednn" else _too_short(config, model, passes))
+    reason = reason or compiled.obstacle()
+    if not reason:
+        compute_with(model, onednn(config, bfloat16=bfloat16))
+    elif wanted == "onednn":
+        raise DeviceError(reason)
+    else:
+        logger.info(f"Paddle's own operators, not oneDNN's, which are about {GAIN:g} times as fast: {reason}")
+
+
+def onednn(config: RunConfig, *, bfloat16: bool) -> OneDNN:
+    """Return the operators in the type that the AMP section wants, where the CPU has it."""
+    real = bfloat16 and (compiled.cpu_has("avx512_bf16") or compiled.cpu_has("amx_bf16"))
+    if bfloat16 and not real:
+        logger.info(
+            "AMP.dtype: this CPU has no bfloat16 arithmetic, which needs avx512_bf16 or amx_bf16; float32 it is"
+        )
+    return OneDNN(bfloat16=real, bfloat16_evaluation=real and config.AMP.use_fp16_test)
+
+
+def unfit(config: RunConfig, model: nn.Layer) -> str:
+    """Return why the model can't compute with oneDNN's operators; empty if it can."""
+    if not hasattr(model, "operators"):
+        return f"Global.cpu_ops: {config.Arch.name} has no oneDNN form yet; set it to stock"
+    if config.Global.to_static:
+        return (
+            "Global.cpu_ops: oneDNN's operators train dynamic graphs; received Global.to_static: True; set it to False"
+        )
+    norms: set[Any] = {type(layer) for layer in model.sublayers() if hasattr(layer, "_variance")}
+    if norms != {nn.BatchNorm}:
+        return "Global.cpu_ops: oneDNN's batch norm is not synchronised; received Arch.use_sync_bn; set it to False"
+    return ""
+
+
+def _too_short(config: RunConfig, model: nn.Layer, passes: float) -> str:
+    with paddle.no_grad():
+        training, _ = model.training, model.eval()
+        macs, _ = count_macs(model, paddle.zeros([1, *config.Global.image_shape]))
+        if training:
+            model.train()
+    seconds = 2 * macs * passes / (STOCK_FLOPS_PER_SECOND * compiled.num_threads())
+    saved = seconds * (1 - 1 / GAIN)
+    if saved > 2 * compiled.BUILD_SECONDS:
+        return ""
+    return (
+        f"compiling them once takes {compiled.BUILD_SECONDS} s, and they would save about {saved:.0f} s of this run; "
+        "-o Global.cpu_ops=onednn takes them all the same"
+    )

@@ -1,0 +1,1 @@
+"""Faster operators for the CPU: oneDNN's, in C++, forward and backward."""

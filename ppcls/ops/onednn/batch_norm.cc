@@ -1,0 +1,260 @@
+// Batch norm with ReLU and the addition before it. Not oneDNN's: that one reads x twice for its statistics and the
+// mask of ReLU in both passes of its gradient, and knows no addition; on pictures that do not fit into the caches,
+// reading is all that it takes.
+#include <algorithm>
+#include <type_traits>
+#include <vector>
+
+#include "bfloat16.h"
+#include "kernels.h"
+
+namespace ppcls {
+namespace {
+
+// Rows (pixels) are summed in blocks, and the blocks in their order: results don't depend on the number of threads,
+// and float32 sums stay short. Many rows make few partial sums; few keep a block in a core's cache.
+struct Blocks {
+  int64_t rows, each, count;
+  Blocks(int64_t rows, int64_t channels)
+      : rows(rows),
+        each(std::min<int64_t>(512, std::max<int64_t>(32, 65536 / channels))),
+        count((rows + each - 1) / each) {}
+  int64_t begin(int64_t block) const { return block * each; }
+  int64_t end(int64_t block) const { return std::min(rows, (block + 1) * each); }
+};
+
+using Sums = std::vector<float>;  // [blocks, 2, channels]
+
+// Adds up both sums of every block.
+template <class Take>
+void total(const Sums& partial, const Blocks& blocks, int64_t channels, Take take) {
+#pragma omp parallel for schedule(static)
+  for (int64_t c = 0; c < channels; ++c) {
+    double first = 0, second = 0;
+    for (int64_t block = 0; block < blocks.count; ++block) {
+      first += partial[2 * block * channels + c];
+      second += partial[(2 * block + 1) * channels + c];
+    }
+    take(c, first, second);
+  }
+}
+
+template <class T>
+void moments(int64_t rows, int64_t channels, const T* x, float* mean, float* variance) {
+  const Blocks blocks(rows, channels);
+  Sums partial(2 * blocks.count * channels);
+  // Squares are taken around the first pixel, near enough to the mean for the difference below to keep its digits.
+  std::vector<float> origin(channels);
+  for (int64_t c = 0; c < channels; ++c) origin[c] = load(x[c]);
+#pragma omp parallel for schedule(static)
+  for (int64_t block = 0; block < blocks.count; ++block) {
+    float* __restrict sum = &partial[2 * block * channels];
+    float* __restrict square = sum + channels;
+    const float* __restrict o = origin.data();
+    int64_t row = blocks.begin(block);
+    for (; row + 4 <= blocks.end(block); row += 4) {
+      const T* __restrict p = x + row * channels;
+#pragma omp simd
+      for (int64_t c = 0; c < channels; ++c) {
+        const float d0 = load(p[c]) - o[c], d1 = load(p[c + channels]) - o[c];
+        const float d2 = load(p[c + 2 * channels]) - o[c], d3 = load(p[c + 3 * channels]) - o[c];
+        sum[c] += (d0 + d1) + (d2 + d3);
+        square[c] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3);
+      }
+    }
+    for (; row < blocks.end(block); ++row) {
+      const T* __restrict p = x + row * channels;
+#pragma omp simd
+      for (int64_t c = 0; c < channels; ++c) {
+        const float d = load(p[c]) - o[c];
+        sum[c] += d;
+        square[c] += d * d;
+      }
+    }
+  }
+  total(partial, blocks, channels, [&](int64_t c, double sum, double square) {
+    const double offset = sum / rows;
+    mean[c] = static_cast<float>(origin[c] + offset);
+    variance[c] = static_cast<float>(std::max(0.0, square / rows - offset * offset));
+  });
+}
+
+// (x - mean) * factor + shift is the normalised, scaled and shifted x. Not x * factor + offset, which loses digits
+// where the mean is large.
+struct Affine {
+  const float *mean, *shift;
+  std::vector<float> factor;
+  Affine(int64_t channels, const float* mean, const float* inv_std, const float* scale, const float* shift)
+      : mean(mean), shift(shift), factor(channels) {
+    for (int64_t c = 0; c < channels; ++c) factor[c] = inv_std[c] * scale[c];
+  }
+};
+
+// Not max(0, v), which would hide what is not a number.
+template <bool kRelu>
+inline float relu(float value) {
+  return kRelu && value < 0 ? 0.f : value;
+}
+
+template <class T, bool kRelu, bool kResidual>
+void normalise(const BatchNorm& b, const Affine& affine, const T* x, const T* residual, T* y) {
+  const Blocks blocks(b.pixels, b.channels);
+#pragma omp parallel for schedule(static)
+  for (int64_t block = 0; block < blocks.count; ++block) {
+    const float* __restrict factor = affine.factor.data();
+    const float* __restrict mean = affine.mean;
+    const float* __restrict shift = affine.shift;
+    for (int64_t row = blocks.begin(block); row < blocks.end(block); ++row) {
+      const T* __restrict p = x + row * b.channels;
+      const T* __restrict r = residual + (kResidual ? row * b.channels : 0);
+      T* __restrict q = y + row * b.channels;
+#pragma omp simd
+      for (int64_t c = 0; c < b.channels; ++c) {
+        float value = (load(p[c]) - mean[c]) * factor[c] + shift[c];
+        if (kResidual) value += load(r[c]);
+        store(q[c], relu<kRelu>(value));
+      }
+    }
+  }
+}
+
+// Where ReLU's gradient is dy: known from y where there was an addition, else found again from x, which is read anyway.
+enum class Mask { none, from_x, from_y };
+
+// The gradient before ReLU, dz, summed as it is and times x - mean; with a residual it is also that one's gradient.
+template <class T, Mask kMask>
+void gradient_sums(const BatchNorm& b, const Blocks& blocks, const Affine& affine, const T* x, const T* y,
+                   const T* dy, T* dresidual, Sums& partial) {
+#pragma omp parallel for schedule(static)
+  for (int64_t block = 0; block < blocks.count; ++block) {
+    float* __restrict sum = &partial[2 * block * b.channels];
+    float* __restrict product = sum + b.channels;
+    const float* __restrict factor = affine.factor.data();
+    const float* __restrict mean = affine.mean;
+    const float* __restrict shift = affine.shift;
+    for (int64_t row = blocks.begin(block); row < blocks.end(block); ++row) {
+      const int64_t start = row * b.channels, masked = kMask == Mask::from_y ? start : 0;
+      const T* __restrict p = x + start;
+      const T* __restrict g = dy + start;
+      const T* __restrict q = y + masked;
+      T* __restrict dr = dresidual + masked;
+#pragma omp simd
+      for (int64_t c = 0; c < b.channels; ++c) {
+        const float centred = load(p[c]) - mean[c];
+        float dz = load(g[c]);
+        if (kMask == Mask::from_x) dz = centred * factor[c] + shift[c] > 0 ? dz : 0.f;
+        if (kMask == Mask::from_y) {
+          dz = load(q[c]) > 0 ? dz : 0.f;
+          store(dr[c], dz);
+        }
+        sum[c] += dz;
+        product[c] += dz * centred;
+      }
+    }
+  }
+}
+
+// dx = dz * factor + (x - mean) * slope + constant, all by channel.
+template <class T, bool kMask>
+void input_gradient(const BatchNorm& b, const Blocks& blocks, const Affine& affine, const T* x, const T* dz,
+                    const float* slope, const float* constant, T* dx) {
+#pragma omp parallel for schedule(static)
+  for (int64_t block = 0; block < blocks.count; ++block) {
+    const float* __restrict factor = affine.factor.data();
+    const float* __restrict mean = affine.mean;
+    const float* __restrict shift = affine.shift;
+    for (int64_t row = blocks.begin(block); row < blocks.end(block); ++row) {
+      const T* __restrict p = x + row * b.channels;
+      const T* __restrict g = dz + row * b.channels;
+      T* __restrict d = dx + row * b.channels;
+#pragma omp simd
+      for (int64_t c = 0; c < b.channels; ++c) {
+        const float centred = load(p[c]) - mean[c];
+        float z = load(g[c]);
+        if (kMask) z = centred * factor[c] + shift[c] > 0 ? z : 0.f;
+        store(d[c], z * factor[c] + (centred * slope[c] + constant[c]));
+      }
+    }
+  }
+}
+
+template <class T>
+void backward(const BatchNorm& b, const Affine& affine, const T* x, const float* inv_std, const T* y, const T* dy, T* dx,
+              float* dscale, float* dshift, T* dresidual) {
+  const Blocks blocks(b.pixels, b.channels);
+  Sums partial(2 * blocks.count * b.channels);
+  const Mask mask = dresidual != nullptr ? Mask::from_y : b.relu ? Mask::from_x : Mask::none;
+  const auto sums = mask == Mask::from_y   ? gradient_sums<T, Mask::from_y>
+                    : mask == Mask::from_x ? gradient_sums<T, Mask::from_x>
+                                           : gradient_sums<T, Mask::none>;
+  sums(b, blocks, affine, x, y, dy, dresidual, partial);
+  // With x^ = (x - mean) * inv_std: dx = factor * (dz - dshift / pixels - x^ * dscale / pixels).
+  std::vector<float> slope(b.channels), constant(b.channels);
+  total(partial, blocks, b.channels, [&](int64_t c, double sum, double product) {
+    dshift[c] = static_cast<float>(sum);
+    dscale[c] = static_cast<float>(product * inv_std[c]);
+    if (!b.batch_statistics) return;
+    slope[c] = static_cast<float>(-affine.factor[c] * product * inv_std[c] * inv_std[c] / b.pixels);
+    constant[c] = static_cast<float>(-affine.factor[c] * sum / b.pixels);
+  });
+  const auto gradient = mask == Mask::from_x ? input_gradient<T, true> : input_gradient<T, false>;
+  const T* dz = mask == Mask::from_y ? dresidual : dy;
+  gradient(b, blocks, affine, x, dz, slope.data(), constant.data(), dx);
+}
+
+// Calls `function` with a null pointer of the type that the memory holds.
+template <class Function>
+void with_type(Type type, Function function) {
+  if (type == Type::bf16)
+    function(static_cast<bfloat16*>(nullptr));
+  else
+    function(static_cast<float*>(nullptr));
+}
+
+}  // namespace
+
+void batch_moments(Type type, int64_t pixels, int64_t channels, const void* x, float* mean, float* variance) {
+  threads();
+  with_type(type, [&](auto* of_type) {
+    using T = std::remove_pointer_t<decltype(of_type)>;
+    moments(pixels, channels, static_cast<const T*>(x), mean, variance);
+  });
+}
+
+void batch_norm(const BatchNorm& b, const void* x, const float* mean, const float* inv_std, const float* scale,
+                const float* shift, const void* residual, void* y) {
+  threads();
+  const Affine affine(b.channels, mean, inv_std, scale, shift);
+  with_type(b.type, [&](auto* of_type) {
+    using T = std::remove_pointer_t<decltype(of_type)>;
+    const auto form = residual != nullptr ? (b.relu ? normalise<T, true, true> : normalise<T, false, true>)
+                                          : (b.relu ? normalise<T, true, false> : normalise<T, false, false>);
+    form(b, affine, static_cast<const T*>(x), static_cast<const T*>(residual), static_cast<T*>(y));
+  });
+}
+
+void batch_norm_backward(const BatchNorm& b, const void* x, const float* mean, const float* inv_std, const float* scale,
+                         const float* shift, const void* y, const void* dy, void* dx, float* dscale, float* dshift,
+                         void* dresidual) {
+  threads();
+  const Affine affine(b.channels, mean, inv_std, scale, shift);
+  with_type(b.type, [&](auto* of_type) {
+    using T = std::remove_pointer_t<decltype(of_type)>;
+    backward(b, affine, static_cast<const T*>(x), inv_std, static_cast<const T*>(y), static_cast<const T*>(dy),
+             static_cast<T*>(dx), dscale, dshift, static_cast<T*>(dresidual));
+  });
+}
+
+void add(Type type, int64_t size, const void* a, const void* b, void* sum) {
+  threads();
+  with_type(type, [&](auto* of_type) {
+    using T = std::remove_pointer_t<decltype(of_type)>;
+    const T* p = static_cast<const T*>(a);
+    const T* q = static_cast<const T*>(b);
+    T* s = static_cast<T*>(sum);
+#pragma omp parallel for simd schedule(static)
+    for (int64_t i = 0; i < size; ++i) store(s[i], load(p[i]) + load(q[i]));
+  });
+}
+
+}  // namespace ppcls
