@@ -1,8 +1,8 @@
 """The command of `deploy/python/predict_cls.py`: predictions of an exported model, a line for each picture."""
 
 import contextlib
-import logging
 import shutil
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,8 +19,6 @@ from ppcls.postprocess import Prediction, Topk
 from ppcls.predictor import Predictor
 from ppcls.registry import POSTPROCESSES
 from ppcls.transforms.compose import Pipeline
-
-logger = logging.getLogger("ppcls")
 
 Item = TypeVar("Item")
 
@@ -45,7 +43,7 @@ def run(config_path: str, overrides: Sequence[str]) -> int:
     if settings.enable_benchmark:
         print(times.table(len(found) - len(todo.failed)))
     for message in todo.failed:
-        logger.error(message)
+        print(message, file=sys.stderr)
     return 1 if todo.failed else 0
 
 
@@ -113,10 +111,16 @@ def _pipeline(config: DeployConfig, predictor: Predictor) -> Pipeline:
         pipeline.finish(pipeline.sample(picture, np.random.default_rng(0))[None])
         for pipeline in (predictor.pipeline, override)
     )
-    if ours.shape != theirs.shape or not np.allclose(ours, theirs, atol=1e-3):
-        logger.warning(
+    if ours.shape != theirs.shape:
+        raise ConfigError(
+            f"{config.source}: PreProcess: gives images {list(theirs.shape[1:])}; the model takes "
+            f"{list(ours.shape[1:])}; correct the section, or remove it"
+        )
+    if not np.allclose(ours, theirs, atol=1e-3):
+        print(
             f"{config.source}: PreProcess gives other images than the transforms that the model was exported "
-            "with; remove the section to use those"
+            "with; remove the section to use those",
+            file=sys.stderr,
         )
     return override
 

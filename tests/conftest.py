@@ -1,6 +1,7 @@
 """Fixtures that every test may use."""
 
 from pathlib import Path
+from typing import Callable
 
 import cv2
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 # Random weights: where only the way to the scores matters, not the scores.
 SMALL_MODEL = """
-Global: {{device: cpu, image_shape: [3, 32, 32], save_inference_dir: {folder}/exported}}
+Global: {{device: cpu, image_shape: [3, 32, 32], output_dir: {folder}/output, save_inference_dir: {folder}/exported}}
 Arch: {{name: ResNet18, class_num: 10}}
 Infer:
   transforms:
@@ -113,9 +114,19 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def write_shapes_yaml(shapes: Path) -> Callable[[Path], str]:
+    """Return what writes `shapes.yaml` into a folder: the config of a run on `shapes` that writes below that folder."""
+
+    def write(folder: Path) -> str:
+        file = folder / "shapes.yaml"
+        file.write_text(SHAPES_RUN.format(data=shapes, folder=folder))
+        return str(file)
+
+    return write
+
+
 @pytest.fixture
-def shapes_yaml(shapes: Path, tmp_path: Path) -> str:
+def shapes_yaml(write_shapes_yaml: Callable[[Path], str], tmp_path: Path) -> str:
     """The config of a run on `shapes` that writes below `tmp_path`."""
-    file = tmp_path / "shapes.yaml"
-    file.write_text(SHAPES_RUN.format(data=shapes, folder=tmp_path))
-    return str(file)
+    return write_shapes_yaml(tmp_path)

@@ -21,6 +21,7 @@ from ppcls.engine.engine import Engine
 from ppcls.errors import CheckpointError, ConfigError, DataError
 from ppcls.files import make_folder
 from ppcls.predictor import Predictor
+from ppcls.transforms.compose import Pipeline
 
 logger = logging.getLogger("ppcls")
 
@@ -47,14 +48,20 @@ def export(engine: Engine) -> Path:
     config = engine.config
     target = Path(config.Global.save_inference_dir)
     description = _description(config)
+    images_NCHW = _images(pictures.pipeline(description.transforms), config)
+    _require_shape(images_NCHW, config)
     build.load_start_weights(config, engine.model, new_head=False)
+    engine.log_to("export.log")
     scores = Scores(engine.model)
     scores.eval()
+    with paddle.no_grad():
+        expected = scores(paddle.to_tensor(images_NCHW)).numpy()
     with _new_folder(target) as folder:
         spec = [InputSpec([None, *config.Global.image_shape], "float32", "x")]
         paddle.jit.save(paddle.jit.to_static(scores, input_spec=spec, full_graph=True), str(folder / "inference"))
         artifact.write(folder, description)
-        _compare(scores, Predictor(folder), config)
+        exported = Predictor(folder)
+        _compare(expected, exported.scores(_images(exported.pipeline, config)))
         make_folder(target, "Global.save_inference_dir")
         # The description last: its checksums fit only when all files are the new ones.
         for name in (artifact.MODEL, artifact.WEIGHTS, artifact.DESCRIPTION):
@@ -89,34 +96,33 @@ def _description(config: RunConfig) -> artifact.Artifact:
     )
 
 
-def _compare(scores: nn.Layer, predictor: Predictor, config: RunConfig) -> None:
-    """Raise unless the exported model gives the same scores for real input."""
-    images_NCHW = predictor.pipeline.finish(_picture(config, predictor)[None])
-    if images_NCHW.shape[1:] != config.Global.image_shape:
-        raise ConfigError(
-            f"{config.source}: Global.image_shape: {list(config.Global.image_shape)}; the transforms "
-            f"give {list(images_NCHW.shape[1:])}; make the two equal"
-        )
-    with paddle.no_grad():
-        expected = scores(paddle.to_tensor(images_NCHW)).numpy()
-    difference = float(np.abs(expected - predictor.scores(images_NCHW)).max())
-    if not difference <= TOLERANCE:
-        raise CheckpointError(
-            f"export: the exported model gives other scores than the trained one (by {difference:.2g}); "
-            "nothing was written; report it with the config"
-        )
-
-
-def _picture(config: RunConfig, predictor: Predictor) -> np.ndarray:
-    """Return the picture to compare on: the first of `Infer.infer_imgs`, or noise where those are not there."""
+def _images(pipeline: Pipeline, config: RunConfig) -> np.ndarray:
+    """Return the image to compare on: of the first of `Infer.infer_imgs`, or of noise where those are not there."""
     rng = np.random.default_rng(0)
     given = config.Infer.infer_imgs or ()
     there = [path for path in ([given] if isinstance(given, str) else given) if Path(path).exists()]
     if not there:
         blocks = rng.integers(0, 256, (16, 16, 3), dtype="uint8")
-        return predictor.pipeline.sample(blocks.repeat(32, axis=0).repeat(32, axis=1), rng)
+        return pipeline.finish(pipeline.sample(blocks.repeat(32, axis=0).repeat(32, axis=1), rng)[None])
     first = pictures.find(there)[0]
     try:
-        return predictor.pipeline.sample(first.read_bytes(), rng)
+        return pipeline.finish(pipeline.sample(first.read_bytes(), rng)[None])
     except DataError as error:
         raise DataError(f"{first}: {error}") from error
+
+
+def _require_shape(images_NCHW: np.ndarray, config: RunConfig) -> None:
+    if images_NCHW.shape[1:] != config.Global.image_shape:
+        raise ConfigError(
+            f"{config.source}: Global.image_shape: {list(config.Global.image_shape)}; the transforms "
+            f"give {list(images_NCHW.shape[1:])}; make the two equal"
+        )
+
+
+def _compare(expected: np.ndarray, found: np.ndarray) -> None:
+    difference = float(np.abs(expected - found).max())
+    if not difference <= TOLERANCE:
+        raise CheckpointError(
+            f"export: the exported model gives other scores than the trained one (by {difference:.2g}); "
+            "nothing was written; report it with the config"
+        )
