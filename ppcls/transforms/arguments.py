@@ -13,7 +13,7 @@ def probability(name: str, value: float) -> float:
     return value
 
 
-def color(name: str, values: Sequence[int]) -> Color:
+def rgb(name: str, values: Sequence[int]) -> Color:
     """Return an RGB colour."""
     if len(values) != 3 or min(values) < 0 or max(values) > 255:
         raise ValueError(f"{name}: must be three numbers from 0 to 255; received {list(values)}; e.g. [128, 128, 128]")

@@ -44,7 +44,7 @@ class Cutout(Erasing):
         for name, value in {"n_holes": n_holes, "length": length}.items():
             if value < 1:
                 raise ValueError(f"{name}: must be at least 1; received {value}")
-        self._fill = three("fill_value", fill_value)
+        self._fill = _three("fill_value", fill_value)
         self._num_holes = n_holes
         self._radius = length // 2
 
@@ -152,7 +152,7 @@ class RandomErasing(Erasing):
         self._prob = probability("EPSILON", EPSILON)
         self._area = (sl, sh)
         self._least_aspect = r1
-        self._color = three("mean", mean)
+        self._color = _three("mean", mean)
         self._attempts = attempt
         self._log_aspect = use_log_aspect
         self._mode = mode
@@ -180,7 +180,7 @@ class RandomErasing(Erasing):
         return rng.standard_normal((1, 1, 3) if self._mode == "rand" else (height, width, 3), dtype=np.float32)
 
 
-def three(name: str, values: Sequence[float]) -> Sequence[float]:
+def _three(name: str, values: Sequence[float]) -> Sequence[float]:
     """Return one number a channel."""
     if len(values) != 3:
         raise ValueError(f"{name}: must be three numbers, one a channel; received {list(values)}")

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from ppcls.errors import DataError
-from ppcls.transforms.arguments import color, probability, width_height
+from ppcls.transforms.arguments import probability, rgb, width_height
 from ppcls.transforms.decode import Backend, Image
 from ppcls.transforms.pixels import MoveFilter, affine, drawn, rotation
 
@@ -58,7 +58,7 @@ class RandomRotation:
         self._filter = interpolation
         self._expand = expand
         self._center = None if center is None else (center[0], center[1])
-        self._fill = color("fill", (fill,) * 3 if isinstance(fill, int) else fill)
+        self._fill = rgb("fill", (fill,) * 3 if isinstance(fill, int) else fill)
 
     def __call__(self, image: Image, rng: np.random.Generator) -> Image:
         if rng.random() >= self._prob:
@@ -96,7 +96,7 @@ class Pad:
             raise ValueError(f"padding: must be 1, 2 or 4 numbers, none negative; received {padding}; e.g. 4")
         left, top, right, bottom = sides * (4 // len(sides))
         self._margins = (top, bottom, left, right)
-        self._fill = color("fill", (fill,) * 3 if isinstance(fill, int) else fill)
+        self._fill = rgb("fill", (fill,) * 3 if isinstance(fill, int) else fill)
         self._border = _BORDERS[padding_mode]
 
     def __call__(self, image: Image, rng: np.random.Generator) -> Image:
@@ -131,7 +131,7 @@ class Padv2:
         self._mode = pad_mode
         self._offsets = offsets
         levels = (fill_value,) * 3 if isinstance(fill_value, (int, float)) else fill_value
-        self._fill = color("fill_value", [round(level) for level in levels])
+        self._fill = rgb("fill_value", [round(level) for level in levels])
 
     def __call__(self, image: Image, rng: np.random.Generator) -> Image:
         """Raises DataError if the image is larger than `size`, or would be pushed out of it."""

@@ -6,7 +6,7 @@ from typing import Callable, Literal
 import cv2
 import numpy as np
 
-from ppcls.transforms.arguments import color, probability
+from ppcls.transforms.arguments import probability, rgb
 from ppcls.transforms.decode import Image
 from ppcls.transforms.pixels import Operation, by_name
 
@@ -110,7 +110,7 @@ class AutoAugment:
     """
 
     def __init__(self, *, fillcolor: Sequence[int] = _GREY) -> None:
-        self._fill = color("fillcolor", fillcolor)
+        self._fill = rgb("fillcolor", fillcolor)
 
     def __call__(self, image: Image, rng: np.random.Generator) -> Image:
         for name, chance, level in ORIGINAL[rng.integers(len(ORIGINAL))]:
@@ -137,7 +137,7 @@ class RandAugment:
             raise ValueError(f"magnitude: must not be negative; received {magnitude}; 0 to 10 is usual")
         self._num_layers = num_layers
         self._level = magnitude / 10
-        self._fill = color("fillcolor", fillcolor)
+        self._fill = rgb("fillcolor", fillcolor)
 
     def __call__(self, image: Image, rng: np.random.Generator) -> Image:
         operations = list(self._operations.values())

@@ -6,7 +6,7 @@ from typing import Literal, Union
 
 import numpy as np
 
-from ppcls.transforms.arguments import color, probability
+from ppcls.transforms.arguments import probability, rgb
 from ppcls.transforms.decode import Image
 from ppcls.transforms.pixels import MoveFilter, Operation, by_name
 from ppcls.transforms.policy import ORIGINAL, mixture, sub_policies
@@ -111,7 +111,7 @@ class TimmAutoAugment:
         mean: Sequence[float] = (0.485, 0.456, 0.406),
     ) -> None:
         self._prob = probability("prob", prob)
-        self._fill = color("mean", [round(255 * value) for value in mean])
+        self._fill = rgb("mean", [round(255 * value) for value in mean])
         self._kind, self._sections = _parse(config_str)
         increasing = self._kind == "augmix" or self._sections.get("inc", 0) != 0
         translation = 0.3 if self._kind == "augmix" else 0.45

@@ -1,0 +1,45 @@
+"""How long each transform takes on a picture of 224x224, on one thread.
+
+    python benchmarks/transforms.py
+
+The arguments are those of docs/gallery.py. In a reading process one picture of ImageNet takes about a millisecond to
+decode and crop, so that a transform that takes longer halves its speed.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+REPO = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(REPO), str(REPO / "docs")]
+
+from gallery import FRAME, built, square
+from prettytable import PrettyTable
+
+from ppcls.registry import TRANSFORMS
+
+DRAWS = 300
+
+
+def main() -> None:
+    cv2.setNumThreads(0)
+    picture = square(0)
+    table = PrettyTable(["transform", "p50 ms", "p95 ms"], align="r")
+    for name in TRANSFORMS.names():
+        if name in FRAME:
+            continue
+        op, seconds = built(TRANSFORMS, name), []
+        for seed in range(DRAWS):
+            rng = np.random.default_rng(seed)
+            started = time.perf_counter()
+            op(picture, rng)
+            seconds.append(time.perf_counter() - started)
+        table.add_row([name, *(f"{1000 * value:.3f}" for value in np.percentile(seconds, [50, 95]))])
+    print(table)
+
+
+if __name__ == "__main__":
+    main()
