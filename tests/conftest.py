@@ -23,8 +23,8 @@ Infer:
 
 # Three colours to tell apart, in the pictures of the fixture `shapes`.
 SHAPES_RUN = """
-Global: {{device: cpu, epochs: 4, output_dir: {folder}/output, save_inference_dir: {folder}/exported,
-  image_shape: [3, 24, 24], save_interval: 10}}
+Global: {{device: cpu, cpu_ops: stock, epochs: 4, save_interval: 10, image_shape: [3, 24, 24],
+  output_dir: {folder}/output, save_inference_dir: {folder}/exported}}
 Arch: {{name: ResNet18, class_num: 3}}
 Loss:
   Train:

@@ -60,7 +60,7 @@ def export(engine: Engine) -> Path:
         spec = [InputSpec([None, *config.Global.image_shape], "float32", "x")]
         paddle.jit.save(paddle.jit.to_static(scores, input_spec=spec, full_graph=True), str(folder / "inference"))
         artifact.write(folder, description)
-        exported = Predictor(folder)
+        exported = _read_back(folder)
         _compare(expected, exported.scores(_images(exported.pipeline, config)))
         make_folder(target, "Global.save_inference_dir")
         # The description last: its checksums fit only when all files are the new ones.
@@ -117,6 +117,16 @@ def _require_shape(images_NCHW: np.ndarray, config: RunConfig) -> None:
             f"{config.source}: Global.image_shape: {list(config.Global.image_shape)}; the transforms "
             f"give {list(images_NCHW.shape[1:])}; make the two equal"
         )
+
+
+def _read_back(folder: Path) -> Predictor:
+    try:
+        return Predictor(folder)
+    except RuntimeError as error:  # Paddle does not look whether it could write all
+        reason = str(error).strip().splitlines()[0]
+        raise CheckpointError(
+            f"Global.save_inference_dir: what was written can't be read back ({reason}); see if the disk is full"
+        ) from error
 
 
 def _compare(expected: np.ndarray, found: np.ndarray) -> None:
