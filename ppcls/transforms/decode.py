@@ -57,10 +57,7 @@ def _decode_bgr(data: bytes) -> Any:
 
 
 def _decode_rgb(data: bytes) -> Any:
-    if hasattr(cv2, "IMREAD_COLOR_RGB"):  # OpenCV 4.11 and later; saves the conversion
-        return _imdecode(data, cv2.IMREAD_COLOR_RGB)
-    image = _imdecode(data, cv2.IMREAD_COLOR)
-    return image if image is None else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return _imdecode(data, cv2.IMREAD_COLOR_RGB)
 
 
 def _imdecode(data: bytes, flags: int) -> Any:
