@@ -224,4 +224,7 @@ def _in_class_folders(image_root: str, class_num: int, class_id_map_file: Option
             )
         paths += found
         counts.append(len(found))
-    return _Found(paths, np.repeat(class_labels, counts), sorted(label_of, key=label_of.__getitem__))
+    name_of = {label: name for name, label in label_of.items() if label < class_num}
+    # A label that the map leaves out has its number for a name.
+    label_names = [name_of.get(label, str(label)) for label in range(max(name_of) + 1)]
+    return _Found(paths, np.repeat(class_labels, counts), label_names)

@@ -95,7 +95,8 @@ class Parts:
         optimizer = build.optimizer(config, self.model, schedule.lr(0))
         if not config.Global.checkpoints:
             build.load_start_weights(config, self.model, new_head=True)
-        pictures = self.last_epoch * self.batches_per_epoch * self.train_loader.batch_size(0)
+        # Of all epochs, also if this run stops early: one that goes on from there must compute with the same.
+        pictures = config.Global.epochs * self.batches_per_epoch * self.train_loader.batch_size(0)
         self.choose_operators(passes=3 * pictures)
         self.precision.prepare(self.model, optimizer)
         ema = Ema(self.model, config.EMA.decay) if config.EMA else NoEma()

@@ -153,6 +153,13 @@ def test_a_label_file_gives_the_labels_of_folders(root: Path) -> None:
     assert list(dataset.label_names) == ["c c", "b", "a"]
 
 
+def test_names_stand_at_their_labels_where_a_label_file_has_gaps_or_more_classes(root: Path) -> None:
+    (root / "labels.txt").write_text("4 a\n1 b\n7 d\n")
+    dataset = ImageFolder(PIPELINE, 6, image_root=str(root), class_id_map_file=str(root / "labels.txt"))
+    assert dataset.labels.tolist() == [4, 4, 1]
+    assert list(dataset.label_names) == ["0", "b", "2", "3", "a"]
+
+
 @pytest.mark.parametrize(
     ("text", "class_num", "message"),
     [
