@@ -2,9 +2,26 @@
 
 import fnmatch
 import inspect
-from typing import Any, Union
+from typing import TYPE_CHECKING, Any, Union
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from ppcls.predictor import Predictor
+
+__all__ = ["Predictor", "create_model", "list_models"]
+
+
+def __getattr__(name: str) -> Any:
+    # On demand: it imports Paddle.
+    if name != "Predictor":
+        raise AttributeError(f"module 'ppcls' has no attribute '{name}'")
+    from ppcls import environment
+
+    environment.prepare()
+    from ppcls.predictor import Predictor
+
+    return Predictor
 
 
 def list_models(pattern: str = "*") -> list[str]:

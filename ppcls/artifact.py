@@ -1,26 +1,28 @@
-"""The exported model's folder: `inference.json`, `inference.pdiparams` and `inference.yml`.
+"""The exported model's folder: `inference.json`, `inference.pdiparams`, `inference.yml`, and maybe `inference.onnx`.
 
-The last one is a YAML that says all that a predictor needs: preprocessing, labels, shapes and checksums.
+`inference.yml` says all that a predictor needs: preprocessing, labels, shapes and checksums. An ONNX file carries
+it in its metadata. Folders of PaddleClas, whose `inference.yml` says less or is missing, are read as well.
 """
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, Optional
 
-import yaml
-
-from ppcls.config.faults import Faults
-from ppcls.config.load import listed
+from ppcls.config.faults import Faults, Where
+from ppcls.config.load import dump, listed
 from ppcls.config.parse import parse
-from ppcls.config.parts import Part, key, required
-from ppcls.config.read import read_config
+from ppcls.config.parts import Named, Part, key, required
+from ppcls.config.read import compose, read_config
 from ppcls.config.schema import PreProcessSection
 from ppcls.errors import CheckpointError
 from ppcls.files import sha256_of, write_text
+from ppcls.registry import POSTPROCESSES
 
 DESCRIPTION = "inference.yml"
-MODEL, WEIGHTS = "inference.json", "inference.pdiparams"
+MODEL, WEIGHTS, ONNX = "inference.json", "inference.pdiparams", "inference.onnx"
+OLD_MODEL = "inference.pdmodel"
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,8 @@ class ModelSection:
     """Which model it is."""
 
     model_name: str = required("name of the architecture")
-    ppcls: str = required("version of ppcls that exported it")
-    paddle: str = required("version of Paddle that exported it")
+    ppcls: str = key("", "version of ppcls that exported it")
+    paddle: str = key("", "version of Paddle that exported it")
 
 
 @dataclass(frozen=True)
@@ -44,64 +46,120 @@ class TopkSection:
 class PostProcessSection:
     """Scores to answers."""
 
-    Topk: TopkSection = key(TopkSection(), "the best classes")
+    Topk: TopkSection = key(TopkSection(), "the best classes; its names serve the others too")
+    main_indicator: Literal["Topk", "ThreshOutput", "MultiLabelThreshOutput"] = key("Topk", "which one is meant")
+    ThreshOutput: Optional[Annotated[Part, POSTPROCESSES, Named("ThreshOutput")]] = key(None, "one of two classes")
+    MultiLabelThreshOutput: Optional[Annotated[Part, POSTPROCESSES, Named("MultiLabelThreshOutput")]] = key(
+        None, "all classes that reach a threshold"
+    )
+
+    @property
+    def main(self) -> Part:
+        """The part that is meant."""
+        if self.main_indicator == "Topk":
+            return Part("Topk", {"topk": self.Topk.topk})
+        return getattr(self, self.main_indicator) or Part(self.main_indicator)
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """What `inference.yml` says. Input: float32 `x` [N, *input_shape]; output: softmax scores [N, class_num]."""
+    """What `inference.yml` says. Input: `x` [N, *input_shape]; output: scores [N, class_num]."""
 
     Global: ModelSection = required("the model")
-    PreProcess: PreProcessSection = required("from a picture file to the input")
+    PreProcess: PreProcessSection = key(PreProcessSection(), "from a picture file to the input")
     PostProcess: PostProcessSection = key(PostProcessSection(), "scores to answers")
-    input_shape: tuple[int, int, int] = key((3, 224, 224), "channels, height, width")
-    class_num: int = key(1000, "number of classes")
+    input_shape: Optional[tuple[int, int, int]] = key(None, "channels, height, width; unset: the model knows")
+    input_type: Literal["float32", "uint8"] = key(
+        "float32", "float32: finished images, NCHW; uint8: images before NormalizeImage, NHWC"
+    )
+    class_num: Optional[int] = key(None, "number of classes; unset: the model knows")
+    measured: Mapping[str, float] = field(default_factory=dict, metadata={"doc": "accuracy on the evaluation set"})
     sha256: Mapping[str, str] = field(default_factory=dict, metadata={"doc": "of the files of the model"})
+    Hpi: Mapping[str, Any] = field(default_factory=dict, metadata={"doc": "of PaddleX; passed over"})
 
     @property
     def transforms(self) -> tuple[Part, ...]:
         return self.PreProcess.transform_ops
 
 
-def write(folder: Path, artifact: Artifact) -> None:
-    """Write `inference.yml` beside the model's two files, with their checksums."""
+@dataclass(frozen=True)
+class Files:
+    """Where the parts of an exported model are; None for what it doesn't have."""
+
+    model: Optional[Path] = None
+    weights: Optional[Path] = None
+    onnx: Optional[Path] = None
+    description: Optional[Path] = None
+
+
+def files_of(path: Path) -> Files:
+    """Return what there is at `path`: an exported folder, or one `.onnx` file. Raises CheckpointError."""
+    if path.suffix == ".onnx" and path.is_file():
+        return Files(onnx=path)
+    there = {name: path / name for name in (MODEL, OLD_MODEL, WEIGHTS, ONNX, DESCRIPTION) if (path / name).is_file()}
+    model = there.get(MODEL, there.get(OLD_MODEL))
+    wanted = ((DESCRIPTION, DESCRIPTION in there), (MODEL, model is not None), (WEIGHTS, WEIGHTS in there))
+    missing = [name for name, found in wanted if not found]
+    if ONNX not in there and (MODEL in missing or WEIGHTS in missing):
+        raise CheckpointError(
+            f"inference_model_dir: '{path}' has no {missing[0]}; give the folder that tools/export_model.py wrote"
+        )
+    return Files(model if WEIGHTS in there else None, there.get(WEIGHTS), there.get(ONNX), there.get(DESCRIPTION))
+
+
+def text(artifact: Artifact) -> str:
+    """Return the description as YAML; `parse_text` reads it back."""
+    postprocess = artifact.PostProcess
     content: dict[str, Any] = {
-        "Global": {
-            "model_name": artifact.Global.model_name,
-            "ppcls": artifact.Global.ppcls,
-            "paddle": artifact.Global.paddle,
-        },
+        "Global": dataclasses.asdict(artifact.Global),
         "PreProcess": {"transform_ops": [listed(part) for part in artifact.transforms]},
         "PostProcess": {
-            "Topk": {
-                "topk": artifact.PostProcess.Topk.topk,
-                "label_list": list(artifact.PostProcess.Topk.label_list),
-            }
+            "main_indicator": postprocess.main_indicator,
+            "Topk": {"topk": postprocess.Topk.topk, "label_list": list(postprocess.Topk.label_list)},
         },
-        "input_shape": list(artifact.input_shape),
+        "input_shape": list(artifact.input_shape or ()),
+        "input_type": artifact.input_type,
         "class_num": artifact.class_num,
-        "sha256": {name: sha256_of(folder / name) for name in (MODEL, WEIGHTS)},
+        "measured": dict(artifact.measured),
+        "sha256": dict(artifact.sha256),
     }
-    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100)
-    write_text(folder / DESCRIPTION, text)
+    if postprocess.main_indicator != "Topk":
+        content["PostProcess"].update(listed(postprocess.main))
+    return dump(content)
+
+
+def parse_text(content: str, source: str) -> Artifact:
+    """Return the description in a YAML text; `source` is where it comes from, for messages. Raises ConfigError."""
+    faults = Faults()
+    artifact: Artifact = parse(compose(content, lambda line: Where(source, line)), Artifact, "", faults)
+    faults.raise_if_any()
+    return artifact
+
+
+def write(folder: Path, artifact: Artifact) -> None:
+    """Write `inference.yml` beside the model's files, with their checksums."""
+    sums = {name: sha256_of(folder / name) for name in (MODEL, WEIGHTS, ONNX) if (folder / name).is_file()}
+    write_text(folder / DESCRIPTION, text(dataclasses.replace(artifact, sha256=sums)))
 
 
 def read(folder: Path) -> Artifact:
-    """Read and check an exported model's folder. Raises CheckpointError (a file is missing or damaged)."""
-    for name in (DESCRIPTION, MODEL, WEIGHTS):
-        if not (folder / name).is_file():
-            raise CheckpointError(
-                f"inference_model_dir: '{folder}' has no {name}; give the folder that tools/export_model.py wrote"
-            )
+    """Read and check the description in an exported model's folder.
+
+    A folder without one gives a description that says nothing but the folder's name. Raises CheckpointError (a file
+    is missing or damaged).
+    """
+    files = files_of(folder)
+    if files.description is None:
+        return Artifact(ModelSection(folder.resolve().name))
     faults = Faults()
-    artifact: Artifact = parse(read_config(str(folder / DESCRIPTION), (), faults), Artifact, "", faults)
+    artifact: Artifact = parse(read_config(str(files.description), (), faults), Artifact, "", faults)
     faults.raise_if_any()
     names = artifact.PostProcess.Topk.label_list
-    if names and len(names) != artifact.class_num:
+    if names and artifact.class_num not in (None, len(names)):
         raise CheckpointError(
-            f"{folder / DESCRIPTION}: label_list: {artifact.class_num} classes; received {len(names)} names; export it"
+            f"{files.description}: label_list: {artifact.class_num} classes; received {len(names)} names; export it"
         )
     for name, expected in artifact.sha256.items():
-        if sha256_of(folder / name) != expected:
+        if not (folder / name).is_file() or sha256_of(folder / name) != expected:
             raise CheckpointError(f"'{folder / name}': is damaged (its checksum does not fit); export it again")
     return artifact

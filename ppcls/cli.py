@@ -45,7 +45,8 @@ EXAMPLES = {
         """examples:
   cd deploy; python3 python/predict_cls.py -c configs/inference_cls.yaml
   python deploy/python/predict_cls.py -c deploy/configs/inference_cls.yaml \\
-      -o Global.inference_model_dir=inference -o Global.infer_imgs=picture_or_folder""",
+      -o Global.inference_model_dir=inference -o Global.infer_imgs=picture_or_folder
+  ppcls predict picture_or_folder_or_list --model inference --out results.csv   # or .jsonl; resumable""",
     ),
     "serve": (
         "answer pictures over HTTP with an exported model, and show a page to try it",
@@ -73,7 +74,12 @@ def _add_arguments(parser: argparse.ArgumentParser, command: str) -> None:
     if command == "data":
         data_arguments.add_arguments(parser)
         return
-    parser.add_argument("-c", "--config", required=True, metavar="FILE", help="the YAML file of the run")
+    if command == "predict":
+        parser.add_argument("pictures", nargs="?", metavar="PICTURES", help="a picture, a folder or a .txt list")
+        parser.add_argument("--model", metavar="FOLDER", help="the exported folder, or an .onnx file")
+        parser.add_argument("--out", metavar="FILE", help="write a .csv or .jsonl instead; complete it if it is there")
+    needs_config = command != "predict"
+    parser.add_argument("-c", "--config", required=needs_config, metavar="FILE", help="the YAML file of the run")
     parser.add_argument(
         "-o",
         "--override",
@@ -117,7 +123,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.command == "predict":
         from ppcls import predict
 
-        return predict.run(arguments.config, arguments.override)
+        return predict.run(arguments)
     from ppcls.engine import commands
 
     return commands.run(arguments)

@@ -1,15 +1,26 @@
 """Picture files to predict: found, read, transformed and handed out in batches."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import itertools
+import os
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Union
+from typing import Optional, Union
 
 import numpy as np
 
+from ppcls import environment
 from ppcls.config.parts import Part
 from ppcls.errors import ConfigError, DataError
 from ppcls.registry import TRANSFORMS
 from ppcls.transforms.compose import Pipeline
+from ppcls.transforms.decode import Image
+
+# A file, the bytes of one, or an RGB array [H, W, 3] uint8.
+Source = Union[str, Path, bytes, Image]
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
@@ -28,32 +39,113 @@ def find(paths: Union[str, Sequence[str]]) -> list[Path]:
 
     A line of a list is a path relative to the list's folder; a class id after it is ignored. Raises DataError.
     """
-    return [found for path in ([paths] if isinstance(paths, str) else paths) for found in _find(path)]
+    return [Path(found) for path in ([paths] if isinstance(paths, str) else paths) for found in _walk(path)]
 
 
-def _find(path: str) -> list[Path]:
-    source = Path(path)
-    if source.is_dir():
-        found = sorted(file for file in source.rglob("*") if file.suffix.lower() in SUFFIXES)
-        if not found:
+def spread(source: Union[Source, Iterable[Source]]) -> Iterator[Source]:
+    """Yield each picture of a source, as `find` does but one after the other: paths as text, what is decoded as is."""
+    if isinstance(source, (str, Path)):
+        yield from _walk(str(source))
+    elif isinstance(source, (bytes, np.ndarray)):
+        yield source
+    else:
+        for item in source:
+            yield from spread(item)
+
+
+def name_of(source: Source) -> str:
+    """Return what to call a picture in messages."""
+    return "a picture in memory" if isinstance(source, (bytes, np.ndarray)) else str(source)
+
+
+def _walk(path: str) -> Iterator[str]:
+    if os.path.isdir(path):
+        found = None
+        for found in _below(path):
+            yield found
+        if found is None:
             raise DataError(f"infer_imgs: no picture ({', '.join(SUFFIXES)}) in the folder '{path}'")
-        return found
-    if not source.is_file():
+    elif not os.path.isfile(path):
         raise DataError(f"infer_imgs: '{path}' does not exist; give a picture, a folder or a .txt list of pictures")
-    if source.suffix.lower() != ".txt":
-        return [source]
+    elif not path.lower().endswith(".txt"):
+        yield path
+    else:
+        yield from _lines(path)
+
+
+def _below(folder: str) -> Iterator[str]:
+    with os.scandir(folder) as scan:
+        entries = sorted((entry.name, entry.is_dir(follow_symlinks=False)) for entry in scan)
+    for name, is_folder in entries:
+        if is_folder:
+            yield from _below(os.path.join(folder, name))
+        elif name.lower().endswith(SUFFIXES):
+            yield os.path.join(folder, name)
+
+
+def _lines(path: str) -> Iterator[str]:
+    folder, found = os.path.dirname(path), None
     try:
-        lines = [line.strip() for line in source.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+        with open(path, encoding="utf-8-sig") as file:
+            for line in file:
+                if line.strip():
+                    found = os.path.join(folder, _without_label(line.strip()))
+                    yield found
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"infer_imgs: the list '{path}' can't be read ({error}); give UTF-8 text") from error
-    if not lines:
+    if found is None:
         raise DataError(f"infer_imgs: the list '{path}' is empty")
-    return [source.parent / _without_label(line) for line in lines]
 
 
 def _without_label(line: str) -> str:
     picture, _, label = line.rpartition(" ")
     return picture if picture and label.isdecimal() else line
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture after its transforms: HWC uint8, or, where it can't be used, why; and what that took."""
+
+    source: Source
+    image: Optional[Image]
+    problem: str = ""
+    decode_seconds: float = 0.0
+    transform_seconds: float = 0.0
+
+
+def batches(
+    sources: Iterable[Source], pipeline: Pipeline, input_shape: tuple[int, int, int], size: int
+) -> Iterator[list[Picture]]:
+    """Yield the pictures in batches, in their order, while threads decode those of the next two."""
+    waiting: deque[Future[Picture]] = deque()
+    with ThreadPoolExecutor(environment.physical_cores(), "decode") as threads:
+        try:
+            numbered = enumerate(sources)
+            while True:
+                for index, source in itertools.islice(numbered, 3 * size - len(waiting)):
+                    waiting.append(threads.submit(_picture, source, index, pipeline, input_shape[1:]))
+                if not waiting:
+                    return
+                yield [waiting.popleft().result() for _ in range(min(size, len(waiting)))]
+        finally:
+            for picture in waiting:
+                picture.cancel()
+
+
+def _picture(source: Source, index: int, pipeline: Pipeline, height_width: tuple[int, ...]) -> Picture:
+    started = time.perf_counter()
+    try:
+        data = source if isinstance(source, (bytes, np.ndarray)) else Path(source).read_bytes()
+        decoded = pipeline.decode(data) if isinstance(data, bytes) else data
+        middle = time.perf_counter()
+        image = pipeline.sample(decoded, np.random.default_rng(index))
+    except (DataError, OSError) as error:
+        return Picture(source, None, str(error), time.perf_counter() - started)
+    if image.shape[:2] != height_width:
+        (height, width), (model_height, model_width) = image.shape[:2], height_width
+        problem = f"comes to {width} x {height}, the model takes {model_width} x {model_height}; correct the transforms"
+        return Picture(source, None, problem, middle - started)
+    return Picture(source, image, "", middle - started, time.perf_counter() - middle)
 
 
 class Pictures:

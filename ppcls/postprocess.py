@@ -1,13 +1,15 @@
 """What a model's scores become: predictions, and one line of text for each picture."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Literal, Optional, Protocol
 
 import numpy as np
 
 from ppcls.errors import DataError
+
+Activation = Literal["softmax", "sigmoid"]
 
 BUNDLED_LABELS = Path(__file__).parent / "assets"
 
@@ -57,11 +59,35 @@ def read_label_map(path: str, delimiter: Optional[str] = None) -> list[str]:
     return [names[index] for index in range(len(names))]
 
 
+def _names(
+    label_names: Sequence[str], class_num: Optional[int], class_id_map_file: Optional[str], delimiter: Optional[str]
+) -> list[str]:
+    names = read_label_map(class_id_map_file, delimiter) if class_id_map_file else list(label_names)
+    if names and class_num not in (None, len(names)):
+        raise ValueError(
+            f"class_id_map_file: the model has {class_num} classes; received {len(names)} names "
+            f"({class_id_map_file}); give the map of this model, or null for the names that came with it"
+        )
+    return names
+
+
+class PostProcess(Protocol):
+    """Turns scores [N, class_num] into N predictions."""
+
+    # What makes scores of the model's logits; an exported model has it in its graph.
+    activation: Activation
+    label_names: Sequence[str]
+
+    def __call__(self, scores: np.ndarray) -> list[Prediction]: ...
+
+
 class Topk:
     """The `topk` classes of highest score; fewer where the model has fewer. Equal scores: lower id first.
 
     `class_id_map_file`: lines of `id<delimiter>name`; unstated, the names travel with the weights.
     """
+
+    activation: Activation = "softmax"
 
     def __init__(
         self,
@@ -76,21 +102,60 @@ class Topk:
         if topk < 1:
             raise ValueError(f"topk: must be at least 1; received {topk}")
         self.topk = topk
-        self.label_names = read_label_map(class_id_map_file, delimiter) if class_id_map_file else list(label_names)
-        if self.label_names and class_num not in (None, len(self.label_names)):
-            raise ValueError(
-                f"class_id_map_file: the model has {class_num} classes; received {len(self.label_names)} names "
-                f"({class_id_map_file}); give the map of this model, or null for the names that came with it"
-            )
+        self.label_names = _names(label_names, class_num, class_id_map_file, delimiter)
 
     def __call__(self, scores: np.ndarray) -> list[Prediction]:
-        """Turn scores [N, class_num] into N predictions."""
         best = np.argsort(-scores, axis=1, kind="stable")[:, : self.topk]
-        return [
-            Prediction(
-                class_ids=ids.tolist(),
-                scores=row[ids].astype(float).tolist(),
-                label_names=[self.label_names[i] for i in ids] if self.label_names else [],
-            )
-            for ids, row in zip(best, scores)
-        ]
+        return [_prediction(ids, row, self.label_names) for ids, row in zip(best, scores)]
+
+
+class ThreshOutput:
+    """Of two classes the second where its score reaches the threshold, else the first."""
+
+    activation: Activation = "softmax"
+
+    def __init__(
+        self,
+        label_names: Sequence[str] = (),
+        class_num: Optional[int] = None,
+        /,
+        *,
+        threshold: float,
+        label_0: str = "0",
+        label_1: str = "1",
+    ) -> None:
+        if class_num not in (None, 2):
+            raise ValueError(f"ThreshOutput: is for models of two classes; received one of {class_num}; use Topk")
+        self.threshold = threshold
+        self.label_names = [label_0, label_1]
+
+    def __call__(self, scores: np.ndarray) -> list[Prediction]:
+        chosen = (scores[:, 1] >= self.threshold).astype(int)
+        return [_prediction([index], row, self.label_names) for index, row in zip(chosen, scores)]
+
+
+class MultiLabelThreshOutput:
+    """All classes whose score reaches the threshold, by id; of a model whose classes don't exclude each other."""
+
+    activation: Activation = "sigmoid"
+
+    def __init__(
+        self,
+        label_names: Sequence[str] = (),
+        class_num: Optional[int] = None,
+        /,
+        *,
+        threshold: float = 0.5,
+        class_id_map_file: Optional[str] = None,
+        delimiter: Optional[str] = None,
+    ) -> None:
+        self.threshold = threshold
+        self.label_names = _names(label_names, class_num, class_id_map_file, delimiter)
+
+    def __call__(self, scores: np.ndarray) -> list[Prediction]:
+        return [_prediction(np.flatnonzero(row >= self.threshold), row, self.label_names) for row in scores]
+
+
+def _prediction(ids: Iterable[int], scores: np.ndarray, names: Sequence[str]) -> Prediction:
+    ids = [int(index) for index in ids]
+    return Prediction(ids, [float(scores[index]) for index in ids], [names[index] for index in ids] if names else [])

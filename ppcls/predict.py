@@ -1,82 +1,109 @@
-"""The command of `deploy/python/predict_cls.py`: predictions of an exported model, a line for each picture."""
+"""The command `ppcls predict`, or `deploy/python/predict_cls.py`: predictions of an exported model."""
 
+import argparse
 import contextlib
+import itertools
+import json
+import logging
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TypeVar
-
-import numpy as np
-from prettytable import PrettyTable
 
 from ppcls import device, environment, pictures
-from ppcls.config import DeployConfig, Part, load_deploy_config
+from ppcls.config import DeployConfig, load_deploy_config
 from ppcls.errors import ConfigError
 from ppcls.files import make_folder
-from ppcls.postprocess import Prediction, Topk
-from ppcls.predictor import Predictor
-from ppcls.registry import POSTPROCESSES
-from ppcls.transforms.compose import Pipeline
+from ppcls.postprocess import Prediction
+from ppcls.predictor import Outcome, Predictor
+from ppcls.results import Results
+from ppcls.timing import Times, no_times
 
-Item = TypeVar("Item")
-
-
-def run(config_path: str, overrides: Sequence[str]) -> int:
-    """Predict what the deploy YAML says; return 1 if a picture could not be read, else 0."""
-    config = load_deploy_config(config_path, overrides)
-    settings = config.Global
-    predictor = _predictor(config)
-    postprocess = _postprocess(config, predictor)
-    found = pictures.find(config.require("Global.infer_imgs", "predict"))
-    todo = pictures.Pictures(found, _pipeline(config, predictor), batch_size=settings.batch_size)
-    times = Times()
-    for paths, images_NCHW in times.each("preprocess", todo.batches()):
-        with times.measure("inference"):
-            scores = predictor.scores(images_NCHW)
-        with times.measure("postprocess"):
-            predictions = postprocess(scores)
-        for path, prediction in zip(paths, predictions):
-            print(prediction.line(path.name))
-            _save(config, path, prediction)
-    if settings.enable_benchmark:
-        print(times.table(len(found) - len(todo.failed)))
-    for message in todo.failed:
-        print(message, file=sys.stderr)
-    return 1 if todo.failed else 0
+PROGRESS_SECONDS = 5.0
 
 
-class Times:
-    """How long the phases of each batch took."""
+def run(arguments: argparse.Namespace) -> int:
+    """Predict what the deploy YAML or the arguments say; return 1 if a picture could not be read, else 0."""
+    given = (("inference_model_dir", arguments.model), ("infer_imgs", arguments.pictures))
+    options = [f"Global.{key}={json.dumps(value)}" for key, value in given if value is not None]
+    config = load_deploy_config(arguments.config, [*arguments.override, *options])
+    asked = config.require("Global.infer_imgs", "predict")
+    sources = [asked] if isinstance(asked, str) else list(asked)
+    environment.keep_freed_memory()
+    with _warnings_on_stderr():
+        if arguments.out is None:
+            return _print(config, _predictor(config), sources)
+        return _write(config, sources, Path(arguments.out))
 
-    def __init__(self) -> None:
-        self.seconds: dict[str, list[float]] = {}
 
-    @contextlib.contextmanager
-    def measure(self, phase: str) -> Iterator[None]:
-        """Add what the `with` block takes."""
-        started = time.perf_counter()
+@contextlib.contextmanager
+def _warnings_on_stderr() -> Iterator[None]:
+    logger, handler = logging.getLogger("ppcls"), logging.StreamHandler()
+    logger.addHandler(handler)
+    try:
         yield
-        self.seconds.setdefault(phase, []).append(time.perf_counter() - started)
+    finally:
+        logger.removeHandler(handler)
 
-    def each(self, phase: str, items: Iterator[Item]) -> Iterator[Item]:
-        """Yield the items, and add what it takes to get each one."""
-        while True:
-            started = time.perf_counter()
-            item = next(items, None)
-            if item is None:
-                return
-            self.seconds.setdefault(phase, []).append(time.perf_counter() - started)
-            yield item
 
-    def table(self, num_images: int) -> str:
-        """Return the percentiles of each phase in milliseconds a batch, and images/s of all phases together."""
-        table = PrettyTable(["phase", "p50 ms", "p90 ms", "p99 ms"], align="r")
-        for phase, seconds in self.seconds.items():
-            table.add_row([phase, *(f"{1000 * value:.2f}" for value in np.percentile(seconds, [50, 90, 99]))])
-        total = sum(map(sum, self.seconds.values()))
-        return f"{table}\n{num_images} pictures, {num_images / total:.1f} images/s"
+def _print(config: DeployConfig, predictor: Predictor, sources: list[str]) -> int:
+    """Print a line for each picture."""
+    # All are found before the first is predicted, so that a wrong path says so first.
+    found = pictures.find(sources)
+    times = Times() if config.Global.enable_benchmark else no_times
+    started = time.perf_counter()
+    problems = []
+    for outcome in predictor.stream(found, batch_size=config.Global.batch_size, times=times):
+        path = Path(str(outcome.source))
+        if outcome.prediction is None:
+            problems.append(f"{path}: {outcome.problem}")
+        else:
+            print(outcome.prediction.line(path.name))
+            _save(config, path, outcome.prediction)
+    if config.Global.enable_benchmark:
+        print(f"{predictor.about}, batch {config.Global.batch_size}")
+        print(times.table(len(found) - len(problems), time.perf_counter() - started))
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    return 1 if problems else 0
+
+
+def _write(config: DeployConfig, sources: list[str], path: Path) -> int:
+    """Write a row for each picture, from where an interrupted run left off."""
+    total = sum(1 for _ in pictures.spread(sources))
+    with Results(path) as results:
+        todo = pictures.spread(sources)
+        for name in itertools.islice(todo, results.num_done):
+            last = str(name)
+        if results.num_done and results.last_name != last:
+            raise ConfigError(
+                f"--out: '{path}' has row {results.num_done} for '{results.last_name}'; '{last}' is now at this place; "
+                "give another file, or the same pictures"
+            )
+        predictor = _predictor(config)
+        outcomes = predictor.stream(todo, batch_size=config.Global.batch_size)
+        for outcome in _with_progress(outcomes, results.num_done, total):
+            results.add(str(outcome.source), outcome.prediction, outcome.problem)
+            if outcome.prediction is not None:
+                _save(config, Path(str(outcome.source)), outcome.prediction)
+    print(f"{total:,} pictures, {results.num_failed:,} of them could not be read; the results are in {path}")
+    return 1 if results.num_failed else 0
+
+
+def _with_progress(outcomes: Iterable[Outcome], num_done: int, total: int) -> Iterator[Outcome]:
+    """Pass the outcomes on, and say now and then how far they are and how long the rest will take."""
+    started = said = time.monotonic()
+    for number, outcome in enumerate(outcomes, start=1):
+        yield outcome
+        now = time.monotonic()
+        if now - said >= PROGRESS_SECONDS:
+            said, speed = now, number / (now - started)
+            seconds = int((total - num_done - number) / speed)
+            eta = f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+            done = num_done + number
+            text = f"{done:,} of {total:,} pictures ({done / total:.1%}), {speed:.1f} images/s, eta: {eta}"
+            print(text, file=sys.stderr, flush=True)
 
 
 def _predictor(config: DeployConfig) -> Predictor:
@@ -85,13 +112,17 @@ def _predictor(config: DeployConfig) -> Predictor:
     if len(wanted) > 1:
         keys = ", ".join(f"use_{kind}" for kind in wanted)
         raise ConfigError(f"{config.source}: Global: one device at a time; received {keys}; keep one of them")
+    if settings.use_fp16 and settings.use_bf16:
+        raise ConfigError(f"{config.source}: Global: use_fp16 and use_bf16 exclude each other; keep one of them")
     kind = wanted[0] if wanted else "cpu"
     device.require(kind, f"Global.use_{kind}: True")
     return Predictor(
         settings.inference_model_dir,
         device=kind,
-        threads=settings.cpu_num_threads or environment.physical_cores(),
-        precision="float16" if settings.use_fp16 else "float32",
+        threads=settings.cpu_num_threads,
+        precision="float16" if settings.use_fp16 else "bfloat16" if settings.use_bf16 else "float32",
+        engine=settings.engine,
+        deploy=config,
         onednn=settings.enable_mkldnn,
         optimise=settings.ir_optim,
         tensorrt=settings.use_tensorrt,
@@ -100,42 +131,11 @@ def _predictor(config: DeployConfig) -> Predictor:
     )
 
 
-def _pipeline(config: DeployConfig, predictor: Predictor) -> Pipeline:
-    """Return the artifact's own pipeline, or the deploy YAML's, with a warning where it gives other images."""
-    parts: Sequence[Part] = config.PreProcess.transform_ops
-    if not parts:
-        return predictor.pipeline
-    override = pictures.pipeline(parts)
-    picture = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype="uint8")
-    ours, theirs = (
-        pipeline.finish(pipeline.sample(picture, np.random.default_rng(0))[None])
-        for pipeline in (predictor.pipeline, override)
-    )
-    if ours.shape != theirs.shape:
-        raise ConfigError(
-            f"{config.source}: PreProcess: gives images {list(theirs.shape[1:])}; the model takes "
-            f"{list(ours.shape[1:])}; correct the section, or remove it"
-        )
-    if not np.allclose(ours, theirs, atol=1e-3):
-        print(
-            f"{config.source}: PreProcess gives other images than the transforms that the model was exported "
-            "with; remove the section to use those",
-            file=sys.stderr,
-        )
-    return override
-
-
-def _postprocess(config: DeployConfig, predictor: Predictor) -> Topk:
-    exported = predictor.artifact.PostProcess.Topk
-    part = config.PostProcess.Topk if config.PostProcess else Part("Topk", {"topk": exported.topk})
-    built: Topk = POSTPROCESSES.build(part, exported.label_list, predictor.artifact.class_num)
-    return built
-
-
 def _save(config: DeployConfig, path: Path, prediction: Prediction) -> None:
     """Copy the picture into the folder of its class, where SavePreLabel asks for it."""
     if config.PostProcess is None or config.PostProcess.SavePreLabel is None:
         return
-    folder = Path(config.PostProcess.SavePreLabel.save_dir) / str(prediction.class_ids[0])
+    best = str(prediction.class_ids[0]) if prediction.class_ids else "none"
+    folder = Path(config.PostProcess.SavePreLabel.save_dir) / best
     make_folder(folder, "PostProcess.SavePreLabel.save_dir")
     shutil.copy2(path, folder / path.name)

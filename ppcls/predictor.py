@@ -1,79 +1,276 @@
-"""An exported model, ready to predict with Paddle Inference."""
+"""An exported model, ready to predict: pictures in, typed answers out."""
 
+import copy
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Optional, Union
+from typing import Optional, Union
 
 import numpy as np
-from paddle import inference
 
-from ppcls import artifact, pictures
-from ppcls.errors import DataError, DeviceError
+from ppcls import artifact, environment, pictures
+from ppcls.artifact import Artifact, Files
+from ppcls.config.load import load_deploy_config
+from ppcls.config.schema import DeployConfig
+from ppcls.errors import CheckpointError, ConfigError, DataError, DeviceError
+from ppcls.pictures import Source
+from ppcls.postprocess import PostProcess, Prediction
+from ppcls.registry import POSTPROCESSES
+from ppcls.runtime import EngineName, Precision, Runtime, Settings, installed, load
+from ppcls.timing import Times, no_times
+from ppcls.transforms.compose import Pipeline
+from ppcls.transforms.decode import Image
+
+logger = logging.getLogger("ppcls")
+
+# Largest difference of a score between bfloat16 and float32 that the self-check lets pass.
+BFLOAT16_TOLERANCE = 0.05
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one picture: a prediction, or, where it could not be read, the problem."""
+
+    source: Source
+    prediction: Optional[Prediction]
+    problem: str = ""
 
 
 class Predictor:
-    """Scores of pictures from the folder that `tools/export_model.py` wrote.
+    """An exported folder or an `.onnx` file, with its preprocessing and its labels.
 
-    `device`: `cpu`, `gpu`, `xpu` or the name of a plug-in device such as `sdaa`. `threads`: of the CPU; None: as
-    many as OMP_NUM_THREADS says. `gpu_mem_mib`: first size of the memory pool on a GPU. Raises CheckpointError
-    for a damaged folder and DeviceError for a device, or a precision on it, that is not there.
+    `device`: `cpu`, `gpu`, `xpu` or the name of a plug-in device such as `sdaa`. `threads`: of the CPU; None: its
+    physical cores. `precision`: float16 needs a GPU, bfloat16 the CPU. `engine`: None takes, for a folder with an
+    ONNX file on the CPU, OpenVINO or ONNX Runtime if they are installed, and else Paddle Inference; `about` says
+    which. `deploy`: a deploy YAML (or what it was read into) whose PreProcess and PostProcess replace the model's
+    own. `onednn` and `optimise` switch off kernels and graph passes of Paddle. `gpu_mem_mib`: first size of the
+    memory pool on a GPU. `profile`: print a table of operators at the end. `isolated`: compute in a process of its
+    own; Paddle Inference would stop all threads of this one meanwhile.
+
+    One thread at a time may use it; `clone` makes more. Raises CheckpointError for a damaged folder, ConfigError for
+    a description that can't be, DeviceError for a device, engine or precision that is not there.
     """
 
     def __init__(
         self,
-        folder: Union[str, Path],
+        model: Union[str, Path],
         *,
         device: str = "cpu",
         threads: Optional[int] = None,
-        precision: Literal["float32", "float16"] = "float32",
+        precision: Precision = "float32",
+        engine: Optional[EngineName] = None,
+        deploy: Union[str, Path, DeployConfig, None] = None,
         onednn: bool = True,
         optimise: bool = True,
         tensorrt: bool = False,
         gpu_mem_mib: int = 8000,
         profile: bool = False,
+        isolated: bool = False,
     ) -> None:
-        self.artifact = artifact.read(Path(folder))
-        self.pipeline = pictures.pipeline(self.artifact.transforms)
-        half = precision == "float16"
-        if device != "gpu" and (half or tensorrt):
-            wanted = "use_fp16" if half else "use_tensorrt"
-            raise DeviceError(f"{wanted}: works on a GPU only; received device '{device}'; leave it out")
-        config = inference.Config(str(Path(folder) / artifact.MODEL), str(Path(folder) / artifact.WEIGHTS))
-        config.disable_glog_info()
-        config.switch_ir_optim(optimise)
-        if profile:
-            config.enable_profile()
-        if device == "cpu":
-            config.disable_gpu()
-            if threads is not None:
-                config.set_cpu_math_library_num_threads(threads)
-            if onednn:
-                config.enable_mkldnn()
-            else:
-                config.disable_mkldnn()
-        elif device == "gpu":
-            kind = inference.PrecisionType.Half if half else inference.PrecisionType.Float32
-            config.enable_use_gpu(gpu_mem_mib, 0, kind)
-            if tensorrt:
-                config.enable_tensorrt_engine(precision_mode=kind, max_batch_size=64, min_subgraph_size=3)
-        elif device == "xpu":
-            config.enable_xpu()
-        else:
-            config.enable_custom_device(device)
-        self._predictor = inference.create_predictor(config)
-        self._input = self._predictor.get_input_handle(self._predictor.get_input_names()[0])
-        self._output = self._predictor.get_output_handle(self._predictor.get_output_names()[0])
+        files = artifact.files_of(Path(model))
+        threads = threads or environment.physical_cores()
+        settings = Settings(device, threads, precision, onednn, optimise, tensorrt, gpu_mem_mib, profile, isolated)
+        if not isinstance(deploy, DeployConfig):
+            deploy = DeployConfig() if deploy is None else load_deploy_config(str(deploy))
+        chosen = engine or _choose(files, settings)
+        runtime = _load(chosen, files, settings)
+        self.artifact = _description(Path(model), runtime.description)
+        self.pipeline = _pipeline(self.artifact, deploy, model)
+        self.input_shape = self.artifact.input_shape or _shape_of_input(self.pipeline)
+        self._runtime = self._checked(runtime, chosen, files, settings)
+        self.class_num = int(self._runtime.scores(self._probe()).shape[1])
+        self.postprocess = _postprocess(self.artifact, deploy, self.class_num)
 
-    def scores(self, images_NCHW: np.ndarray) -> np.ndarray:
-        """Return softmax scores float32 [N, class_num] of finished images float32 [N, C, H, W].
+    @property
+    def about(self) -> str:
+        """What computes, in words."""
+        return self._runtime.about
 
-        Raises DataError for images of another size than the model was exported for.
+    def predict(
+        self, source: Union[Source, Iterable[Source]], *, batch_size: int = 8, topk: Optional[int] = None
+    ) -> list[Prediction]:
+        """Predict a picture (file, its bytes, or an RGB array [H, W, 3] uint8), a folder, a `.txt` list, or several.
+
+        Raises DataError for the first picture that can't be read.
         """
-        if images_NCHW.shape[1:] != self.artifact.input_shape:
+        predictions = []
+        for outcome in self.stream(source, batch_size=batch_size, topk=topk):
+            if outcome.prediction is None:
+                raise DataError(f"{pictures.name_of(outcome.source)}: {outcome.problem}")
+            predictions.append(outcome.prediction)
+        return predictions
+
+    def stream(
+        self,
+        sources: Union[Source, Iterable[Source]],
+        *,
+        batch_size: int = 8,
+        topk: Optional[int] = None,
+        times: Times = no_times,
+    ) -> Iterator[Outcome]:
+        """Yield what becomes of each picture, in their order; they are read as they come, so that any number may.
+
+        Threads decode the pictures of the next batches meanwhile; Paddle Inference stops them while it computes.
+        """
+        postprocess = self.postprocess_for(topk)
+        for batch in pictures.batches(pictures.spread(sources), self.pipeline, self.input_shape, batch_size):
+            images = [picture.image for picture in batch if picture.image is not None]
+            times.add("decode", sum(picture.decode_seconds for picture in batch))
+            answers = iter(self._answers(images, postprocess, sum(p.transform_seconds for p in batch), times))
+            for picture in batch:
+                prediction = None if picture.image is None else next(answers)
+                yield Outcome(picture.source, prediction, picture.problem)
+
+    def _answers(
+        self, images: list[Image], postprocess: PostProcess, transform_seconds: float, times: Times
+    ) -> list[Prediction]:
+        if not images:
+            return []
+        with times.measure("preprocess", transform_seconds):
+            batch = self.finish(np.stack(images))
+        with times.measure("run"):
+            scores = self.scores(batch)
+        with times.measure("postprocess"):
+            return postprocess(scores)
+
+    def postprocess_for(self, topk: Optional[int]) -> PostProcess:
+        """Return what gives the `topk` best classes; None: what the model, or the deploy YAML, asks for."""
+        if topk is None:
+            return self.postprocess
+        built: PostProcess = POSTPROCESSES.load("Topk")(self.postprocess.label_names, self.class_num, topk=topk)
+        return built
+
+    def finish(self, images_NHWC: Image) -> np.ndarray:
+        """Return the model's input made of uint8 images [N, H, W, 3], which `pipeline.sample` made."""
+        return images_NHWC if self.artifact.input_type == "uint8" else self.pipeline.finish(images_NHWC)
+
+    def scores(self, images: np.ndarray) -> np.ndarray:
+        """Return the scores float32 [N, class_num] of finished images, float32 [N, C, H, W].
+
+        (uint8 [N, H, W, C] for a model that normalizes by itself.) Raises DataError for images of another size.
+        """
+        channels, height, width = self.input_shape
+        expected = [height, width, channels] if self.artifact.input_type == "uint8" else [channels, height, width]
+        if list(images.shape[1:]) != expected:
             raise DataError(
-                f"the model takes images [N, {', '.join(map(str, self.artifact.input_shape))}]; "
-                f"received {list(images_NCHW.shape)}; correct or remove the transforms that replace the model's own"
+                f"the model takes images [N, {', '.join(map(str, expected))}]; "
+                f"received {list(images.shape)}; correct or remove the transforms that replace the model's own"
             )
-        self._input.reshape(images_NCHW.shape)
-        self._input.copy_from_cpu(np.ascontiguousarray(images_NCHW))
-        self._predictor.run()
-        return np.asarray(self._output.copy_to_cpu())
+        return self._runtime.scores(images)
+
+    def clone(self) -> "Predictor":
+        """Return a predictor for another thread, which shares the weights."""
+        twin = copy.copy(self)
+        twin._runtime = self._runtime.clone()
+        return twin
+
+    def _probe(self) -> np.ndarray:
+        """Return an input of one image: blocks of noise."""
+        return self.finish(self.pipeline.sample(_blocks(), np.random.default_rng(0))[None])
+
+    def _checked(self, runtime: Runtime, engine: EngineName, files: Files, settings: Settings) -> Runtime:
+        """Return the runtime if it computes what it must, and otherwise, after a warning, one that does."""
+        if engine == "paddle" and settings.device == "cpu" and settings.onednn:
+            problem = _problem(runtime, self._probe())
+            if problem:
+                logger.warning(f"oneDNN can't run this model ({problem}); going on without it, which is slower")
+                settings = replace(settings, onednn=False, precision="float32")
+                return _load(engine, files, settings)
+        if settings.precision == "bfloat16":
+            exact = _load(engine, files, replace(settings, precision="float32"))
+            difference = float(np.abs(exact.scores(self._probe()) - runtime.scores(self._probe())).max())
+            if not difference <= BFLOAT16_TOLERANCE:
+                logger.warning(f"bfloat16 changes a score by {difference:.2g}; going on in float32, which is slower")
+                return exact
+        return runtime
+
+
+def _blocks() -> Image:
+    blocks = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype="uint8")
+    return blocks.repeat(32, axis=0).repeat(32, axis=1)
+
+
+def _problem(runtime: Runtime, images: np.ndarray) -> str:
+    try:
+        scores = runtime.scores(images)
+    except RuntimeError as error:
+        return str(error).strip().splitlines()[-1]
+    return "" if np.isfinite(scores).all() else "its scores are not finite"
+
+
+def _choose(files: Files, settings: Settings) -> EngineName:
+    """Return the fastest engine that is installed and does what the settings ask for."""
+    plain = settings == Settings(threads=settings.threads, precision=settings.precision, isolated=settings.isolated)
+    candidates: list[EngineName] = ["openvino"]
+    if settings.precision == "float32":
+        candidates.append("onnxruntime")
+    if files.onnx and plain:
+        for engine in candidates:
+            if installed(engine):
+                return engine
+    if files.model is None:
+        raise DeviceError(
+            f"'{files.onnx}': an ONNX file needs ONNX Runtime or OpenVINO, in float32 on the CPU; received "
+            f"{settings.precision} on {settings.device}; pip install onnxruntime, or use the exported folder"
+        )
+    return "paddle"
+
+
+def _load(engine: EngineName, files: Files, settings: Settings) -> Runtime:
+    model = files.model if engine == "paddle" else files.onnx
+    if model is None:
+        missing, remedy = ("Paddle model", "export it") if engine == "paddle" else ("ONNX file", "--format onnx")
+        raise CheckpointError(f"engine: {engine}: there is no {missing}; export with {remedy}, or use another engine")
+    return load(engine, model, files.weights, settings)
+
+
+def _description(model: Path, carried: Optional[str]) -> Artifact:
+    """Return the description beside the model, or the one that an ONNX file carries."""
+    if model.is_dir():
+        return artifact.read(model)
+    if carried is None:
+        return Artifact(artifact.ModelSection(model.stem))
+    return replace(artifact.parse_text(carried, str(model)), sha256={})
+
+
+def _pipeline(about: Artifact, deploy: DeployConfig, model: Union[str, Path]) -> Pipeline:
+    """Return the model's own pipeline, or the deploy YAML's, with a warning where it gives other images."""
+    override = deploy.PreProcess.transform_ops
+    if not (override or about.transforms):
+        raise CheckpointError(
+            f"'{model}' has no {artifact.DESCRIPTION} with its preprocessing; give the folder that "
+            "tools/export_model.py wrote, or a deploy YAML that has PreProcess"
+        )
+    if not override:
+        return pictures.pipeline(about.transforms)
+    theirs = pictures.pipeline(override)
+    if about.transforms:
+        ours = pictures.pipeline(about.transforms)
+        picture, rng = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype="uint8"), np.random.default_rng
+        one, other = (it.finish(it.sample(picture, rng(0))[None]) for it in (ours, theirs))
+        if one.shape != other.shape:
+            raise ConfigError(
+                f"{deploy.source}: PreProcess: gives images {list(other.shape[1:])}; the model takes "
+                f"{list(one.shape[1:])}; correct the section, or remove it"
+            )
+        if not np.allclose(one, other, atol=1e-3):
+            logger.warning(
+                f"{deploy.source}: PreProcess gives other images than the transforms that the model was exported "
+                "with; remove the section to use those"
+            )
+    return theirs
+
+
+def _shape_of_input(pipeline: Pipeline) -> tuple[int, int, int]:
+    _, channels, height, width = pipeline.finish(pipeline.sample(_blocks(), np.random.default_rng(0))[None]).shape
+    return channels, height, width
+
+
+def _postprocess(about: Artifact, deploy: DeployConfig, class_num: int) -> PostProcess:
+    section = deploy.PostProcess
+    part = about.PostProcess.main
+    if section is not None:
+        part = getattr(section, section.main_indicator) or replace(part, name=section.main_indicator, args={})
+    built: PostProcess = POSTPROCESSES.build(part, about.PostProcess.Topk.label_list, class_num)
+    return built

@@ -105,4 +105,4 @@ TRANSFORMS = Registry(
 BATCH_TRANSFORMS = Registry(
     "batch transform", {"ppcls.data.mixing": "MixupOperator CutmixOperator FmixOperator OpSampler"}
 )
-POSTPROCESSES = Registry("post-process", {"ppcls.postprocess": "Topk"})
+POSTPROCESSES = Registry("post-process", {"ppcls.postprocess": "Topk ThreshOutput MultiLabelThreshOutput"})

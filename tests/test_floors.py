@@ -14,7 +14,7 @@ MODULES = {
 # The modules and packages directly below ppcls. Those of one floor know nothing of each other, but for 0 and 4.
 FLOORS = (
     "errors files download registry environment config transforms postprocess pictures artifact pdparams device "
-    "predictor predict",
+    "predictor predict results runtime timing",
     "arch ops loss metric optim data",
     "run",
     "engine",
@@ -22,7 +22,7 @@ FLOORS = (
 )
 FLOOR_OF = {part: floor for floor, parts in enumerate(FLOORS) for part in parts.split()}
 # Of floor 0, what predicts; `data` and the commands are without Paddle too, to start fast and stay small.
-WITH_PADDLE = {"device", "predictor", "predict"}
+WITH_PADDLE = {"device", "predictor", "predict", "runtime"}
 WITHOUT_PADDLE = {*FLOORS[0].split(), "data", "cli"} - WITH_PADDLE
 
 

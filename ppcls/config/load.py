@@ -25,8 +25,8 @@ def load_config(path: str, overrides: Sequence[str] = ()) -> RunConfig:
     return _load(RunConfig, path, overrides)
 
 
-def load_deploy_config(path: str, overrides: Sequence[str] = ()) -> DeployConfig:
-    """Return the config of a deployed model's prediction, as `load_config` does for a run."""
+def load_deploy_config(path: Optional[str], overrides: Sequence[str] = ()) -> DeployConfig:
+    """Return the config of a deployed model's prediction, as `load_config` does for a run; `path` may be None."""
     return _load(DeployConfig, path, overrides)
 
 
@@ -38,14 +38,14 @@ def _bundled(path: str) -> str:
     )
 
 
-def _load(kind: type[Config], path: str, overrides: Sequence[str]) -> Config:
+def _load(kind: type[Config], path: Optional[str], overrides: Sequence[str]) -> Config:
     faults = Faults()
-    root = read_config(_bundled(path), overrides, faults)
+    root = read_config(path and _bundled(path), overrides, faults)
     config: Config = parse(root, kind, "", faults)
     if kind is RunConfig:
         _check_class_num(root, faults)
     faults.raise_if_any()
-    return dataclasses.replace(config, source=path)
+    return dataclasses.replace(config, source=path or "-o")
 
 
 def _check_class_num(root: Node, faults: Faults) -> None:
@@ -78,15 +78,15 @@ for _tag, _pattern, _first in RESOLVERS:
 def dump_config(config: Union[RunConfig, DeployConfig]) -> str:
     """Return the config as YAML, defaults written out; it loads to an equal object."""
     source = config.source.encode("unicode_escape").decode()
-    text = yaml.dump(
-        _plain(config),
-        Dumper=_Dumper,
-        sort_keys=False,
-        default_flow_style=None,
-        allow_unicode=True,
-        width=100,
+    return f"# Resolved from {source}\n{dump(_plain(config))}"
+
+
+def dump(content: Any) -> str:
+    """Return mappings, sequences and plain values as YAML that our reader takes for the same."""
+    text: str = yaml.dump(
+        content, Dumper=_Dumper, sort_keys=False, default_flow_style=None, allow_unicode=True, width=100
     )
-    return f"# Resolved from {source}\n{text}"
+    return text
 
 
 def _plain(value: Any) -> Any:

@@ -52,12 +52,12 @@ class Node:
     where: Where
 
 
-def read_config(path: str, overrides: Sequence[str], faults: Faults) -> Node:
-    """Return the tree of the file at `path` over its bases, changed by the `-o` options.
+def read_config(path: Optional[str], overrides: Sequence[str], faults: Faults) -> Node:
+    """Return the tree of the file at `path` (None: of no file) over its bases, changed by the `-o` options.
 
     Options that can't be applied go to `faults`. Raises ConfigError for a file that can't be read.
     """
-    root = _read_file(path, chain=(), asked_at=None)
+    root = Node({}, Where("-o")) if path is None else _read_file(path, chain=(), asked_at=None)
     for option in overrides:
         try:
             root = _apply_option(root, option)

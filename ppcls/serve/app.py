@@ -69,8 +69,8 @@ class Card(BaseModel):
     model_name: str
     class_num: int
     input_shape: list[int]
-    topk: int
     transforms: list[str]
+    measured: dict[str, float]
     exported_by: str
     engine: str
     sha256: str
@@ -109,7 +109,7 @@ def create_app(
             yield
 
     app = FastAPI(
-        title=f"ppcls: {service.artifact.Global.model_name}",
+        title=f"ppcls: {service.model.artifact.Global.model_name}",
         description="Image classification.",
         version=ppcls.__version__,
         lifespan=lifespan,

@@ -20,6 +20,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0: all (%(default)s)")
     parser.add_argument("--port", type=int, default=8866, help="0: a free one (%(default)s)")
     parser.add_argument("--device", default="cpu", help="cpu, gpu, xpu or a plug-in device (%(default)s)")
+    parser.add_argument(
+        "--precision", choices=("float32", "bfloat16", "float16"), default="float32", help="(%(default)s)"
+    )
+    parser.add_argument("--engine", choices=("paddle", "openvino", "onnxruntime"), help="unset: the fastest one here")
+    parser.add_argument("-c", "--config", metavar="FILE", help="a deploy YAML that replaces PreProcess or PostProcess")
     parser.add_argument("--instances", type=int, default=1, help="copies of the model that run at a time (%(default)s)")
     parser.add_argument("--threads", type=int, help="CPU threads of each copy; unset: the cores shared among them")
     parser.add_argument("--max-batch", type=int, default=8, help="pictures in one run of the model (%(default)s)")
@@ -53,10 +58,16 @@ def run(arguments: argparse.Namespace) -> int:
     from ppcls.predictor import Predictor
 
     device.require(arguments.device, f"--device {arguments.device}")
-    threads = arguments.threads or max(1, environment.physical_cores() // arguments.instances)
-    predictors = [
-        Predictor(arguments.folder, device=arguments.device, threads=threads) for _ in range(arguments.instances)
-    ]
+    first = Predictor(
+        arguments.folder,
+        device=arguments.device,
+        threads=arguments.threads or max(1, environment.physical_cores() // arguments.instances),
+        precision=arguments.precision,
+        engine=arguments.engine,
+        deploy=arguments.config,
+        isolated=True,
+    )
+    predictors = [first, *(first.clone() for _ in range(arguments.instances - 1))]
     app = create_app(predictors, limits=limits, max_batch=arguments.max_batch, token=os.environ.get(TOKEN))
     listening = _listen(arguments.host, arguments.port)
     server = uvicorn.Server(

@@ -132,7 +132,7 @@ def _from_multipart(kind: str, body: bytes) -> list[Picture]:
     _, *parts = (b"\r\n" + body).split(b"\r\n--" + boundary[1].encode("latin-1"), MAX_PARTS) if boundary else [b""]
     if not parts or not parts.pop().startswith(b"--"):
         raise HTTPException(400, "the body is no multipart form")
-    pictures = []
+    pictures: list[Picture] = []
     for part in parts:
         head, _, data = part.partition(b"\r\n\r\n")
         file_name = _FILE_NAME.search(head)

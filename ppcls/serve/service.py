@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from ppcls import artifact, environment
 from ppcls.config import Part
 from ppcls.errors import DataError
-from ppcls.postprocess import Topk
+from ppcls.postprocess import PostProcess
 from ppcls.predictor import Predictor
 from ppcls.serve.batching import Batcher, Scores
 from ppcls.serve.intake import RETRY, Picture
@@ -29,7 +29,7 @@ class Service:
         self.predictors = predictors
         self.limits = limits
         self.metrics = metrics
-        self.artifact = predictors[0].artifact
+        self.model = predictors[0]
         self._pending = 0
         self._batcher = Batcher([partial(self._run, predictor) for predictor in predictors], max_batch=max_batch)
 
@@ -48,8 +48,7 @@ class Service:
 
     async def answer(self, pictures: Sequence[Picture], topk: Optional[int]) -> list[dict[str, Any]]:
         """Return a result for each picture. Raises HTTPException: 429 the queue is full, 503 too slow."""
-        exported = self.artifact.PostProcess.Topk
-        postprocess = Topk(exported.label_list, topk=topk or exported.topk)
+        postprocess = self.model.postprocess_for(topk)
         if self._pending + len(pictures) > self.limits.queue:
             raise HTTPException(429, "the queue is full; try again", RETRY)
         self._count(len(pictures))
@@ -65,7 +64,7 @@ class Service:
         self._pending += change
         self.metrics.queue.set(self._pending)
 
-    async def _answer(self, picture: Picture, postprocess: Topk) -> dict[str, Any]:
+    async def _answer(self, picture: Picture, postprocess: PostProcess) -> dict[str, Any]:
         try:
             image = await asyncio.get_running_loop().run_in_executor(self._decoders, self._decode, picture.data)
         except DataError as error:
@@ -80,32 +79,33 @@ class Service:
         if data is None:
             raise DataError("no base64; received other text; send the file's bytes in base64")
         check_picture(data, self.limits)
-        image = self.predictors[0].pipeline.sample(data, np.random.default_rng(0))
-        if image.shape[:2] != self.artifact.input_shape[1:]:
+        image = self.model.pipeline.sample(data, np.random.default_rng(0))
+        _, height, width = self.model.input_shape
+        if image.shape[:2] != (height, width):
             raise DataError(
                 f"the model's transforms make this picture {image.shape[1]} x {image.shape[0]}, and the model "
-                f"takes {self.artifact.input_shape[2]} x {self.artifact.input_shape[1]}; send one of another shape"
+                f"takes {width} x {height}; send one of another shape"
             )
         return image
 
     def _run(self, predictor: Predictor, images_NHWC: Image) -> Scores:
         started = time.perf_counter()
-        scores = predictor.scores(predictor.pipeline.finish(images_NHWC))
+        scores = predictor.scores(predictor.finish(images_NHWC))
         self.metrics.model_seconds.observe(time.perf_counter() - started)
         self.metrics.batch_size.observe(len(images_NHWC))
         return scores
 
     def card(self) -> dict[str, Any]:
         """Return what the server tells about its model."""
-        about = self.artifact
+        about = self.model.artifact
         return {
             "model_name": about.Global.model_name,
-            "class_num": about.class_num,
-            "input_shape": list(about.input_shape),
-            "topk": about.PostProcess.Topk.topk,
+            "class_num": self.model.class_num,
+            "input_shape": list(self.model.input_shape),
             "transforms": [_in_words(part) for part in about.transforms],
+            "measured": dict(about.measured),
             "exported_by": f"ppcls {about.Global.ppcls}, Paddle {about.Global.paddle}",
-            "engine": "Paddle Inference",
+            "engine": self.model.about,
             "sha256": about.sha256.get(artifact.WEIGHTS, ""),
             "max_pictures": self.limits.pictures,
             "max_pixels": self.limits.pixels,

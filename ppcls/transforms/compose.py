@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ppcls.errors import DataError
 from ppcls.transforms.decode import DecodeImage, Image
 from ppcls.transforms.erasing import Erasing
-from ppcls.transforms.layout import Empty, NormalizeImage, ToCHWImage
+from ppcls.transforms.layout import NormalizeImage, ToCHWImage
 
 
 class Transform(Protocol):
@@ -60,25 +60,33 @@ class Pipeline:
                 raise ValueError(f"DecodeImage: must come first; received {', '.join(names)}; move it there")
         self._normalize = _normalization(end)
 
+    def decode(self, data: bytes) -> Image:
+        """Return the picture of a file's bytes. Raises DataError."""
+        return self._decode(data)
+
     def sample(self, data: Union[bytes, Image], rng: np.random.Generator) -> Image:
         """Return the HWC uint8 image made of a file's bytes, or of a decoded image (HWC, uint8, RGB).
 
         Raises DataError; the caller adds the file's name.
         """
-        image = self._decode(data) if isinstance(data, bytes) else _checked(data)
+        image = self.decode(data) if isinstance(data, bytes) else _checked(data)
         for step in self._steps:
             image = step(image, rng)
         return image
 
     def finish(
-        self, images_NHWC: Image, empty: Empty = np.empty, rngs: Optional[Iterable[np.random.Generator]] = None
+        self,
+        images_NHWC: Image,
+        *,
+        rngs: Optional[Iterable[np.random.Generator]] = None,
+        out: Optional[NDArray[np.floating]] = None,
     ) -> NDArray[np.floating]:
-        """Return the uint8 images of `sample` as contiguous, normalized float32 NCHW, in an array of `empty`.
+        """Return the uint8 images of `sample` as contiguous, normalized float32 NCHW, in `out` if it is given.
 
         float16 if NormalizeImage has `output_fp16`. `rngs` are for what follows NormalizeImage, one an image; without
         them it draws the same each time.
         """
-        finished = self._normalize.batch(images_NHWC, empty)
+        finished = self._normalize.batch(images_NHWC, out)
         if self._erasings:
             rngs = rngs or map(np.random.default_rng, range(len(finished)))
             for image_CHW, rng in zip(finished, rngs):

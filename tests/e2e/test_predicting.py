@@ -188,7 +188,7 @@ def test_a_deploy_yaml_of_paddleclas_works(
     assert errors == ""  # its PreProcess gives the same images: no warning
     assert names(output) == [f"{number}.png" for number in range(5)]
     assert "'rouge'" in output
-    assert re.search(r"\| +inference \| +\d+\.\d\d \| +\d+\.\d\d \| +\d+\.\d\d \|\n", output)
+    assert re.search(r"\| +run \| +\d+\.\d\d \| +\d+\.\d\d \| +\d+\.\d\d \| +\d+\.\d% \|\n", output)
     assert re.search(r"^5 pictures, \d+\.\d images/s$", output, re.MULTILINE)
     best = [int(line.partition("[")[2].partition(",")[0]) for line in output.splitlines() if "class id" in line]
     for number, class_id in enumerate(best):

@@ -32,7 +32,8 @@ def test_the_folder_holds_three_files(exported: Path) -> None:
 
 def test_the_description_says_all_that_a_predictor_needs(exported: Path) -> None:
     content = yaml.safe_load((exported / "inference.yml").read_text())
-    assert list(content) == ["Global", "PreProcess", "PostProcess", "input_shape", "class_num", "sha256"]
+    sections, facts = ["Global", "PreProcess", "PostProcess"], ["input_shape", "input_type", "class_num", "measured"]
+    assert list(content) == [*sections, *facts, "sha256"]
     assert content["Global"]["model_name"] == "ResNet18"
     assert [next(iter(op)) for op in content["PreProcess"]["transform_ops"]] == [
         "DecodeImage",
@@ -54,7 +55,7 @@ def test_what_is_written_is_read(folder: Path) -> None:
     assert artifact.read(folder) == unnamed
 
 
-@pytest.mark.parametrize("name", ["inference.json", "inference.pdiparams", "inference.yml"])
+@pytest.mark.parametrize("name", ["inference.json", "inference.pdiparams"])
 def test_a_missing_file_is_named(folder: Path, name: str) -> None:
     (folder / name).unlink()
     with pytest.raises(CheckpointError, match=f"inference_model_dir: '.*/model' has no {name}; give the folder that"):
