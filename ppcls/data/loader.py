@@ -1,21 +1,18 @@
 """From a data set to finished batches, the same ones for any number of workers."""
 
 import math
-import sys
-from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Optional, Union
-
-import numpy as np
 
 from ppcls.data.dataset import LabelledImages
 from ppcls.data.mixing import BatchTransform, Images, Labels
 from ppcls.data.pool import TASKS_A_WORKER, InProcess, Processes
 from ppcls.data.sampler import DistributedBatchSampler, Draws
+from ppcls.data.slots import MOST_LENT, Lending, Slots
 from ppcls.data.streams import stream
 from ppcls.data.worker import Reply, Task
 from ppcls.errors import DataError, TrainingError
-from ppcls.transforms.decode import Image, UndecodableError
+from ppcls.transforms.decode import UndecodableError
 
 _MOST_SLOT_BYTES = 1 << 30
 # Samples in one task: a batch is split among all workers, so that the first one is there soon.
@@ -41,23 +38,6 @@ class _Batch:
             self.errors[start] = reply.result
             return
         self.corrupt.update((start + place, why) for place, why in reply.result.items())
-
-
-class _Recycled:
-    """Arrays that are used again once nobody else holds them: fresh memory takes as long to get as to fill."""
-
-    def __init__(self) -> None:
-        # The batch in use, the one before, which a loop variable still holds, and one to spare.
-        self._arrays: deque[Images] = deque(maxlen=3)
-
-    def empty(self, shape: tuple[int, ...], dtype: type[np.floating]) -> Images:
-        """Return an array with anything in it, as np.empty does."""
-        for array in self._arrays:
-            # Views hold it too; itself it is held by the deque, by the loop and by the call.
-            if array.dtype == dtype and array.shape == shape and sys.getrefcount(array) == 3:
-                return array
-        self._arrays.append(np.empty(shape, dtype))
-        return self._arrays[-1]
 
 
 class Loader:
@@ -93,7 +73,6 @@ class Loader:
         part = math.ceil(sampler.batch_size / max(num_workers, 1))
         self._part = min(sampler.batch_size, max(_LEAST_PART, min(part, _MOST_PART)))
         self._pool: Optional[Pool] = None
-        self._recycled = _Recycled()
         self._epochs_begun = 0
 
     def __len__(self) -> int:
@@ -129,8 +108,9 @@ class Loader:
         Raises: DataError if it can't be used.
         """
         rng = stream("sample", seed=self._seed, epoch=epoch, number=draw)
-        image = self.dataset.sample(draw % len(self.dataset), rng)
-        return self._finished(image[None], np.array([draw]), epoch)
+        index = draw % len(self.dataset)
+        image = self.dataset.sample(index, rng)
+        return self.dataset.pipeline.finish(image[None], rngs=[rng]), self.dataset.labels[index : index + 1]
 
     def _batches(self, epoch: int, skip: int) -> Iterator[tuple[Images, Labels]]:
         self.skipped = []
@@ -138,46 +118,46 @@ class Loader:
         this_epoch = self._epochs_begun
         pool = self._pool = self._pool or self._start()
         pool.cancel()
-        free = deque(range(len(pool.slots)))
+        pool.lending.reset()
         coming = enumerate(self._sampler.batches(epoch, skip=skip), skip)
         begun: dict[int, _Batch] = {}
-        self._begin(begun, free, coming, epoch, pool)
+        self._begin(begun, coming, epoch, pool)
         while begun:
             number, batch = next(iter(begun.items()))
             while batch.missing:
                 for reply in pool.receive():
                     begun[reply.task.batch].take(reply)
             del begun[number]
-            finished = self._finish(batch, pool.slots[batch.slot], epoch, number)
-            free.append(batch.slot)
-            self._begin(begun, free, coming, epoch, pool)
+            finished = self._finish(batch, pool.lending, epoch, number)
+            self._begin(begun, coming, epoch, pool)
             if finished is not None:
-                yield finished
+                handed_over = [finished]
+                del finished
+                yield handed_over.pop()  # held no longer than by its user
             if this_epoch != self._epochs_begun:
                 raise RuntimeError("this epoch was given up when a later one began or the loader was closed")
 
     def _begin(
         self,
         begun: dict[int, _Batch],
-        free: deque[int],
         coming: Iterator[tuple[int, Draws]],
         epoch: int,
         pool: Pool,
     ) -> None:
         """Hand out the next batches, as many as there are free slots."""
-        while free:
+        while pool.lending.free:
             number, draws = next(coming, (-1, None))
             if draws is None:
                 return
-            batch = begun[number] = _Batch(free.popleft(), draws)
+            batch = begun[number] = _Batch(pool.lending.free.popleft(), draws)
             for start in range(0, len(draws), self._part):
                 pool.submit(Task(number, epoch, batch.slot, start, draws[start : start + self._part]))
 
-    def _finish(self, batch: _Batch, images: Image, epoch: int, number: int) -> Optional[tuple[Images, Labels]]:
+    def _finish(self, batch: _Batch, lending: Lending, epoch: int, number: int) -> Optional[tuple[Images, Labels]]:
         """Return the finished batch, or None if no picture of it could be decoded."""
         if batch.errors:
             raise batch.errors[min(batch.errors)]
-        images, draws = images[: len(batch.draws)], batch.draws
+        images, draws = lending.lend(batch.slot, len(batch.draws)), batch.draws
         if batch.corrupt:
             self.skipped += [batch.corrupt[place] for place in sorted(batch.corrupt)]
             good = [place for place in range(len(draws)) if place not in batch.corrupt]
@@ -189,37 +169,28 @@ class Loader:
             if not good:
                 return None
             images, draws = images[good], draws[good]
-        finished = self._finished(images, draws, epoch)
+        finished: tuple[Images, Labels] = images, self.dataset.labels[draws % len(self.dataset)]
         rank_number = number * self._sampler.world + self._sampler.rank
         rng = stream("batch", seed=self._seed, epoch=epoch, number=rank_number)
         for transform in self._batch_transforms:
             finished = transform(*finished, rng)
         return finished
 
-    def _finished(self, images: Image, draws: Draws, epoch: int) -> tuple[Images, Labels]:
-        rngs = (stream("finish", seed=self._seed, epoch=epoch, number=draw) for draw in draws.tolist())
-        finished = self.dataset.pipeline.finish(images, self._recycled.empty, rngs)
-        return finished, self.dataset.labels[draws % len(self.dataset)]
-
     def _start(self) -> Pool:
-        batch_shape = (self._sampler.batch_size, *self._image_shape())
-        in_work = max(self._num_workers, 1) * TASKS_A_WORKER * self._part
-        slots = min(math.ceil(in_work / batch_shape[0]) + 1, _MOST_SLOT_BYTES // math.prod(batch_shape))
+        image = self._first_image()
+        batch_shape = (self._sampler.batch_size, *image.shape[1:])
         if self._num_workers == 0:
-            return InProcess(self.dataset, self._seed, (1, *batch_shape))
-        return Processes(
-            self.dataset,
-            self._seed,
-            (max(2, slots), *batch_shape),
-            self._num_workers,
-            shared_memory=self._use_shared_memory,
-        )
+            return InProcess(self.dataset, self._seed, Slots(1 + MOST_LENT, batch_shape, image.dtype.type))
+        in_work = math.ceil(self._num_workers * TASKS_A_WORKER * self._part / self._sampler.batch_size) + 1
+        affordable = _MOST_SLOT_BYTES // (image.nbytes * self._sampler.batch_size)
+        slots = Slots(max(1, min(in_work, affordable - MOST_LENT)) + MOST_LENT, batch_shape, image.dtype.type)
+        return Processes(self.dataset, self._seed, slots, self._num_workers, shared_memory=self._use_shared_memory)
 
-    def _image_shape(self) -> tuple[int, ...]:
-        """Return what the transforms make of the first picture that can be decoded."""
+    def _first_image(self) -> Images:
+        """Return what the transforms make of the first picture that can be decoded: [1, C, H, W]."""
         for index in range(len(self.dataset)):
             try:
-                return self.dataset.sample(index, stream("sample", seed=self._seed, epoch=0)).shape
+                return self.sample(0, index)[0]
             except UndecodableError:
                 if not self.dataset.skip_corrupt:
                     raise

@@ -1,7 +1,6 @@
 """Who fills the slots of the loader: this process, or processes of its own."""
 
 import contextlib
-import math
 import mmap
 import os
 import pickle
@@ -17,16 +16,16 @@ from typing import NoReturn, Optional
 import numpy as np
 
 from ppcls.data.dataset import LabelledImages
-from ppcls.data.worker import Reply, Result, Setup, Task, perform, places
+from ppcls.data.slots import Lending, Slots
+from ppcls.data.worker import Reply, Result, Setup, Task, perform
 from ppcls.errors import TrainingError
-from ppcls.transforms.decode import Image
 
 # Enough that no worker runs dry while the training step runs; few enough that tasks never fill a socket.
 TASKS_A_WORKER = 3
 
 # Without the first two, glibc gives each picture's memory back and asks for it anew: 1.2 to 1.7 times slower.
 # Older releases ignore a threshold above 32 MiB.
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "MALLOC_MMAP_THRESHOLD_": "33554432",
     "MALLOC_TRIM_THRESHOLD_": "268435456",
     "OMP_NUM_THREADS": "1",
@@ -38,8 +37,10 @@ _ENVIRONMENT = {
 class InProcess:
     """Fills slots in this process, at the moment when they are waited for."""
 
-    def __init__(self, dataset: LabelledImages, seed: int, slots_shape: Sequence[int]) -> None:
-        self.slots: Image = np.empty(slots_shape, np.uint8)
+    def __init__(self, dataset: LabelledImages, seed: int, slots: Slots) -> None:
+        self._memory = memoryview(mmap.mmap(-1, slots.all_bytes))
+        self._slots = slots
+        self.lending = Lending(slots, self._memory)
         self._dataset = dataset
         self._seed = seed
         self._tasks: deque[Task] = deque()
@@ -51,10 +52,11 @@ class InProcess:
     def receive(self) -> list[Reply]:
         """Return the replies that are there, at least one."""
         task = self._tasks.popleft()
-        return [Reply(task, perform(task, self._dataset, self._seed, places(self.slots, task)))]
+        images = self._slots.images(self._memory, task.slot)[task.places]
+        return [Reply(task, perform(task, self._dataset, self._seed, images))]
 
     def cancel(self) -> None:
-        """Forget all tasks; afterwards every slot is free."""
+        """Forget all tasks; afterwards nothing writes into the memory."""
         self._tasks.clear()
 
     def close(self) -> None:
@@ -73,7 +75,7 @@ class Processes:
         self,
         dataset: LabelledImages,
         seed: int,
-        slots_shape: Sequence[int],
+        slots: Slots,
         count: int,
         *,
         shared_memory: bool,
@@ -83,23 +85,22 @@ class Processes:
         self._processes: dict[Connection, subprocess.Popen[bytes]] = {}
         self._shared_memory = shared_memory
         self.close = weakref.finalize(self, _end, self._processes)
-        self.slots: Image
+        self._slots = slots
         arrays: list[pickle.PickleBuffer] = []
         beside = arrays.append if shared_memory else None
-        setup = pickle.dumps(Setup(dataset, seed, slots_shape), pickle.HIGHEST_PROTOCOL, buffer_callback=beside)
-        slots_bytes = math.prod(slots_shape)
-        spans = _spans(slots_bytes, [array.raw().nbytes for array in arrays])
+        setup = pickle.dumps(Setup(dataset, seed, slots), pickle.HIGHEST_PROTOCOL, buffer_callback=beside)
+        spans = _spans(slots.all_bytes, [array.raw().nbytes for array in arrays])
         with contextlib.ExitStack() as handed_over:
             memory = None
             if shared_memory:
-                memory = _anonymous_file(spans[-1].stop if spans else slots_bytes)
+                memory = _anonymous_file(spans[-1].stop if spans else slots.all_bytes)
                 handed_over.callback(os.close, memory)
-                shared = mmap.mmap(memory, 0)
-                self.slots = np.frombuffer(shared, np.uint8, slots_bytes).reshape(slots_shape)
+                self._memory = memoryview(mmap.mmap(memory, 0))
                 for span, array in zip(spans, arrays):
-                    shared[span] = array.raw()
+                    self._memory[span] = array.raw()
             else:
-                self.slots = np.empty(slots_shape, np.uint8)
+                self._memory = memoryview(mmap.mmap(-1, slots.all_bytes))
+            self.lending = Lending(slots, self._memory)
             for _ in range(count):
                 ours, theirs = Pipe()
                 handed_over.enter_context(theirs)
@@ -144,7 +145,8 @@ class Processes:
             result: Result = worker.recv()
             task = self._at_work[worker].pop(0)
             if not self._shared_memory:
-                worker.recv_bytes_into(places(self.slots, task).reshape(-1))
+                images = self._slots.images(self._memory, task.slot)[task.places]
+                worker.recv_bytes_into(images.reshape(-1).view(np.uint8))
             return Reply(task, result)
         except (EOFError, ConnectionError):
             self._lost(worker)
@@ -188,7 +190,7 @@ def _start(connection: int, memory: Optional[int]) -> "subprocess.Popen[bytes]":
     call = f"from ppcls.data.worker import main; main({connection}, {memory})"
     return subprocess.Popen(
         [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}; {call}"],
-        env={**os.environ, **_ENVIRONMENT},
+        env={**os.environ, **ENVIRONMENT},
         stdin=subprocess.DEVNULL,
         pass_fds=(connection,) if memory is None else (connection, memory),
         start_new_session=True,  # Ctrl-C is for this process; the workers then see the connection close

@@ -1,6 +1,5 @@
 """What one loader process does: samples into slots. Without paddle, to start fast and stay small."""
 
-import math
 import mmap
 import pickle
 from collections.abc import Sequence
@@ -12,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ppcls.data.dataset import LabelledImages
-from ppcls.data.streams import stream
+from ppcls.data.slots import Images, Slots
+from ppcls.data.streams import SampleStreams
 from ppcls.errors import DataError
-from ppcls.transforms.decode import Image, UndecodableError
+from ppcls.transforms.decode import UndecodableError
 
 
 class Task(NamedTuple):
@@ -25,6 +25,11 @@ class Task(NamedTuple):
     slot: int
     start: int
     draws: NDArray[np.int64]
+
+    @property
+    def places(self) -> slice:
+        """The positions in the batch."""
+        return slice(self.start, self.start + len(self.draws))
 
 
 # Position in the task -> message for each picture that was left out, or what ends the epoch.
@@ -39,19 +44,14 @@ class Reply(NamedTuple):
 
 
 class Setup(NamedTuple):
-    """What a worker gets first; slots are [slots, batch, height, width, 3]."""
+    """What a worker gets first."""
 
     dataset: LabelledImages
     seed: int
-    slots_shape: Sequence[int]
+    slots: Slots
 
 
-def places(slots: Image, task: Task) -> Image:
-    """Return the view of `slots` that the task fills."""
-    return slots[task.slot, task.start : task.start + len(task.draws)]
-
-
-def perform(task: Task, dataset: LabelledImages, seed: int, images: Image) -> Result:
+def perform(task: Task, dataset: LabelledImages, seed: int, images: Images) -> Result:
     """Fill `images`, one for each draw of the task."""
     try:
         return _fill(task, dataset, seed, images)
@@ -59,10 +59,11 @@ def perform(task: Task, dataset: LabelledImages, seed: int, images: Image) -> Re
         return error
 
 
-def _fill(task: Task, dataset: LabelledImages, seed: int, images: Image) -> dict[int, str]:
+def _fill(task: Task, dataset: LabelledImages, seed: int, images: Images) -> dict[int, str]:
     corrupt: dict[int, str] = {}
+    streams = SampleStreams(seed=seed, epoch=task.epoch)
     for place, draw in enumerate(task.draws.tolist()):
-        rng = stream("sample", seed=seed, epoch=task.epoch, number=draw)
+        rng = streams.of(draw)
         index = draw % len(dataset)
         try:
             image = dataset.sample(index, rng)
@@ -71,12 +72,12 @@ def _fill(task: Task, dataset: LabelledImages, seed: int, images: Image) -> dict
                 raise
             corrupt[place] = str(error)
             continue
-        if image.shape != images.shape[1:]:
+        if image.shape[:2] != images.shape[2:]:
             raise DataError(
                 f"{dataset.where(index)}: all images must have one size; received {_size(image.shape)} where "
-                f"others are {_size(images.shape[1:])}; add ResizeImage or CropImage to transform_ops"
+                f"others are {_size(images.shape[2:])}; add ResizeImage or CropImage to transform_ops"
             )
-        images[place] = image
+        dataset.pipeline.finish(image[None], rngs=[rng], out=images[place : place + 1])
     return corrupt
 
 
@@ -102,13 +103,11 @@ def _serve(loader: Connection, memory: Optional[int]) -> None:
     spans: list[slice] = loader.recv()
     shared = memoryview(b"" if memory is None else mmap.mmap(memory, 0))
     setup: Setup = pickle.loads(loader.recv_bytes(), buffers=[shared[span].toreadonly() for span in spans])
-    # Without shared memory one slot of this process's own, sent after each task.
-    slots = np.empty((1, *setup.slots_shape[1:]), np.uint8)
-    if memory is not None:
-        slots = np.frombuffer(shared, np.uint8, math.prod(setup.slots_shape)).reshape(setup.slots_shape)
+    if memory is None:  # one slot of this process's own, sent after each task
+        shared = memoryview(bytearray(setup.slots.batch_bytes))
     while True:
         task: Task = loader.recv()
-        images = places(slots, task if memory is not None else task._replace(slot=0))
+        images = setup.slots.images(shared, 0 if memory is None else task.slot)[task.places]
         loader.send(perform(task, setup.dataset, setup.seed, images))
         if memory is None:
-            loader.send_bytes(images.reshape(-1).data)
+            loader.send_bytes(images.reshape(-1).view(np.uint8).data)

@@ -1,7 +1,7 @@
 """The end of a pipeline, done for a whole batch at once: normalize and put the channels first."""
 
 from collections.abc import Sequence
-from typing import Callable, Literal, Optional
+from typing import Literal, Optional
 
 import cv2
 import numpy as np
@@ -11,10 +11,6 @@ from ppcls.transforms.decode import Image
 
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
-
-
-# Makes an array of a shape and a type, with anything in it.
-Empty = Callable[[tuple[int, ...], type[np.floating]], NDArray[np.floating]]
 
 
 class NormalizeImage:
@@ -52,17 +48,21 @@ class NormalizeImage:
             for m, s in zip(mean_std["mean"], mean_std["std"])
         ]
 
-    def batch(self, images_NHWC: Image, empty: Empty = np.empty) -> NDArray[np.floating]:
-        """Return the uint8 images as contiguous float32 (or float16) NCHW, in an array of `empty`."""
+    def batch(self, images_NHWC: Image, out: Optional[NDArray[np.floating]] = None) -> NDArray[np.floating]:
+        """Return the uint8 images as contiguous float32 (or float16) NCHW, in `out` if it is given."""
         count, height, width, _ = images_NHWC.shape
-        finished = empty((count, self._channels, height, width), np.float32)
+        finished = np.empty((count, self._channels, height, width), self._dtype) if out is None else out
         finished[:, 3:] = 0
         channels = np.empty((3, height, width), np.uint8)
-        for image, planes in zip(images_NHWC, finished):
+        planes = np.empty((3, height, width), np.float32)
+        for image, target in zip(images_NHWC, finished):
             cv2.split(image, list(channels))
-            for channel, table, plane in zip(channels, self._tables, planes):
+            exact = target[:3] if self._dtype == np.float32 else planes
+            for channel, table, plane in zip(channels, self._tables, exact):
                 cv2.LUT(channel, table, dst=plane)
-        return finished.astype(self._dtype, copy=False)
+            if exact is planes:
+                target[:3] = planes
+        return finished
 
     def restore(self, images_NCHW: NDArray[np.floating]) -> Image:
         """Return the uint8 NHWC images that `batch` made these of; what lies between two levels is rounded."""

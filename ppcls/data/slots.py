@@ -1,0 +1,69 @@
+"""The memory of finished batches, which goes from the workers to the training loop without a copy."""
+
+import math
+import weakref
+from collections import deque
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Images = NDArray[np.floating]
+
+# The batch at hand, and the one before, which a loop variable holds until it gets the next.
+MOST_LENT = 2
+
+
+class Slots(NamedTuple):
+    """The form of the memory: so many `batches` [batch, channels, height, width]."""
+
+    batches: int
+    batch_shape: tuple[int, ...]
+    dtype: type[np.floating]
+
+    @property
+    def batch_bytes(self) -> int:
+        """Bytes of one slot."""
+        return math.prod(self.batch_shape) * np.dtype(self.dtype).itemsize
+
+    @property
+    def all_bytes(self) -> int:
+        """Bytes of all slots."""
+        return self.batches * self.batch_bytes
+
+    def flat(self, memory: memoryview, slot: int) -> Images:
+        """Return the numbers of a slot. Every view of them keeps this array alive, as none goes past it."""
+        return np.frombuffer(memory[slot * self.batch_bytes : (slot + 1) * self.batch_bytes], self.dtype)
+
+    def images(self, memory: memoryview, slot: int) -> Images:
+        """Return the images of a slot."""
+        return self.flat(memory, slot).reshape(self.batch_shape)
+
+
+class Lending:
+    """Which slots are free. One that was lent is so again once nobody holds its images any more."""
+
+    def __init__(self, slots: Slots, memory: memoryview) -> None:
+        self.free: deque[int] = deque(range(slots.batches))
+        self._slots = slots
+        self._memory = memory
+        self._lent: set[int] = set()
+
+    def reset(self) -> None:
+        """Make all slots free but those that are lent."""
+        self.free = deque(slot for slot in range(self._slots.batches) if slot not in self._lent)
+
+    def lend(self, slot: int, count: int) -> Images:
+        """Return the first `count` images of a slot; a copy if too many slots are lent."""
+        if len(self._lent) == MOST_LENT:
+            self.free.append(slot)
+            images: Images = self._slots.images(self._memory, slot)[:count].copy()
+            return images
+        flat = self._slots.flat(self._memory, slot)
+        self._lent.add(slot)
+        weakref.finalize(flat, self._take_back, slot).atexit = False
+        return flat.reshape(self._slots.batch_shape)[:count]
+
+    def _take_back(self, slot: int) -> None:
+        self._lent.discard(slot)
+        self.free.append(slot)
