@@ -18,14 +18,13 @@ def start_console(*, quiet: bool = False) -> logging.Logger:
     logger = logging.getLogger("ppcls")
     logger.propagate = False
     close_log(logger)
-    _add(logger, logging.StreamHandler(sys.stdout))
-    logger.setLevel(logging.ERROR if quiet else logging.INFO)
+    _add(logging.StreamHandler(sys.stdout), logging.ERROR if quiet else logging.INFO)
     return logger
 
 
 def start_file(path: Path) -> None:
     """Also append the `ppcls` logger's lines to `path`."""
-    _add(logging.getLogger("ppcls"), logging.FileHandler(path, encoding="utf-8"))
+    _add(logging.FileHandler(path, encoding="utf-8"), logging.INFO)
 
 
 def close_log(logger: logging.Logger) -> None:
@@ -35,9 +34,12 @@ def close_log(logger: logging.Logger) -> None:
         handler.close()
 
 
-def _add(logger: logging.Logger, handler: logging.Handler) -> None:
+def _add(handler: logging.Handler, level: int) -> None:
     handler.setFormatter(logging.Formatter(LINE, DATE))
+    handler.setLevel(level)
+    logger = logging.getLogger("ppcls")
     logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
 
 
 class Scalars(Protocol):
@@ -53,13 +55,13 @@ class Scalars(Protocol):
 class JsonLines:
     """One JSON object a line in `path`: phase, step and the values.
 
-    Lines of later steps than `from_step`, where this run begins, are removed: it goes through those again.
+    A run begins after `done`, epochs and batches of the next one. Later lines are removed: it writes those again.
     """
 
-    def __init__(self, path: Path, *, from_step: int) -> None:
+    def __init__(self, path: Path, *, done: tuple[int, int]) -> None:
         # The text after the last line's end: half a line of a killed run, or nothing.
-        *before, _ = path.read_text(encoding="utf-8").split("\n") if from_step and path.exists() else [""]
-        kept = [line for line in before if json.loads(line)["step"] <= from_step]
+        *before, _ = path.read_text(encoding="utf-8").split("\n") if path.exists() else [""]
+        kept = [line for line in before if _place(json.loads(line)) <= done]
         write_text(path, "".join(f"{line}\n" for line in kept))
         self.file: TextIO = path.open("a", encoding="utf-8", buffering=1)
 
@@ -68,6 +70,11 @@ class JsonLines:
 
     def close(self) -> None:
         self.file.close()
+
+
+def _place(record: Mapping[str, int]) -> tuple[int, int]:
+    """Return the epochs, and the batches of the next one, that were done when the line was written."""
+    return (record["epoch"] - 1, record["batch"]) if "batch" in record else (record["epoch"], 0)
 
 
 class VisualDL:
@@ -101,7 +108,7 @@ class ScalarsOf:
             record.close()
 
 
-def scalars(folder: Path, *, from_step: int, use_visualdl: bool) -> Scalars:
-    """Return the record of a run in `folder` that begins after `from_step`: `metrics.jsonl`, and VisualDL."""
-    json_lines = JsonLines(folder / "metrics.jsonl", from_step=from_step)
+def scalars(folder: Path, *, done: tuple[int, int], use_visualdl: bool) -> Scalars:
+    """Return the record of a run in `folder`: `metrics.jsonl` (see JsonLines), and VisualDL."""
+    json_lines = JsonLines(folder / "metrics.jsonl", done=done)
     return ScalarsOf(json_lines, VisualDL(folder / "vdl")) if use_visualdl else json_lines
