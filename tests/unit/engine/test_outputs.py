@@ -8,6 +8,7 @@ import paddle
 import pytest
 from runs import MakeEngine, records
 
+from ppcls import device
 from ppcls.config import load_config
 from ppcls.engine.check import report
 from ppcls.engine.progress import Progress
@@ -118,3 +119,18 @@ def test_the_time_to_go_is_that_of_the_epochs_which_this_run_will_train(caplog: 
     assert caplog.messages == [
         "[Train][Epoch 3/100][Iter: 11/40]loss: 1.00000, lr: 0.10000000, ips: 0.5 images/s, eta: 1:49:00"
     ]
+
+
+@pytest.mark.parametrize(("wanted", "end"), [(True, " images/s, peak memory: 129 MiB"), (False, " images/s")])
+def test_the_memory_of_a_device_that_counts_it_is_in_the_line_of_the_epoch(
+    make: MakeEngine, monkeypatch: pytest.MonkeyPatch, wanted: bool, end: str
+) -> None:
+    monkeypatch.setattr(device, "peak_memory_mib", lambda: 129.3)
+    engine = make("Tiny", "run", "Global.epochs=1", f"Global.print_mem_info={wanted}")
+    engine.train()
+    lines = (engine.folder / "train.log").read_text().splitlines()
+    assert [line.endswith(end) for line in lines if "[Train][Epoch 1/1][Avg]" in line] == [True]
+
+
+def test_the_cpu_counts_no_memory() -> None:
+    assert device.peak_memory_mib() == 0.0
