@@ -3,28 +3,34 @@
 example:
   python run_paddle_resnet.py --model_name resnet50 --nproc_per_node 1 --bs 64 --lr 0.064 --device cpu \\
       --step 20 --epoch 1 --dataset_path /imagenet --grad_scale True --autocast True
+
+Results go to ./output, below the folder in which this is called; run_scripts/README.md explains every flag.
 """
 
 import argparse
 import json
+import re
 import shlex
-import signal
 import socket
-import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any, Optional
 
-# So that it works in a checkout that is not installed.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from ppcls import environment, list_models
-
 REPO = Path(__file__).resolve().parents[1]
+# So that it works in a checkout that is not installed.
+sys.path.insert(0, str(REPO))
+
+from launched import run  # noqa: E402
+
+from ppcls import environment, list_models  # noqa: E402
+from ppcls.config import load_config  # noqa: E402
+from ppcls.errors import ConfigError, DataError, DeviceError, PpclsError, UserError  # noqa: E402
+
 # Global batches of this many samples count one step of the warm-up rule.
 WARMUP_BATCH = 256
+LOGS = Path("output/launch")
 
 
 def yes_or_no(text: str) -> bool:
@@ -40,21 +46,26 @@ def at_least(low: int) -> Any:
     """Return an argument type: an integer of `low` or more."""
 
     def integer(text: str) -> int:
-        if not text.lstrip("-").isdecimal() or int(text) < low:
+        if not re.fullmatch(r"-?\d+", text) or int(text) < low:
             raise argparse.ArgumentTypeError(f"expected an integer of at least {low}; received '{text}'")
         return int(text)
 
     return integer
 
 
+def positive(text: str) -> float:
+    """Return the number that `text` spells, more than 0."""
+    if not re.fullmatch(r"\+?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", text) or float(text) == 0:
+        raise argparse.ArgumentTypeError(f"expected a number above 0; received '{text}'")
+    return float(text)
+
+
 def architecture(name: str) -> str:
     """Return the architecture that a model name means, in any case."""
-    found = [known for known in list_models("ResNet*") if known.lower() == name.lower()]
-    if not found:
-        raise argparse.ArgumentTypeError(
-            f"unknown model '{name}'; known: {', '.join(known.lower() for known in list_models('ResNet*'))}"
-        )
-    return found[0]
+    known = {model.lower(): model for model in list_models("ResNet*")}
+    if name.lower() not in known:
+        raise argparse.ArgumentTypeError(f"unknown model '{name}'; known: {', '.join(known)}")
+    return known[name.lower()]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -70,20 +81,24 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--node_rank", type=at_least(0), help="this node; unset: found in --master_addr")
     p.add_argument("--master_addr", default="127.0.0.1", help="addresses of the nodes, the master's first: ip1,ip2")
     p.add_argument("--master_port", type=at_least(1), default=29500, help="a free port of the master")
-    p.add_argument("--lr", "--learning-rate", type=float, required=True, help="learning rate after the warm-up")
+    p.add_argument("--lr", "--learning-rate", type=positive, required=True, help="learning rate after the warm-up")
     p.add_argument("--num_workers", type=at_least(0), default=2, help="loader processes of one rank")
     p.add_argument("--device", required=True, help="cpu, gpu (cuda), sdaa, or any plug-in device")
     p.add_argument("--autocast", type=yes_or_no, default=False, metavar="BOOL", help="mixed precision, level O1")
     p.add_argument(
         "--grad_scale", "--grad_scaler", type=yes_or_no, default=False, metavar="BOOL", help="scale the loss"
     )
-    p.add_argument("--scale_loss", type=float, default=1024, help="first scale of the loss")
+    p.add_argument("--scale_loss", type=positive, default=1024, help="first scale of the loss")
     p.add_argument("--amp_whitelist", default="", metavar="OP,OP", help="operators to compute in low precision")
     p.add_argument("--amp_blacklist", default="", metavar="OP,OP", help="operators to keep in float32")
     p.add_argument("--profiler", type=yes_or_no, default=False, metavar="BOOL", help="trace of steps 10 to 16")
     p.add_argument("--profiler_path", default="./profiler_log", help="where the trace goes")
     p.add_argument("--early_stop", type=at_least(-1), default=-1, help="stop at the end of this epoch")
-    p.add_argument("--resume", help="checkpoint prefix to go on from")
+    p.add_argument("--resume", metavar="PREFIX", help="checkpoint to go on from; 'auto': the newest good one")
+    p.add_argument("--max_restart", type=at_least(0), default=0, help="after a failure start again, so many times")
+    p.add_argument(
+        "-o", "--override", action="append", default=[], metavar="KEY=VALUE", help="any key of the config; repeatable"
+    )
     return p
 
 
@@ -92,20 +107,27 @@ def warmup_epochs(global_batch: int, epochs: int) -> float:
     return min(2 * (global_batch // WARMUP_BATCH), epochs / 2)
 
 
+def quoted(text: object) -> str:
+    """Return `text` as a YAML scalar: as it is, or in quotes where YAML could take it for something else."""
+    return str(text) if re.fullmatch(r"[\w./-]*[A-Za-z/][\w./-]*", str(text)) else json.dumps(str(text))
+
+
 def data_overrides(folder: Path) -> list[str]:
     """Return the options for `train_list.txt`/`val_list.txt`, or for class folders in `train/` and `val/`."""
     overrides = []
     for section, split in (("Train", "train"), ("Eval", "val")):
-        key = f"DataLoader.{section}.dataset"
-        if (folder / f"{split}_list.txt").is_file():
-            overrides += [f"{key}.image_root={folder}", f"{key}.cls_label_path={folder / f'{split}_list.txt'}"]
-        elif (folder / split).is_dir():
-            overrides += [f"{key}.name=ImageFolder", f"{key}.image_root={folder / split}", f"{key}.cls_label_path=null"]
+        root, listed = folder / split, folder / f"{split}_list.txt"
+        if listed.is_file():
+            root, labels = folder, quoted(listed)
+        elif root.is_dir():
+            labels = "null"
         else:
-            raise SystemExit(
-                f"--dataset_path: '{folder}' has neither {split}_list.txt nor a folder {split}/; "
+            raise DataError(
+                f"--dataset_path: '{folder}' has neither {split}_list.txt nor a folder {split}; "
                 "give a folder with class folders in train/ and val/, or with lists"
             )
+        key = f"DataLoader.{section}.dataset"
+        overrides += [f"{key}.image_root={quoted(root)}", f"{key}.cls_label_path={labels}"]
     return overrides
 
 
@@ -122,16 +144,17 @@ def overrides_of(flags: argparse.Namespace) -> list[str]:
         f"DataLoader.Train.loader.num_workers={flags.num_workers}",
         f"DataLoader.Eval.loader.num_workers={flags.num_workers}",
         *data_overrides(flags.dataset_path),
+        *amp_overrides(flags),
     ]
     if flags.step > 0:
         overrides += [f"Global.prof={flags.step}", "Global.eval_during_train=False"]
     if flags.early_stop > 0:
         overrides += [f"Global.early_stop={flags.early_stop}"]
     if flags.profiler:
-        overrides += ["Global.profiler=True", f"Global.profiler_path={flags.profiler_path}"]
+        overrides += ["Global.profiler=True", f"Global.profiler_path={quoted(flags.profiler_path)}"]
     if flags.resume:
-        overrides += [f"Global.checkpoints={flags.resume}"]
-    return overrides + amp_overrides(flags)
+        overrides += [f"Global.checkpoints={quoted(flags.resume)}"]
+    return overrides + flags.override
 
 
 def amp_overrides(flags: argparse.Namespace) -> list[str]:
@@ -139,7 +162,7 @@ def amp_overrides(flags: argparse.Namespace) -> list[str]:
     if not flags.autocast:
         for flag in ("grad_scale", "amp_whitelist", "amp_blacklist"):
             if getattr(flags, flag):
-                raise SystemExit(f"--{flag}: has no effect in float32; received without --autocast True; add that")
+                raise ConfigError(f"--{flag}: has no effect in float32; received without --autocast True; add that")
         return []
     overrides = ["AMP.use_amp=True", "AMP.level=O1"]
     if flags.grad_scale:
@@ -150,63 +173,101 @@ def amp_overrides(flags: argparse.Namespace) -> list[str]:
     return overrides
 
 
-def node_rank(flags: argparse.Namespace) -> int:
-    """Return --node_rank, or the place of one of this machine's addresses in --master_addr."""
-    addresses = flags.master_addr.split(",")
+def check_device(flags: argparse.Namespace) -> None:
+    """Raise DeviceError unless there is a device for each rank of this node."""
+    from ppcls import device  # only now: it imports paddle
+
+    kind = device.kind_of(flags.device)
+    device.require(kind, f"--device {flags.device}")
+    if kind != "cpu" and device.count(kind) < flags.nproc_per_node:
+        raise DeviceError(
+            f"--nproc_per_node: each rank needs a device of its own; received {flags.nproc_per_node} for "
+            f"{device.count(kind)} of '{kind}'; give {device.count(kind)}"
+        )
+
+
+def node_rank(flags: argparse.Namespace, addresses: Sequence[str]) -> int:
+    """Return --node_rank, or the place of this machine's address among the addresses of the nodes."""
+    if len(addresses) not in (1, flags.nnode) or (flags.node_rank or 0) >= flags.nnode:
+        raise ConfigError(
+            f"--nnode: must fit --master_addr and --node_rank; received {flags.nnode} for {len(addresses)} "
+            f"address(es) and node_rank {flags.node_rank}; give one address a node, and ranks from 0 to nnode - 1"
+        )
     if flags.node_rank is not None or flags.nnode == 1:
         return flags.node_rank or 0
-    for rank, address in enumerate(addresses):
-        if is_own_address(address):
-            return rank
-    raise SystemExit(
-        f"--master_addr: none of {', '.join(addresses)} is an address of this machine; "
-        "list the addresses of all nodes, or give --node_rank"
-    )
+    own = [rank for rank, address in enumerate(addresses) if is_own_address(address)]
+    if len(own) != 1 or len(addresses) == 1:
+        raise ConfigError(
+            f"--master_addr: {len(own)} of {', '.join(addresses)} are addresses of this machine, so it can't tell "
+            "which node it is; list the addresses of all nodes, or give --node_rank"
+        )
+    return own[0]
 
 
 def is_own_address(address: str) -> bool:
-    """Return whether this machine can listen on `address`."""
+    """Return whether this machine can listen on `address`. Raises ConfigError for a name that has no address."""
     try:
-        family, kind, protocol, _, target = socket.getaddrinfo(address, 0, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.bind(target)
+        with socket.socket() as probe:
+            probe.bind((address, 0))
+    except socket.gaierror as error:
+        raise ConfigError(f"--master_addr: '{address}' has no address ({error.strerror}); give an IPv4 one") from error
     except OSError:
         return False
     return True
 
 
-def command(flags: argparse.Namespace) -> list[str]:
-    """Return the command line of paddle.distributed.launch."""
-    launch = [sys.executable, "-m", "paddle.distributed.launch", "--log_dir", "output/launch"]
-    launch += ["--nproc_per_node", str(flags.nproc_per_node)]
-    if flags.nnode > 1:
-        master = f"{flags.master_addr.split(',')[0]}:{flags.master_port}"
-        launch += ["--master", master, "--nnodes", str(flags.nnode), "--rank", str(node_rank(flags))]
-    launch += [str(REPO / "tools" / "train.py"), "-c", str(REPO / "configs" / f"{flags.model_name}.yaml")]
-    for override in overrides_of(flags):
-        launch += ["-o", override]
-    return launch
+def launch_command(flags: argparse.Namespace) -> list[str]:
+    """Return the start of the command line: paddle.distributed.launch with its own flags."""
+    words = [sys.executable, "-m", "paddle.distributed.launch", "--log_level", "ERROR", "--log_overwrite", "True"]
+    words += ["--nproc_per_node", str(flags.nproc_per_node)]
+    addresses = flags.master_addr.split(",")
+    rank = node_rank(flags, addresses)
+    if flags.nnode == 1:
+        return [*words, "--log_dir", str(LOGS)]
+    # Nodes may share the folder. Without --host, Paddle takes what the machine's name means, often 127.0.1.1.
+    words += ["--log_dir", str(LOGS / f"node{rank}"), "--nnodes", str(flags.nnode), "--rank", str(rank)]
+    words += ["--master", f"{addresses[0]}:{flags.master_port}"]
+    return words if len(addresses) == 1 else [*words, "--host", addresses[rank]]
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run the training; return its exit status."""
     flags = parser().parse_args(argv)
+    environment.prepare(flags.nproc_per_node)
+    try:
+        return train(flags)
+    except PpclsError as error:
+        print(error, file=sys.stderr)
+        return error.exit_status
+
+
+def train(flags: argparse.Namespace) -> int:
+    """Train, and start again after failures as --max_restart allows."""
     if flags.step > 0 and flags.epoch > 1:
         print(f"--step {flags.step} wins over --epoch {flags.epoch}: one epoch of {flags.step} steps", file=sys.stderr)
-    words = command(flags)
-    print(shlex.join(words), flush=True)
-    environment.prepare(flags.nproc_per_node)
-    with subprocess.Popen(words) as child:
-
-        def pass_on(number: int, _: Optional[FrameType]) -> None:
-            child.send_signal(number)
-
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, pass_on)
-        status = child.wait()
-    if status == 0:
-        print("experiment ended")
-    return status if status >= 0 else 128 - status
+    file, overrides = str(REPO / "configs" / f"{flags.model_name}.yaml"), overrides_of(flags)
+    config = load_config(file, overrides)  # so that its faults are told once, not by every rank
+    check_device(flags)
+    launch = launch_command(flags)
+    logs = Path(launch[launch.index("--log_dir") + 1])
+    latest = Path(config.Global.output_dir, config.Arch.name, "latest")
+    started = time.time()
+    for restarts_left in range(flags.max_restart, -1, -1):
+        options = [word for override in overrides for word in ("-o", override)]
+        words = [*launch, str(REPO / "tools" / "train.py"), "-c", file, *options]
+        print(shlex.join(words), flush=True)
+        status = run(words, logs)
+        if status == 0:
+            print("experiment ended")
+            return 0
+        if status == UserError.exit_status:  # it would be the same again
+            return status
+        states = latest.with_suffix(".pdstates")
+        if states.is_file() and states.stat().st_mtime > started:  # not that of an older run
+            overrides.append(f"Global.checkpoints={quoted(latest)}")
+        if restarts_left:
+            print(f"start again, {restarts_left} of {flags.max_restart} restarts left", file=sys.stderr)
+    return status
 
 
 if __name__ == "__main__":

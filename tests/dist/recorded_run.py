@@ -1,0 +1,58 @@
+"""Trains a small network as tools/train.py does, and writes what each rank saw.
+
+Usage: python recorded_run.py OUTPUT CONFIG [KEY=VALUE ...]
+
+The record of rank N is OUTPUT/rank_N.npz: the `losses` of its batches, and a `digest` of the weights, statistics and
+averages that it ended with. All is computed in float64: a training amplifies rounding, which depends on how many ranks
+add up, by orders of magnitude, and that would hide what is to be compared.
+"""
+
+import functools
+import hashlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import paddle
+from paddle import nn
+
+from ppcls.arch.layers import ConvBN, Head, LayerOptions
+from ppcls.config import load_config
+from ppcls.engine.engine import Engine
+from ppcls.run import dist, log
+
+
+class RecordingEngine(Engine):
+    losses: list[float] = []
+
+    @functools.cached_property
+    def model(self) -> nn.Layer:
+        options = LayerOptions("NCHW", lr_mult=1.0, use_sync_bn=True)  # or each rank has statistics of its own
+        layers = [ConvBN(*channels, 3, stride=2, relu=True, options=options) for channels in ((3, 32), (32, 128))]
+        network = nn.Sequential(*layers, nn.AdaptiveAvgPool2D(1), nn.Flatten(), Head(128, self.config.class_num))
+        return network.to(dtype="float64")
+
+    def train_batches(self) -> Iterator[tuple[paddle.Tensor, paddle.Tensor]]:
+        for images_NCHW, labels in super().train_batches():
+            yield images_NCHW.astype("float64"), labels
+
+    def accumulate(self, loss: paddle.Tensor) -> None:
+        self.losses.append(float(loss))
+        super().accumulate(loss)
+
+
+def main(output: Path, config: str, *overrides: str) -> None:
+    log.start_console(quiet=dist.rank() != 0)
+    engine = RecordingEngine(load_config(config, overrides))
+    engine.train()
+    digest = hashlib.sha256()
+    for entries in (engine.model.state_dict(), engine.state.ema.averages):
+        for name, value in sorted(entries.items()):
+            digest.update(name.encode() + value.numpy().tobytes())
+    output.mkdir(parents=True, exist_ok=True)
+    np.savez(output / f"rank_{dist.rank()}.npz", losses=engine.losses, digest=digest.hexdigest())
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), *sys.argv[2:])

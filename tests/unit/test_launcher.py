@@ -1,0 +1,177 @@
+"""The launcher's flags, one by one, and what it makes of mistakes; tests/dist runs it."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REPO = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(REPO / "run_scripts"))
+
+import run_paddle_resnet as launcher  # noqa: E402
+
+from ppcls.config import RunConfig, load_config  # noqa: E402
+from ppcls.errors import PpclsError  # noqa: E402
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A data set with class folders."""
+    for split in ("train", "val"):
+        (tmp_path / "data" / split / "class0").mkdir(parents=True)
+    return tmp_path / "data"
+
+
+def words(data: Path, *more: str) -> list[str]:
+    return [*shlex.split(f"--model_name resnet50 --bs 64 --lr 0.064 --device cpu --dataset_path '{data}'"), *more]
+
+
+def config_of(data: Path, *more: str) -> RunConfig:
+    """Return the config of the run that the flags ask for."""
+    flags = launcher.parser().parse_args(words(data, *more))
+    return load_config(str(REPO / "configs" / f"{flags.model_name}.yaml"), launcher.overrides_of(flags))
+
+
+def value_at(config: RunConfig, path: str) -> Any:
+    value: Any = config
+    for name in path.split("."):
+        value = value.args[name] if hasattr(value, "args") and name in value.args else getattr(value, name)
+    return value
+
+
+AUTOCAST = ("--autocast", "True")
+
+
+@pytest.mark.parametrize(
+    ("flags", "path", "value"),
+    [
+        ((), "Arch.name", "ResNet50"),
+        ((), "Global.device", "cpu"),
+        ((), "Global.epochs", 1),
+        (("--epoch", "50"), "Global.epochs", 50),
+        (("--epoch", "50", "--step", "20"), "Global.epochs", 1),
+        (("--step", "20"), "Global.prof", 20),
+        (("--step", "20"), "Global.eval_during_train", False),
+        ((), "DataLoader.Train.sampler.batch_size", 64),
+        (("--batch_size", "7"), "DataLoader.Train.sampler.batch_size", 7),
+        ((), "Optimizer.lr.learning_rate", 0.064),
+        (("--learning-rate", "1e-5"), "Optimizer.lr.learning_rate", 1e-5),
+        ((), "DataLoader.Train.loader.num_workers", 2),
+        (("--num_workers", "0"), "DataLoader.Eval.loader.num_workers", 0),
+        ((), "AMP.use_amp", False),
+        (AUTOCAST, "AMP.use_amp", True),
+        (AUTOCAST, "AMP.level", "O1"),
+        (AUTOCAST, "AMP.scale_loss", 1.0),
+        ((*AUTOCAST, "--grad_scale", "y"), "AMP.scale_loss", 1024.0),
+        ((*AUTOCAST, "--grad_scaler", "1", "--scale_loss", "128"), "AMP.scale_loss", 128.0),
+        ((*AUTOCAST, "--grad_scale", "t"), "AMP.use_dynamic_loss_scaling", True),
+        ((*AUTOCAST, "--amp_whitelist", "softmax,add"), "AMP.custom_white_list", ("softmax", "add")),
+        ((*AUTOCAST, "--amp_blacklist", "conv2d"), "AMP.custom_black_list", ("conv2d",)),
+        (("--profiler", "yes"), "Global.profiler", True),
+        (("--profiler", "yes", "--profiler_path", "a b"), "Global.profiler_path", "a b"),
+        (("--early_stop", "3"), "Global.early_stop", 3),
+        (("--resume", "output/ResNet50/latest"), "Global.checkpoints", "output/ResNet50/latest"),
+        (("--resume", "auto"), "Global.checkpoints", "auto"),
+        (("-o", "Global.seed=7"), "Global.seed", 7),
+        (("-o", "Global.epochs=9"), "Global.epochs", 9),
+    ],
+)
+def test_a_flag_has_its_effect(data: Path, flags: tuple[str, ...], path: str, value: Any) -> None:
+    assert value_at(config_of(data, *flags), path) == value
+
+
+@pytest.mark.parametrize(
+    ("flags", "epochs"),
+    [
+        ((), 0),  # a batch of 64
+        (("--epoch", "50", "--bs", "255"), 0),
+        (("--epoch", "50", "--bs", "256"), 2),
+        (("--epoch", "50", "--nproc_per_node", "4"), 2),
+        (("--epoch", "90", "--nproc_per_node", "16", "--nnode", "2"), 16),
+        (("--epoch", "5", "--nproc_per_node", "16"), 2.5),  # at most half of them
+        (("--step", "20", "--epoch", "50", "--nproc_per_node", "16"), 0.5),
+    ],
+)
+def test_the_warm_up_follows_the_global_batch(data: Path, flags: tuple[str, ...], epochs: float) -> None:
+    assert value_at(config_of(data, *flags), "Optimizer.lr.warmup_epoch") == epochs
+
+
+def test_class_folders_and_lists_are_found(tmp_path: Path) -> None:
+    folder = tmp_path / "with: colon, and spaces # there"
+    (folder / "val").mkdir(parents=True)
+    (folder / "train_list.txt").touch()
+    config = config_of(folder)
+    assert config.DataLoader.Train and config.DataLoader.Eval
+    assert config.DataLoader.Train.dataset.args == {
+        "image_root": str(folder),
+        "cls_label_path": str(folder / "train_list.txt"),
+    }
+    assert config.DataLoader.Eval.dataset.args == {"image_root": str(folder / "val"), "cls_label_path": None}
+
+
+@pytest.mark.parametrize("name", ["resnet18", "ResNet34", "RESNET101", "resnet152", "resnet50_vd"])
+def test_a_model_is_known_in_any_case_and_has_a_config(name: str) -> None:
+    assert (REPO / "configs" / f"{launcher.architecture(name)}.yaml").is_file()
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--model_name", "resnet7"), "unknown model 'resnet7'; known: resnet101, "),
+        (("--autocast", "maybe"), "--autocast: expected yes/true/t/y/1 or no/false/f/n/0; received 'maybe'"),
+        (("--bs", "0"), "--batch_size/--bs: expected an integer of at least 1; received '0'"),
+        (("--step", "1.5"), "--step: expected an integer of at least -1; received '1.5'"),
+        (("--grad_scale", "True"), "--grad_scale: has no effect in float32; received without --autocast True"),
+        (("--amp_blacklist", "add"), "--amp_blacklist: has no effect in float32"),
+        (("--dataset_path", "nowhere"), "--dataset_path: 'nowhere' has neither train_list.txt nor a folder train;"),
+        (("--lr", "-1"), "--lr/--learning-rate: expected a number above 0; received '-1'"),
+        (("--scale_loss", "nan"), "--scale_loss: expected a number above 0; received 'nan'"),
+        (("-o", "Global.epoch=2"), "-o Global.epoch=2: unknown key 'Global.epoch'; did you mean 'epochs'?"),
+        (("--device", "tpu"), "--device tpu: the device 'tpu' is not available; Paddle 3."),
+        (("--device", "cuda"), "--device cuda: the device 'gpu' is not available; Paddle 3."),
+        (("--nnode", "2", "--master_addr", "10.0.0.1,10.0.0.2,10.0.0.3"), "--nnode: must fit --master_addr and"),
+        (("--nnode", "1", "--master_addr", "10.0.0.1,10.0.0.2"), "--nnode: must fit --master_addr and"),
+        (("--nnode", "2", "--node_rank", "2"), "--nnode: must fit --master_addr and --node_rank; received 2 for 1"),
+        (("--nnode", "2"), "--master_addr: 1 of 127.0.0.1 are addresses of this machine, so it can't tell which"),
+        (("--nnode", "2", "--master_addr", "127.0.0.1,127.0.0.2"), "--master_addr: 2 of 127.0.0.1, 127.0.0.2 are"),
+        (
+            ("--nnode", "2", "--master_addr", "203.0.113.1,203.0.113.2"),
+            "--master_addr: 0 of 203.0.113.1, 203.0.113.2 are",
+        ),
+    ],
+)
+def test_a_mistake_is_told_before_anything_starts(
+    data: Path,
+    flags: tuple[str, ...],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(launcher, "run", lambda *_: pytest.fail("something was started"))
+    try:
+        status: Any = launcher.main(words(data, *flags))
+    except SystemExit as parsed:
+        status = parsed.code
+    printed = capsys.readouterr()
+    assert status == 2
+    assert message in printed.err
+    assert printed.out == ""
+
+
+def test_a_node_finds_its_rank_by_its_address_in_the_list(data: Path) -> None:
+    def launched(*more: str) -> list[str]:
+        return launcher.launch_command(launcher.parser().parse_args(words(data, "--nnode", "2", *more)))
+
+    found = launched("--master_addr", "203.0.113.1,127.0.0.1", "--master_port", "29501")
+    assert " ".join(found).endswith(
+        "--log_dir output/launch/node1 --nnodes 2 --rank 1 --master 203.0.113.1:29501 --host 127.0.0.1"
+    )
+    given = launched("--master_addr", "127.0.0.1", "--node_rank", "1")
+    assert " ".join(given).endswith("--nnodes 2 --rank 1 --master 127.0.0.1:29500")
+
+
+def test_a_name_without_an_address_is_refused() -> None:
+    with pytest.raises(PpclsError, match=r"--master_addr: 'no\.such\.host\.invalid' has no address"):
+        launcher.is_own_address("no.such.host.invalid")
