@@ -30,6 +30,9 @@ def start(device: str) -> None:
     """Join the other ranks that `paddle.distributed.launch` has started; nothing to do for a single one."""
     if world_size() == 1 or paddle.distributed.is_initialized():
         return
+    # A rank that its peers or the system end says where it stood, in Python, and is silent when it is told to go.
+    paddle.disable_signal_handler()
+    faulthandler.enable()
     if device == "cpu":
         # Or Paddle takes the collectives of any accelerator that it finds.
         os.environ["PADDLE_DISTRI_BACKEND"] = "gloo"
@@ -98,8 +101,8 @@ class Watchdog:
         while not self.stopped.wait(self.deadline - time.monotonic()):
             if time.monotonic() >= self.deadline:
                 print(
-                    f"rank {rank()}: no batch was finished for {self.seconds} s (Global.hang_seconds); this rank hangs, or "
-                    "one that it waits for; below is where it stands; the other ranks' logs say where those do",
+                    f"rank {rank()}: no batch was finished for {self.seconds} s (Global.hang_seconds); this rank "
+                    "hangs, or one that it waits for; below is where it stands; see the other ranks' logs for those",
                     file=sys.stderr,
                 )
                 faulthandler.dump_traceback()
