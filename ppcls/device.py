@@ -1,5 +1,7 @@
 """The devices that Paddle has here, and the one that a run computes on."""
 
+import os
+
 import paddle
 from paddle.device import custom_device
 
@@ -53,9 +55,14 @@ def select(name: str) -> str:
 
     `auto` is the first of `available()`. Raises DeviceError for a device that is not there.
     """
-    kind, _, index = name.partition(":")
-    kind = available()[0] if kind == "auto" else ALIASES.get(kind, kind)
+    index = name.partition(":")[2]
+    kind = available()[0] if name == "auto" else kind_of(name)
     require(kind, f"Global.device: {name}")
+    ranks = int(os.environ.get("PADDLE_TRAINERS_NUM", "1"))
+    if index and ranks > 1:
+        raise DeviceError(
+            f"Global.device: '{name}' is one device for {ranks} ranks; give '{kind}', and each takes one of its own"
+        )
     try:
         paddle.set_device(f"{kind}:{index}" if index else kind)
     except (ValueError, RuntimeError) as error:

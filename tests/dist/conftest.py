@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from runs import LAUNCHER, PADDLE_LAUNCHER, REPO, SMALL_CONFIG, Launch, Run
+from launches import LAUNCHER, PADDLE_LAUNCHER, REPO, SMALL_CONFIG, Launch, Run
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from runs import SMALL, Launch
+from launches import SMALL, Launch
 
 ONE_CARD = (
     "--model_name resnet18 --nproc_per_node 1 --bs 8 --lr 0.064 --device cpu --step 2 --epoch 1 "

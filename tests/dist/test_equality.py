@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from runs import LAUNCHER, PADDLE_LAUNCHER, REPO, SMALL, Launch, Run
+from launches import LAUNCHER, PADDLE_LAUNCHER, REPO, SMALL, Launch, Run
 
 RECORDED_RUN = str(REPO / "tests/dist/recorded_run.py")
 GLOBAL_BATCH = 8

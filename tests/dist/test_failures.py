@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from runs import SMALL, Launch
+from launches import SMALL, Launch
 
 
 def flags(pictures: Path, *more: str) -> tuple[str, ...]:

@@ -1,0 +1,109 @@
+"""Everything that takes `--device sdaa` runs on simulated devices; docs/sdaa.md says how to do so by hand."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REPO = Path(__file__).resolve().parents[2]
+TRANSFORMS = "[DecodeImage, {ResizeImage: {size: 32}}, NormalizeImage, ToCHWImage]"
+SMALL = (
+    *("-o", "DataLoader.Train.dataset.transform_ops.1.RandCropImage.size=32"),
+    *("-o", f"DataLoader.Eval.dataset.transform_ops={TRANSFORMS}"),
+    *("-o", "Global.image_shape=[3, 32, 32]"),
+    *("-o", "Global.print_batch_step=1"),
+)
+
+
+def run(script: str, *words: str, sdaa: dict[str, str], cwd: Path) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, str(REPO / script), *words]
+    return subprocess.run(command, cwd=cwd, env=sdaa, capture_output=True, text=True, timeout=300)
+
+
+def succeed(script: str, *words: str, sdaa: dict[str, str], cwd: Path) -> str:
+    """Run a script and return what it printed."""
+    done = run(script, *words, sdaa=sdaa, cwd=cwd)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def launched(device: str, pictures: Path, *more: str) -> tuple[str, ...]:
+    """Return the launcher's flags for two ranks and two steps."""
+    words = f"--model_name resnet18 --nproc_per_node 2 --bs 4 --lr 0.01 --device {device} --step 2 --num_workers 0"
+    return (*words.split(), "--dataset_path", str(pictures), *SMALL, *more)
+
+
+def numbers(folder: Path) -> list[dict[str, Any]]:
+    """Return the loss and the accuracies of each step."""
+    records = [json.loads(line) for line in (folder / "output/ResNet18/metrics.jsonl").read_text().splitlines()]
+    return [{key: record[key] for key in ("step", "loss", "top1", "top5")} for record in records]
+
+
+@pytest.fixture(scope="module")
+def trained_on_cpu(sdaa: dict[str, str], pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run on the CPU."""
+    folder = tmp_path_factory.mktemp("cpu")
+    succeed("run_scripts/run_paddle_resnet.py", *launched("cpu", pictures), sdaa=sdaa, cwd=folder)
+    return folder
+
+
+def test_two_devices_train_as_two_cpu_ranks_do_bit_for_bit(
+    sdaa: dict[str, str], pictures: Path, trained_on_cpu: Path, tmp_path: Path
+) -> None:
+    # The collectives are the simulated device's own, over shared memory.
+    printed = succeed("run_scripts/run_paddle_resnet.py", *launched("sdaa", pictures), sdaa=sdaa, cwd=tmp_path)
+    assert "on sdaa:0, float32" in printed
+    assert printed.endswith("experiment ended\n")
+    assert numbers(tmp_path) == numbers(trained_on_cpu)
+
+
+def test_mixed_precision_evaluation_export_and_prediction_run_on_the_device(
+    sdaa: dict[str, str], pictures: Path, trained_on_cpu: Path, tmp_path: Path
+) -> None:
+    half = ("--autocast", "True", "--grad_scale", "True")
+    flags = launched("sdaa", pictures, *half)
+    printed = succeed("run_scripts/run_paddle_resnet.py", *flags, sdaa=sdaa, cwd=tmp_path)
+    assert "on sdaa:0, float16, level O1" in printed
+    here, there = numbers(tmp_path), numbers(trained_on_cpu)
+    assert here[0]["loss"] != there[0]["loss"]
+    assert [step["loss"] for step in here] == pytest.approx([step["loss"] for step in there], rel=0.02)
+
+    config = ("-c", "output/ResNet18/config.yaml", "-o", "Global.pretrained_model=output/ResNet18/latest")
+    assert "[Eval][Avg]loss: " in succeed("tools/eval.py", *config, sdaa=sdaa, cwd=tmp_path)
+    succeed("tools/export_model.py", *config, "-o", "Global.save_inference_dir=exported", sdaa=sdaa, cwd=tmp_path)
+
+    options = (
+        "-o",
+        f"Global.inference_model_dir={tmp_path}/exported",
+        "-o",
+        f"Global.infer_imgs={pictures}/val/class0",
+    )
+    lines = [
+        succeed("deploy/python/predict_cls.py", "-c", f"configs/{name}.yaml", *options, sdaa=sdaa, cwd=REPO / "deploy")
+        for name in ("inference_cls_sdaa", "inference_cls")
+    ]
+    assert lines[0].count("class id(s): ") == 2
+    assert lines[0] == lines[1]  # on the device as on the CPU
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--device", "npu"), "--device npu: the device 'npu' is not available; Paddle 3."),
+        (("--device", "npu"), "has here: sdaa, cpu; choose one of these"),
+        (
+            ("--nproc_per_node", "5"),
+            "--nproc_per_node: each rank needs a device of its own; received 5 for 4 of 'sdaa'",
+        ),
+        (("-o", "Global.device=sdaa:1"), "Global.device: 'sdaa:1' is one device for 2 ranks; "),
+    ],
+)
+def test_a_device_that_is_not_there_is_told_with_what_is(
+    sdaa: dict[str, str], pictures: Path, tmp_path: Path, flags: tuple[str, ...], message: str
+) -> None:
+    done = run("run_scripts/run_paddle_resnet.py", *launched("sdaa", pictures, *flags), sdaa=sdaa, cwd=tmp_path)
+    assert done.returncode == 2
+    assert message in done.stdout + done.stderr
