@@ -8,10 +8,14 @@ Results go to ./output, below the folder in which this is called; run_scripts/RE
 """
 
 import argparse
+import contextlib
+import fcntl
 import json
+import os
 import re
 import shlex
 import socket
+import struct
 import sys
 import time
 from collections.abc import Sequence
@@ -31,6 +35,7 @@ from ppcls.errors import ConfigError, DataError, DeviceError, PpclsError, UserEr
 # Global batches of this many samples count one step of the warm-up rule.
 WARMUP_BATCH = 256
 LOGS = Path("output/launch")
+SIOCGIFADDR = 0x8915  # Linux: the address of an interface
 
 
 def yes_or_no(text: str) -> bool:
@@ -216,6 +221,15 @@ def is_own_address(address: str) -> bool:
     return True
 
 
+def talk_through(address: str) -> None:
+    """Let CPU ranks talk through the interface that has `address`; Gloo would take the one of the machine's name."""
+    for _, name in socket.if_nameindex():
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, contextlib.suppress(OSError):
+            found = fcntl.ioctl(probe, SIOCGIFADDR, struct.pack("256s", name.encode()))
+            if socket.inet_ntoa(found[20:24]) == socket.gethostbyname(address):
+                os.environ.setdefault("GLOO_SOCKET_IFNAME", name)
+
+
 def launch_command(flags: argparse.Namespace) -> list[str]:
     """Return the start of the command line: paddle.distributed.launch with its own flags."""
     words = [sys.executable, "-m", "paddle.distributed.launch", "--log_level", "ERROR", "--log_overwrite", "True"]
@@ -249,6 +263,8 @@ def train(flags: argparse.Namespace) -> int:
     config = load_config(file, overrides)  # so that its faults are told once, not by every rank
     check_device(flags)
     launch = launch_command(flags)
+    if "--host" in launch:
+        talk_through(launch[-1])
     logs = Path(launch[launch.index("--log_dir") + 1])
     latest = Path(config.Global.output_dir, config.Arch.name, "latest")
     started = time.time()

@@ -60,10 +60,11 @@ def launch(tmp_path: Path, environment: dict[str, str]) -> Iterator[Launch]:
     """Start a script, by default our launcher, in a folder of its own; what is left of it ends with the test."""
     runs: list[Run] = []
 
-    def start(*words: str, script: str = LAUNCHER, folder: Path = tmp_path, **variables: str) -> Run:
+    def start(*words: str, script: str = LAUNCHER, folder: Path = tmp_path, machine: str = "") -> Run:
         folder.mkdir(exist_ok=True)
-        command = (sys.executable, *(["-m"] if script == PADDLE_LAUNCHER else []), script, *words)
-        runs.append(Run(folder, {**environment, **variables}, command))
+        there = ("ip", "netns", "exec", machine) if machine else ()
+        module = ("-m",) if script == PADDLE_LAUNCHER else ()
+        runs.append(Run(folder, environment, (*there, sys.executable, *module, script, *words)))
         return runs[-1]
 
     yield start
