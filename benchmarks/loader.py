@@ -9,6 +9,7 @@ their images away, while the loaders deliver batches. Prints medians in images a
 
 import argparse
 import importlib.util
+import math
 import multiprocessing
 import os
 import random
@@ -32,7 +33,7 @@ from ppcls.data.sampler import BatchSampler
 from ppcls.registry import TRANSFORMS
 from ppcls.transforms.compose import Pipeline
 
-LEAST_PICTURES = 2000
+LEAST_PICTURES = 4000
 LEVELS = np.arange(256, dtype=np.float32) / np.float32(255)
 TABLES = [((LEVELS - m) / s).reshape(1, 256) for m, s in ((0.485, 0.229), (0.456, 0.224), (0.406, 0.225))]
 
@@ -130,11 +131,12 @@ def main() -> None:
     parser.add_argument("--step_ms", type=float, default=300)
     args = parser.parse_args()
     files = sorted(str(path) for path in Path(args.folder).rglob("*") if path.suffix.lower() in (".jpeg", ".jpg"))
-    files *= max(1, LEAST_PICTURES // len(files))
+    files *= math.ceil(LEAST_PICTURES / len(files))
     parts = [files[place : place + args.batch_size] for place in range(0, len(files), args.batch_size)]
     loader = ppcls_loader(files, args.num_workers, args.batch_size)
     os.environ.update(ENVIRONMENT)  # the bare calls get what the loader gives its workers
-    with multiprocessing.get_context("spawn").Pool(args.num_workers) as pool:
+    # A session each, as the loader's workers: that is what Linux shares the cores among.
+    with multiprocessing.get_context("spawn").Pool(args.num_workers, os.setsid) as pool:
         ways: dict[str, Callable[[], Iterable[int]]] = {
             "bare OpenCV": lambda: pool.imap_unordered(bare_calls, parts),
             "ppcls": lambda: (len(images) for images, _ in loader.epoch(0)),

@@ -90,8 +90,11 @@ class LabelledPictures(LabelledImages):
         return os.path.join(self._root, self._paths[index])
 
     def read(self, index: int) -> bytes:
-        with open(self.where(index), "rb", buffering=0) as file:
-            return file.read()
+        file = os.open(self.where(index), os.O_RDONLY)  # a Python file takes as long again to make
+        try:
+            return os.read(file, os.fstat(file).st_size)
+        finally:
+            os.close(file)
 
 
 class ImagesInMemory(LabelledImages):

@@ -17,6 +17,7 @@ import numpy as np
 
 from ppcls.data.dataset import LabelledImages
 from ppcls.data.slots import Lending, Slots
+from ppcls.data.streams import SampleStreams
 from ppcls.data.worker import Reply, Result, Setup, Task, perform
 from ppcls.errors import TrainingError
 
@@ -42,7 +43,7 @@ class InProcess:
         self._slots = slots
         self.lending = Lending(slots, self._memory)
         self._dataset = dataset
-        self._seed = seed
+        self._streams = SampleStreams(seed)
         self._tasks: deque[Task] = deque()
 
     def submit(self, task: Task) -> None:
@@ -53,7 +54,7 @@ class InProcess:
         """Return the replies that are there, at least one."""
         task = self._tasks.popleft()
         images = self._slots.images(self._memory, task.slot)[task.places]
-        return [Reply(task, perform(task, self._dataset, self._seed, images))]
+        return [Reply(task, perform(task, self._dataset, self._streams, images))]
 
     def cancel(self) -> None:
         """Forget all tasks; afterwards nothing writes into the memory."""

@@ -22,12 +22,13 @@ def stream(
 class SampleStreams:
     """The generators of samples, one after another: those of `stream`, made in a tenth of the time."""
 
-    def __init__(self, *, seed: int, epoch: int) -> None:
-        self._generator = stream("sample", seed=seed, epoch=epoch)
+    def __init__(self, seed: int) -> None:
+        self._generator = stream("sample", seed=seed, epoch=0)
         self._fresh = self._generator.bit_generator.state
 
-    def of(self, number: int) -> np.random.Generator:
+    def of(self, *, epoch: int, number: int) -> np.random.Generator:
         """Return the generator of a sample; the one before is at its end."""
+        self._fresh["state"]["key"][1] = epoch
         self._fresh["state"]["counter"][2] = number
         self._generator.bit_generator.state = self._fresh
         return self._generator

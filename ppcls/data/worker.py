@@ -51,19 +51,18 @@ class Setup(NamedTuple):
     slots: Slots
 
 
-def perform(task: Task, dataset: LabelledImages, seed: int, images: Images) -> Result:
+def perform(task: Task, dataset: LabelledImages, streams: SampleStreams, images: Images) -> Result:
     """Fill `images`, one for each draw of the task."""
     try:
-        return _fill(task, dataset, seed, images)
+        return _fill(task, dataset, streams, images)
     except DataError as error:
         return error
 
 
-def _fill(task: Task, dataset: LabelledImages, seed: int, images: Images) -> dict[int, str]:
+def _fill(task: Task, dataset: LabelledImages, streams: SampleStreams, images: Images) -> dict[int, str]:
     corrupt: dict[int, str] = {}
-    streams = SampleStreams(seed=seed, epoch=task.epoch)
     for place, draw in enumerate(task.draws.tolist()):
-        rng = streams.of(draw)
+        rng = streams.of(epoch=task.epoch, number=draw)
         index = draw % len(dataset)
         try:
             image = dataset.sample(index, rng)
@@ -103,11 +102,12 @@ def _serve(loader: Connection, memory: Optional[int]) -> None:
     spans: list[slice] = loader.recv()
     shared = memoryview(b"" if memory is None else mmap.mmap(memory, 0))
     setup: Setup = pickle.loads(loader.recv_bytes(), buffers=[shared[span].toreadonly() for span in spans])
+    streams = SampleStreams(setup.seed)
     if memory is None:  # one slot of this process's own, sent after each task
         shared = memoryview(bytearray(setup.slots.batch_bytes))
     while True:
         task: Task = loader.recv()
         images = setup.slots.images(shared, 0 if memory is None else task.slot)[task.places]
-        loader.send(perform(task, setup.dataset, setup.seed, images))
+        loader.send(perform(task, setup.dataset, streams, images))
         if memory is None:
             loader.send_bytes(images.reshape(-1).view(np.uint8).data)

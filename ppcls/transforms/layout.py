@@ -54,14 +54,13 @@ class NormalizeImage:
         finished = np.empty((count, self._channels, height, width), self._dtype) if out is None else out
         finished[:, 3:] = 0
         channels = np.empty((3, height, width), np.uint8)
-        planes = np.empty((3, height, width), np.float32)
         for image, target in zip(images_NHWC, finished):
             cv2.split(image, list(channels))
-            exact = target[:3] if self._dtype == np.float32 else planes
-            for channel, table, plane in zip(channels, self._tables, exact):
-                cv2.LUT(channel, table, dst=plane)
-            if exact is planes:
-                target[:3] = planes
+            for channel, table, plane in zip(channels, self._tables, target):
+                if self._dtype == np.float32:
+                    cv2.LUT(channel, table, dst=plane)
+                else:
+                    plane[:] = cv2.LUT(channel, table)
         return finished
 
     def restore(self, images_NCHW: NDArray[np.floating]) -> Image:
