@@ -39,6 +39,12 @@ class TrainingError(PpclsError):
     """Training can't go on, for instance after a loss that is not a number."""
 
 
+class TerminatedError(TrainingError):
+    """SIGTERM ended the training after a checkpoint was written: start it again to go on."""
+
+    exit_status = 75  # EX_TEMPFAIL of sysexits.h
+
+
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """Return `; did you mean 'x'?` for the nearest of `choices`, or an empty string."""
     # In either spelling, so that `num_classes` is near `class_num`.

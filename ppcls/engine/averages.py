@@ -1,7 +1,7 @@
 """Averages over samples of values that stay on the device until somebody reads them."""
 
 from collections.abc import Mapping, Sequence
-from typing import Optional
+from typing import Any, Optional
 
 import numpy as np
 import paddle
@@ -16,13 +16,16 @@ class Averages:
     """Exact averages of the loss and of metrics: sums over samples divided by their number, in float64.
 
     Adding a batch costs no device sync; `drain` reads all that was added since the last time at once.
+    `saved` is a `state_dict` to go on from.
     """
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str], saved: Optional[Mapping[str, Any]] = None) -> None:
         self.names = ["loss", *names]
         self.totals = np.zeros(len(self.names))
         self.num_samples = 0
-        self.num_batches = 0
+        if saved and saved["names"] == self.names:
+            self.totals, self.num_samples = _own_row(np.array(saved["rows"]))
+        self.num_batches = 0  # that this object was given
         self.first_nonfinite: Optional[int] = None  # the first batch that held a NaN or an infinity
         self.pending: list[paddle.Tensor] = []
         self.pending_weights: list[list[int]] = []
@@ -44,7 +47,8 @@ class Averages:
         bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
         if bad.size and self.first_nonfinite is None:
             self.first_nonfinite = self.num_batches + int(bad[0])
-        self.totals = self.totals + (rows * self.pending_weights).sum(axis=0)
+        # One after the other, so that the sum does not depend on when it is read.
+        self.totals = np.add.accumulate([self.totals, *(rows * self.pending_weights)])[-1]
         self.num_batches += len(rows)
         self.pending, self.pending_weights = [], []
 
@@ -58,3 +62,22 @@ class Averages:
         self.drain()
         *sums, num_samples = dist.sum_over_ranks(np.append(self.totals, self.num_samples))
         return {name: float(total / max(num_samples, 1)) for name, total in zip(self.names, sums)}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the sums of each rank as plain values; every rank must call it."""
+        self.drain()
+        return {"names": self.names, "rows": rows_of_ranks([*self.totals, self.num_samples]).tolist()}
+
+
+def rows_of_ranks(values: Sequence[float]) -> np.ndarray:
+    """Return the `values` of every rank as [rank, value], in float64; every rank must call it."""
+    rows = np.zeros((dist.world_size(), len(values)))
+    rows[dist.rank()] = values
+    return dist.sum_over_ranks(rows)
+
+
+def _own_row(rows: np.ndarray) -> tuple[np.ndarray, int]:
+    """Return the totals and samples that this rank goes on from; of another number of ranks the first takes all."""
+    same_ranks = len(rows) == dist.world_size()
+    row = rows[dist.rank()] if same_ranks else rows.sum(axis=0) * (dist.rank() == 0)
+    return row[:-1], int(row[-1])

@@ -1,5 +1,6 @@
 """The training loop and the evaluation."""
 
+import dataclasses
 import itertools
 import logging
 import math
@@ -16,10 +17,11 @@ from ppcls.engine import build
 from ppcls.engine.averages import Averages
 from ppcls.engine.parts import Parts, refuse_other_classes
 from ppcls.engine.progress import Progress, diverged, text_of
-from ppcls.errors import TrainingError
+from ppcls.engine.saving import SavePoints
+from ppcls.errors import TerminatedError, TrainingError
 from ppcls.files import write_text
 from ppcls.run import dist, log
-from ppcls.run.seed import seed_epoch
+from ppcls.run.seed import seed_batch
 
 logger = logging.getLogger("ppcls")
 
@@ -30,16 +32,19 @@ class Engine(Parts):
     def __init__(self, config: RunConfig) -> None:
         super().__init__(config)
         self.scalars: log.Scalars = log.ScalarsOf()
-        self.resume_from = config.Global.checkpoints  # the newest checkpoint of this run
+        self.save_points = SavePoints(config.Global.save_steps, config.Global.save_minutes)
 
     def train(self) -> Optional[float]:
         """Train to `Global.epochs`, from wherever the state stands; return the best metric, if there is one."""
         self.start_training()
         try:
-            while self.state.epoch < self.last_epoch:
-                self.train_epoch()
-                improved = self.evaluate_if_due()
-                self.save(best=improved)
+            with self.save_points:
+                while self.state.epoch < self.last_epoch:
+                    self.train_epoch()
+                    improved = self.evaluate_if_due()
+                    self.save(best=improved)
+                    self.save_points.agree()
+                    self.end_if_told()
         finally:
             self.profile.close()
             self.scalars.close()
@@ -50,19 +55,21 @@ class Engine(Parts):
         """Train on what is left of the running epoch."""
         state = self.state
         progress = self.start_progress()
-        for images_NCHW, labels in self.train_batches():
+        for images_NCHW, labels in progress.timed(self.train_batches()):
             with dist.sharing_gradients(self.parallel_model, self.ends_group), self.precision.autocast():
                 logits = self.parallel_model(images_NCHW)
                 loss = self.train_loss(logits, labels)
+            lr = state.schedule.lr(state.step)  # of the update that this batch is for
             self.accumulate(loss)
             sums = self.train_metric(logits, labels)
             self.profile.step()
             self.watchdog.moved()
-            progress.update(len(images_NCHW), loss, sums, state.optimizer.get_lr(), state.step)
+            progress.update(len(images_NCHW), loss, sums, lr, state.step)
+            self.save_if_due(progress)
         progress.finish()
         report_skipped(self.train_loader)
         state.share_statistics()
-        state.epoch, state.batches_done = state.epoch + 1, 0
+        state.epoch, state.batches_done, state.averages = state.epoch + 1, 0, {}
 
     def accumulate(self, loss: paddle.Tensor) -> None:
         """Add the gradients of one batch; update at the end of each group of `update_freq` batches.
@@ -148,16 +155,53 @@ class Engine(Parts):
             self.checkpoints.make_folder()
             log.start_file(self.folder / name)
 
-    def save(self, *, best: bool) -> None:
-        """Write the checkpoints of the epoch that has just ended; only the first rank does."""
+    def save_if_due(self, progress: Progress) -> None:
+        """Save after a group's last batch where that is due, and then end a run that was told to."""
+        state, points = self.state, self.save_points
+        # Several ranks ask each other only where they wait for the device anyway.
+        if dist.world_size() == 1 or progress.printed:
+            points.agree()
+        freq, done = self.config.Global.update_freq, state.batches_done
+        is_last = done == self.batches_per_epoch
+        if not (done % freq == 0 or is_last) or not points.is_due(state.step):
+            return
+        if is_last and not points.stops:  # the end of the epoch saves
+            return
+        state.averages = progress.averages.state_dict()
+        state.share_statistics()
+        self.save(best=None)
+        self.end_if_told()
+
+    def end_if_told(self) -> None:
+        """Raise TerminatedError if SIGTERM has come to a rank."""
+        if self.save_points.stops:
+            state = self.state
+            raise TerminatedError(
+                f"SIGTERM: the training stops after {state.epoch} epochs and {state.batches_done} batches (step "
+                f"{state.step}); all of it is in '{self.resume_from}'; start it again with Global.checkpoints=auto"
+            )
+
+    def save(self, *, best: Optional[bool]) -> None:
+        """Write the checkpoints of the epoch that has just ended, or `latest` of a running one (`best` is None).
+
+        Only the first rank does.
+        """
         if dist.rank() == 0:
-            about = {"label_names": list(self.train_loader.dataset.label_names), "class_num": self.config.class_num}
-            saved = self.state.checkpoint(**about)
+            saved = self.state.checkpoint(
+                label_names=list(self.train_loader.dataset.label_names),
+                class_num=self.config.class_num,
+                config=dump_config(self.config),
+                pace=dataclasses.asdict(self.pace),
+            )
             if not all(np.isfinite(values).all() for values in saved.weights.values()):
                 raise self.diverged("the weights are")
-            self.checkpoints.save(saved, epoch=self.state.epoch, best=best)
+            if best is None:
+                self.checkpoints.save_latest(saved)
+            else:
+                self.checkpoints.save(saved, epoch=self.state.epoch, best=best)
         dist.wait_for_all()
-        self.resume_from = str(self.folder / "latest")
+        self.save_points.saved()
+        self.resume_from = self.folder / "latest"
 
     def diverged(self, what: str) -> TrainingError:
         """Return the error of an epoch that ended with numbers that are lost."""
@@ -165,18 +209,20 @@ class Engine(Parts):
         return diverged(f"epoch {state.epoch} (step {state.step})", what, state.optimizer.get_lr())
 
     def train_batches(self) -> Iterator[tuple[paddle.Tensor, paddle.Tensor]]:
-        """Yield what is left of the running epoch as tensors on the device."""
+        """Yield what is left of the running epoch as tensors on the device, and seed what the model draws."""
         state = self.state
-        seed_epoch(self.config.Global.seed, state.epoch, dist.rank())
         self.model.train()
         batches = self.train_loader.epoch(state.epoch, skip=state.batches_done)
-        yield from tensors(itertools.islice(batches, self.batches_per_epoch - state.batches_done))
+        for batch in tensors(itertools.islice(batches, self.batches_per_epoch - state.batches_done)):
+            seed_batch(self.config.Global.seed, state.epoch, state.batches_done, dist.rank())
+            yield batch
 
     def start_progress(self) -> Progress:
         """Return the progress of the running epoch."""
         return Progress(
             self.scalars,
-            self.train_metric.names,
+            Averages(self.train_metric.names, self.state.averages),
+            self.state.scaler.num_skipped,
             epoch=self.state.epoch + 1,
             epochs=self.config.Global.epochs,
             last_epoch=self.last_epoch,
@@ -190,19 +236,21 @@ class Engine(Parts):
         """Prepare, and then write the folder, the config and the log."""
         self.prepare()
         settings, config = self.config.Global, self.config
+        train, state = self.train_loader.dataset, self.state
         self.profile.start()
         if dist.rank() == 0:
-            self.checkpoints.make_room(self.state.checkpoint())
+            done = (state.epoch, state.batches_done)
+            self.checkpoints.make_room(state.checkpoint())
             write_text(self.folder / "config.yaml", dump_config(config))
             log.start_file(self.folder / "train.log")
-            self.scalars = log.scalars(self.folder, from_step=self.state.step, use_visualdl=settings.use_visualdl)
-        train, state = self.train_loader.dataset, self.state
+            self.scalars = log.scalars(self.folder, done=done, use_visualdl=settings.use_visualdl)
         logger.info(
             f"{config.Arch.name}, {config.class_num} classes, on {self.device}, {self.precision}; "
             f"{len(train)} pictures, {self.batches_per_epoch} batches an epoch, seed {settings.seed}"
         )
-        if settings.checkpoints:
-            logger.info(f"go on from '{settings.checkpoints}': epoch {state.epoch}, step {state.step}")
+        if self.resume_from:
+            within = f", batch {state.batches_done}" if state.batches_done else ""
+            logger.info(f"go on from '{self.resume_from}': epoch {state.epoch}{within}, step {state.step}")
         if state.epoch >= self.last_epoch:
             logger.warning(f"nothing to train: {state.epoch} of {self.last_epoch} epochs are done; raise Global.epochs")
 

@@ -4,7 +4,7 @@ import functools
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Union
+from typing import Optional, Union
 
 import paddle
 from paddle import nn
@@ -12,7 +12,7 @@ from paddle import nn
 from ppcls import device
 from ppcls.config.schema import RunConfig
 from ppcls.data.loader import Loader
-from ppcls.engine import build, operators
+from ppcls.engine import build, operators, resume
 from ppcls.engine.state import TrainState
 from ppcls.errors import DataError
 from ppcls.loss import CombinedLoss
@@ -30,11 +30,12 @@ class Parts:
     def __init__(self, config: RunConfig) -> None:
         self.config = config
         self.device = device.select(config.Global.device)
-        dist.start(self.device)
         self.watchdog = dist.watchdog(config.Global.hang_seconds)
+        dist.start(self.device)
         seed_weights(config.Global.seed)
         self.precision = Precision(config.AMP, self.device)
         self.folder = Path(config.Global.output_dir) / config.Arch.name
+        self.resume_from: Optional[Path] = None  # the newest checkpoint of this run
 
     def prepare(self) -> None:
         """Build and check all that training needs, before anything is written."""
@@ -90,10 +91,11 @@ class Parts:
     @functools.cached_property
     def state(self) -> TrainState:
         """The training state: new, or, with `Global.checkpoints`, where that run stood."""
-        config = self.config
-        schedule = build.schedule(config, -(-self.batches_per_epoch // config.Global.update_freq))
+        config, pace = self.config, self.pace
+        schedule = build.schedule(config, pace.steps_per_epoch)
         optimizer = build.optimizer(config, self.model, schedule.lr(0))
-        if not config.Global.checkpoints:
+        found = resume.find(config, self.folder)
+        if found is None:
             build.load_start_weights(config, self.model, new_head=True)
         # Of all epochs, also if this run stops early: one that goes on from there must compute with the same.
         pictures = config.Global.epochs * self.batches_per_epoch * self.train_loader.batch_size(0)
@@ -101,9 +103,22 @@ class Parts:
         self.precision.prepare(self.model, optimizer)
         ema = Ema(self.model, config.EMA.decay) if config.EMA else NoEma()
         state = TrainState(self.model, optimizer, schedule, self.precision.scaler, ema)
-        if config.Global.checkpoints:
-            state.restore(checkpoint.read(Path(config.Global.checkpoints)))
+        if found is not None:
+            self.resume_from, saved = found
+            resume.restore(state, saved, config, pace)
+        resume.refuse_other_places(state)
         return state
+
+    @property
+    def pace(self) -> resume.Pace:
+        freq = self.config.Global.update_freq
+        return resume.Pace(
+            world_size=dist.world_size(),
+            global_batch=self.train_loader.batch_size(0) * dist.world_size(),
+            update_freq=freq,
+            batches_per_epoch=self.batches_per_epoch,
+            steps_per_epoch=-(-self.batches_per_epoch // freq),
+        )
 
     def choose_operators(self, *, passes: float) -> None:
         """Choose what the model computes with, for so many pictures forward (see `operators.choose`)."""

@@ -3,16 +3,18 @@
 import datetime
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Callable, TypeVar
 
 import paddle
 
 from ppcls import device
-from ppcls.engine.averages import Averages
+from ppcls.engine.averages import Averages, rows_of_ranks
 from ppcls.errors import TrainingError
 from ppcls.run.log import Scalars
 
 logger = logging.getLogger("ppcls")
+Item = TypeVar("Item")
 
 
 def text_of(values: Mapping[str, float]) -> str:
@@ -29,12 +31,16 @@ def diverged(where: str, what: str, lr: float) -> TrainingError:
 
 
 class Progress:
-    """One epoch's averages, speed and time to go; reads from the device only when it prints."""
+    """One epoch's averages, speed and time to go; reads from the device only when it prints.
+
+    All ranks print, or are silent, at the same batches. `num_skipped` counts the updates that overflowed.
+    """
 
     def __init__(
         self,
         scalars: Scalars,
-        metric_names: Sequence[str],
+        averages: Averages,
+        num_skipped: Callable[[], int],
         *,
         epoch: int,
         epochs: int,
@@ -49,37 +55,78 @@ class Progress:
         self.print_memory = print_memory
         self.batch, self.first_batch, self.num_batches = first_batch, first_batch, num_batches
         self.every = every
-        self.averages = Averages(metric_names)
+        self.averages = averages
+        self.num_skipped = num_skipped
         self.places: list[tuple[int, float]] = []  # of each batch: optimizer step and learning rate
         self.started = self.last_time = time.perf_counter()
-        self.last_samples = 0
+        self.first_samples = self.last_samples = averages.num_samples
+        self.last_batch = first_batch
+        self.waited = 0.0  # seconds, for data, since the last line
+
+    def timed(self, batches: Iterable[Item]) -> Iterator[Item]:
+        """Yield the batches, and take the time in which none was there."""
+        coming = iter(batches)
+        while True:
+            asked = time.perf_counter()
+            batch = next(coming, None)
+            self.waited += time.perf_counter() - asked
+            if batch is None:
+                return
+            yield batch
 
     def update(
         self, num_samples: int, loss: paddle.Tensor, sums: Mapping[str, paddle.Tensor], lr: float, step: int
     ) -> None:
-        """Count a batch; every `every` batches, after the first and after the last one print a line."""
+        """Count a batch, and print a line if it is its turn."""
         self.batch += 1
         self.places.append((step, lr))
         self.averages.add(num_samples, loss, sums)
-        is_first = self.batch == self.first_batch + 1
-        if is_first or self.batch % self.every == 0 or self.batch == self.num_batches:
+        if self.printed:
             self._print(lr, step)
+
+    @property
+    def printed(self) -> bool:
+        """Whether a line tells of the newest batch: of the first and the last of an epoch, and every `every`."""
+        return self.batch in (1, self.num_batches) or self.batch % self.every == 0
 
     def _print(self, lr: float, step: int) -> None:
         values = self.averages.read()
         self._check_finite()
-        now = time.perf_counter()
-        images = self.averages.num_samples - self.last_samples
-        ips = images / max(now - self.last_time, 1e-9)
-        per_batch = (now - self.started) / (self.batch - self.first_batch)
-        batches_left = (self.last_epoch - self.epoch) * self.num_batches + self.num_batches - self.batch
-        eta = datetime.timedelta(seconds=int(per_batch * batches_left))
+        speed = self._speed()
+        skipped = {"skipped": count} if (count := self.num_skipped()) else {}
+        self.scalars.add(
+            "train", step, {"epoch": self.epoch, "batch": self.batch, **values, "lr": lr, **skipped, **speed}
+        )
+        ranks = f" (each rank {speed['ips_min']:.1f} to {speed['ips_max']:.1f})" if "ips_min" in speed else ""
+        memory = f", memory: {speed['memory_mib']:.0f} MiB" if "memory_mib" in speed else ""
         logger.info(
             f"[Train][Epoch {self.epoch}/{self.epochs}][Iter: {self.batch}/{self.num_batches}]"
-            f"{text_of(values)}, lr: {lr:.8f}, ips: {ips:.1f} images/s, eta: {eta}"
+            f"{text_of(values)}, lr: {lr:.8f}, {''.join(f'skipped updates: {n}, ' for n in skipped.values())}"
+            f"ips: {speed['ips']:.1f} images/s{ranks}, batch: {speed['batch_seconds']:.3f} s, "
+            f"waiting for data: {speed['data_wait']:.0%}{memory}, "
+            f"eta: {datetime.timedelta(seconds=speed['eta_seconds'])}"
         )
-        self.scalars.add("train", step, {"epoch": self.epoch, **values, "lr": lr, "ips": round(ips, 2)})
-        self.last_time, self.last_samples = now, self.averages.num_samples
+
+    def _speed(self) -> dict[str, float]:
+        """Return how fast it went since the last line; the same keys on all ranks."""
+        now, images = time.perf_counter(), self.averages.num_samples
+        seconds = max(now - self.last_time, 1e-9)
+        per_batch = (now - self.started) / (self.batch - self.first_batch)
+        batches_left = (self.last_epoch - self.epoch) * self.num_batches + self.num_batches - self.batch
+        rates = rows_of_ranks([(images - self.last_samples) / seconds])
+        speed = {"ips": round(float(rates.sum()), 2)}
+        if len(rates) > 1:
+            speed.update(ips_min=round(float(rates.min()), 2), ips_max=round(float(rates.max()), 2))
+        speed["batch_seconds"] = round(seconds / (self.batch - self.last_batch), 6)
+        speed["data_wait"] = round(self.waited / seconds, 4)
+        if self._memory_mib():
+            speed["memory_mib"] = round(self._memory_mib(), 1)
+        speed["eta_seconds"] = int(per_batch * batches_left)
+        self.last_time, self.last_samples, self.last_batch, self.waited = now, images, self.batch, 0.0
+        return speed
+
+    def _memory_mib(self) -> float:
+        return device.peak_memory_mib() if self.print_memory else 0.0
 
     def _check_finite(self) -> None:
         bad = self.averages.first_nonfinite
@@ -92,7 +139,6 @@ class Progress:
         """Print the averages of the whole epoch."""
         values = self.averages.read_all_ranks()
         seconds = time.perf_counter() - self.started
-        ips = self.averages.num_samples / max(seconds, 1e-9)
-        peak_mib = device.peak_memory_mib() if self.print_memory else 0.0
-        memory = f", peak memory: {peak_mib:.0f} MiB" if peak_mib else ""
+        ips = (self.averages.num_samples - self.first_samples) / max(seconds, 1e-9)
+        memory = f", peak memory: {self._memory_mib():.0f} MiB" if self._memory_mib() else ""
         logger.info(f"[Train][Epoch {self.epoch}/{self.epochs}][Avg]{text_of(values)}, ips: {ips:.1f} images/s{memory}")

@@ -11,11 +11,12 @@ from paddle import nn
 from ppcls.optim.schedule import Schedule
 from ppcls.optim.state import load_optimizer_state, optimizer_state, refuse_misfits
 from ppcls.run import dist
+from ppcls.run.amp import LossScaler
 from ppcls.run.checkpoint import Checkpoint
 from ppcls.run.ema import Ema, NoEma
 
 # The fields of a TrainState that are kept as they are.
-PLAIN = ("epoch", "batches_done", "step", "best_metric", "results")
+PLAIN = ("epoch", "batches_done", "step", "best_metric", "results", "averages")
 
 
 def weights_of(model: nn.Layer) -> dict[str, np.ndarray]:
@@ -40,13 +41,14 @@ class TrainState:
     model: nn.Layer
     optimizer: Any
     schedule: Schedule
-    scaler: paddle.amp.GradScaler
+    scaler: LossScaler
     ema: Union[Ema, NoEma]
     epoch: int = 0
     batches_done: int = 0
     step: int = 0
     best_metric: Optional[float] = None
     results: dict[str, float] = field(default_factory=dict)  # of the last evaluation
+    averages: dict[str, Any] = field(default_factory=dict)  # of the running epoch, when it was saved
 
     def share_statistics(self) -> None:
         """Average over the ranks what no gradient keeps equal: the running statistics of batch norms.

@@ -35,7 +35,7 @@ class Precision:
         elif amp.use_amp:
             self.numbers = f"{self.dtype}, level {amp.level}"
         scaled = amp.use_amp and self.dtype == "float16"
-        self.scaler = paddle.amp.GradScaler(
+        self.scaler = LossScaler(
             enable=scaled,
             init_loss_scaling=amp.scale_loss,
             use_dynamic_loss_scaling=amp.use_dynamic_loss_scaling,
@@ -99,6 +99,42 @@ class Precision:
 
     def __str__(self) -> str:
         return self.numbers
+
+
+class LossScaler(paddle.amp.GradScaler):
+    """Paddle's, which counts the updates that it left out because their gradients overflowed."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.skipped = paddle.zeros([1], "int64")
+
+    def step(self, optimizer: Any) -> None:
+        super().step(optimizer)
+        if self.is_enable():
+            self.skipped += self._found_inf.astype("int64")  # on the device: nobody waits for it
+
+    def _update(self) -> None:
+        """Let the scale follow the overflows: Paddle's rule, whose own code fails at the first one with NumPy 2.4."""
+        if self._cache_found_inf:
+            self._incr_count, self._decr_count = 0, self._decr_count + 1
+        else:
+            self._incr_count, self._decr_count = self._incr_count + 1, 0
+        if self._decr_count == self._decr_every_n_nan_or_inf:
+            self._scale, self._decr_count = self._scale * self._decr_ratio, 0
+        if self._incr_count == self._incr_every_n_steps:
+            self._scale, self._incr_count = self._scale * self._incr_ratio, 0
+
+    def num_skipped(self) -> int:
+        """Return the number of updates left out in the whole run; waits for the device."""
+        return int(self.skipped.item())
+
+    def state_dict(self) -> dict[str, Any]:
+        state: dict[str, Any] = super().state_dict()
+        return {**state, "skipped": self.num_skipped()} if state else {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict(state_dict)
+        self.skipped.fill_(state_dict["skipped"])
 
 
 class _RoundedConv2D(nn.Conv2D):

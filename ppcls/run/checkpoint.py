@@ -5,10 +5,11 @@ optimizer, and the weights being trained where they are not those to use), `.pds
 the checksums of the other two).
 """
 
+import logging
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ import numpy as np
 
 from ppcls import files, pdparams
 from ppcls.errors import CheckpointError
+
+logger = logging.getLogger("ppcls")
 
 SUFFIXES = (".pdparams", ".pdopt", ".pdstates")
 
@@ -77,8 +80,12 @@ def _replace(new: Path, prefix: Path) -> None:
     _remove(backup)
 
 
-def write(prefix: Path, checkpoint: Checkpoint) -> None:
-    """Write the checkpoint under `prefix`, replacing an older one. Raises CheckpointError (disk full, ...)."""
+def write(prefix: Path, checkpoint: Checkpoint, *, also: Sequence[Path] = ()) -> None:
+    """Write the checkpoint under the names `also` and then under `prefix`, replacing older ones.
+
+    `prefix` is the last: a run that is killed goes on from there, and comes by the other names again.
+    Raises: CheckpointError (disk full, ...).
+    """
     new = _new(prefix)
     with _reported(prefix):
         try:
@@ -86,6 +93,9 @@ def write(prefix: Path, checkpoint: Checkpoint) -> None:
             pdparams.write(_file(new, ".pdopt"), checkpoint.optimizer)
             checksums = {suffix: files.sha256_of(_file(new, suffix)) for suffix in SUFFIXES[:2]}
             pdparams.write(_file(new, ".pdstates"), {**checkpoint.states, "sha256": checksums})
+            for name in also:
+                _link(new, _new(name))
+                _replace(_new(name), name)
             _replace(new, prefix)
         finally:
             _remove(new)
@@ -138,6 +148,24 @@ def read(prefix: Path) -> Checkpoint:
     return Checkpoint(*(pdparams.read(_file(prefix, suffix)) for suffix in SUFFIXES))
 
 
+def newest(folder: Path) -> Optional[tuple[Path, Checkpoint]]:
+    """Return the prefix and the content of a run's newest checkpoint that is whole, or None; say what is passed over.
+
+    That is `latest`, and where it is damaged the last written one of `epoch_N` and `best_model`. Not the one of the
+    highest step: that may be of an earlier, longer run in the same folder.
+    """
+    others = [file for file in folder.glob("*.pdstates") if re.fullmatch(r"epoch_\d+|best_model", file.stem)]
+    others.sort(key=lambda file: (file.stat().st_mtime_ns, file.name), reverse=True)
+    prefixes = [folder / "latest", *(file.with_suffix("") for file in others)]
+    for prefix in prefixes:
+        if any(_file(any_name, suffix).exists() for any_name in (prefix, _backup(prefix)) for suffix in SUFFIXES):
+            try:
+                return prefix, read(prefix)
+            except CheckpointError as error:
+                logger.warning(f"passed over: {str(error).partition('; ')[0]}")
+    return None
+
+
 def _num_bytes(content: Any) -> int:
     if isinstance(content, np.ndarray):
         return content.nbytes
@@ -168,21 +196,18 @@ class Checkpoints:
                 f"{(needed >> 20) + 1} MiB; free some space or give another folder"
             )
 
+    def save_latest(self, checkpoint: Checkpoint) -> None:
+        """Write `latest` alone, within an epoch."""
+        write(self.folder / "latest", checkpoint)
+
     def save(self, checkpoint: Checkpoint, *, epoch: int, best: bool) -> None:
         """Write `latest`; the same files become `best_model` and, every `save_interval` epochs, `epoch_N`."""
-        latest = self.folder / "latest"
-        write(latest, checkpoint)
-        if best:
-            self._name(latest, self.folder / "best_model")
+        names = ["best_model"] if best else []
         if epoch % self.save_interval == 0:
-            self._name(latest, self.folder / f"epoch_{epoch}")
-            if self.keep > 0:
-                self._prune(epoch)
-
-    def _name(self, source: Path, target: Path) -> None:
-        with _reported(target):
-            _link(source, _new(target))
-            _replace(_new(target), target)
+            names.append(f"epoch_{epoch}")
+        write(self.folder / "latest", checkpoint, also=[self.folder / name for name in names])
+        if self.keep > 0:
+            self._prune(epoch)
 
     def _prune(self, newest: int) -> None:
         """Remove this run's `epoch_N` but the newest `keep`; later ones are of an earlier, longer run."""

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import paddle
 import pytest
-from runs import MakeEngine, records
+from runs import TIMES, MakeEngine, records
 
 from ppcls import device
 from ppcls.config import load_config
+from ppcls.engine.averages import Averages
 from ppcls.engine.check import report
 from ppcls.engine.progress import Progress
 from ppcls.errors import CheckpointError
@@ -17,7 +18,7 @@ from ppcls.run.log import ScalarsOf
 
 EPOCH = [
     r"\[Train\]\[Epoch 2/2\]\[Iter: 1/4\]loss: \d+\.\d{5}, top1: [01]\.\d{5}, "
-    r"lr: \d\.\d{8}, ips: \d+\.\d images/s, eta: 0:00:\d\d",
+    r"lr: \d\.\d{8}, ips: \d+\.\d images/s, batch: \d+\.\d{3} s, waiting for data: \d+%, eta: 0:00:\d\d",
     r"\[Train\]\[Epoch 2/2\]\[Iter: 2/4\]loss: .*",
     r"\[Train\]\[Epoch 2/2\]\[Iter: 4/4\]loss: .*, eta: 0:00:00",
     r"\[Train\]\[Epoch 2/2\]\[Avg\]loss: \d+\.\d{5}, top1: [01]\.\d{5}, ips: \d+\.\d images/s",
@@ -47,11 +48,13 @@ def test_the_records_of_a_run(make: MakeEngine) -> None:
     engine = make("Tiny", "run", "Global.epochs=1", "Global.print_batch_step=2")
     engine.train()
     train, evaluation = records(engine, "train"), records(engine, "eval")
-    assert [list(record) for record in train] == [["phase", "step", "epoch", "loss", "top1", "lr"]] * 3
-    assert [(record["step"], record["epoch"]) for record in train] == [(1, 1), (2, 1), (4, 1)]
+    assert [list(record) for record in train] == [["phase", "step", "epoch", "batch", "loss", "top1", "lr"]] * 3
+    assert [(record["step"], record["epoch"], record["batch"]) for record in train] == [(1, 1, 1), (2, 1, 2), (4, 1, 4)]
     assert [list(record) for record in evaluation] == [["phase", "step", "epoch", "loss", "top1", "top2"]]
-    ips = [json.loads(line).get("ips") for line in (engine.folder / "metrics.jsonl").read_text().splitlines()]
-    assert min(ips[:3]) > 0
+    timed = [json.loads(line) for line in (engine.folder / "metrics.jsonl").read_text().splitlines()][:3]
+    assert all(list(record)[-4:] == list(TIMES) for record in timed)
+    assert all(record["ips"] > 0 and record["batch_seconds"] > 0 and 0 < record["data_wait"] < 1 for record in timed)
+    assert timed[-1]["eta_seconds"] == 0
 
 
 def test_visualdl_shows_the_same_numbers(make: MakeEngine) -> None:
@@ -109,16 +112,17 @@ def test_a_check_builds_everything_and_writes_nothing(make: MakeEngine) -> None:
 
 def test_the_time_to_go_is_that_of_the_epochs_which_this_run_will_train(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger="ppcls")
-    progress = Progress(
-        ScalarsOf(), [], epoch=3, epochs=100, last_epoch=5, first_batch=10, num_batches=40, every=10, print_memory=True
-    )
+    epoch = {"epoch": 3, "epochs": 100, "last_epoch": 5, "first_batch": 19, "num_batches": 40, "every": 10}
+    progress = Progress(ScalarsOf(), Averages([]), lambda: 2, **epoch, print_memory=True)
     progress.started -= 60.0  # as if the first batch of this run had taken a minute
     progress.last_time -= 60.0
     progress.update(32, paddle.to_tensor(1.0), {}, 0.1, 91)
-    # 29 batches of this epoch, 40 of each of the epochs 4 and 5: 109 minutes.
-    assert caplog.messages == [
-        "[Train][Epoch 3/100][Iter: 11/40]loss: 1.00000, lr: 0.10000000, ips: 0.5 images/s, eta: 1:49:00"
-    ]
+    # 20 batches of this epoch, 40 of each of the epochs 4 and 5: 100 minutes.
+    assert re.fullmatch(
+        r"\[Train\]\[Epoch 3/100\]\[Iter: 20/40\]loss: 1.00000, lr: 0.10000000, skipped updates: 2, "
+        r"ips: 0.5 images/s, batch: 60.\d+ s, waiting for data: 0%, eta: 1:40:00",
+        *caplog.messages,
+    )
 
 
 @pytest.mark.parametrize(("wanted", "end"), [(True, " images/s, peak memory: 129 MiB"), (False, " images/s")])

@@ -9,13 +9,17 @@ from ppcls.arch.layers import Head
 
 
 class Tiny(nn.Layer):
-    """A convolution, with a batch norm unless `norm: none`, an average and a head."""
+    """A convolution, with a batch norm unless `norm: none`, an average, dropout if wanted, and a head."""
 
-    def __init__(self, *, class_num: int = 1000, norm: Literal["batch", "none"] = "batch") -> None:
+    def __init__(
+        self, *, class_num: int = 1000, norm: Literal["batch", "none"] = "batch", dropout: float = 0.0
+    ) -> None:
         super().__init__()
         self.conv = nn.Conv2D(3, 8, 3, stride=2)
         self.norm = nn.BatchNorm2D(8) if norm == "batch" else nn.Identity()
+        self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
         self.fc = Head(8, class_num)
 
     def forward(self, images_NCHW: paddle.Tensor) -> paddle.Tensor:
-        return self.fc(nn.functional.relu(self.norm(self.conv(images_NCHW))).mean(axis=[2, 3]))
+        features_NC = nn.functional.relu(self.norm(self.conv(images_NCHW))).mean(axis=[2, 3])
+        return self.fc(self.dropout(features_NC))

@@ -71,9 +71,9 @@ def test_a_kill_at_any_file_operation_leaves_a_complete_checkpoint(tmp_path: Pat
     assert done.returncode == 0, done.stderr
     found = done.stdout.splitlines()
     assert len(found) > 40
-    # In this order: both are old, `latest` is new, both are new.
+    # In this order: both are old, `best_model` is new, both are new.
     assert found == sorted(found)
-    assert set(found) == {"1 1", "2 1", "2 2"}
+    assert set(found) == {"1 1", "1 2", "2 2"}
 
 
 def test_a_start_removes_the_temporary_files_of_a_killed_run(tmp_path: Path) -> None:

@@ -1,0 +1,197 @@
+"""Stopping a run at any moment, and going on as if nothing had happened."""
+
+import logging
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from runs import MakeEngine, numbers, records_in, same_arrays, trained
+
+from ppcls.engine import resume
+from ppcls.engine.engine import Engine
+from ppcls.engine.resume import Pace
+from ppcls.errors import TerminatedError
+from ppcls.run import checkpoint, log
+
+REPO = Path(__file__).resolve().parents[3]
+# Of the many kills that a change of the checkpoints should be tried with, so many are in each run of the tests.
+NUM_KILLS = int(os.environ.get("PPCLS_TEST_KILLS", "6"))
+OPTIONS = ("Arch.dropout=0.5", "Global.update_freq=2", "Global.print_batch_step=1", "Global.epochs=2")
+SMALL = "DataLoader.Train.sampler.batch_size=3"  # 9 batches an epoch, 5 updates
+
+
+def stop_after(engine: Engine, batches: int) -> None:
+    """Let SIGTERM come while the engine computes batch number `batches`, counted from 1."""
+    metric, calls = engine.train_metric, iter(range(1, 1000))
+
+    def count(*arguments: Any) -> Any:
+        if next(calls) == batches:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return metric(*arguments)
+
+    vars(engine)["train_metric"] = count
+    count.names = metric.names  # type: ignore[attr-defined]
+
+
+def averages_of(engine: Engine) -> list[str]:
+    """Return loss and metrics of each epoch, as the log has them."""
+    return re.findall(r"\[Train\].*\[Avg\](.*), ips", (engine.folder / "train.log").read_text())
+
+
+def messages(caplog: pytest.LogCaptureFixture, start: str) -> list[str]:
+    return [message for message in caplog.messages if message.startswith(start)]
+
+
+def test_runs_that_are_killed_end_like_one_that_is_not(shapes_yaml: str, tmp_path: Path) -> None:
+    script = Path(__file__).with_name("killed_runs.py")
+    done = subprocess.run(
+        [sys.executable, str(script), shapes_yaml, str(tmp_path), str(NUM_KILLS)],
+        env={**os.environ, "PYTHONPATH": str(REPO)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"{NUM_KILLS} kills in ")
+
+
+@pytest.mark.parametrize("batch", [1, 4, 9, 12])
+def test_sigterm_saves_at_the_end_of_the_group_and_the_run_goes_on_from_there(make: MakeEngine, batch: int) -> None:
+    whole = trained(make("Tiny", "whole", *OPTIONS, SMALL))
+    log.close_log(logging.getLogger("ppcls"))  # or its file would get the lines of the next run as well
+    stopped = make("Tiny", "stopped", *OPTIONS, SMALL, "Global.checkpoints=auto")
+    stop_after(stopped, batch)
+    with pytest.raises(TerminatedError) as caught:
+        stopped.train()
+    log.close_log(logging.getLogger("ppcls"))
+    epoch, step = batch // 10, {1: 1, 4: 2, 9: 5, 12: 7}[batch]
+    done = {1: 2, 4: 4, 9: 9, 12: 4}[batch]
+    assert f"stops after {epoch} epochs and {done} batches (step {step})" in str(caught.value)
+    assert caught.value.exit_status == 75
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    states = checkpoint.read(stopped.folder / "latest").states
+    assert (states["epoch"], states["batches_done"], states["step"]) == (epoch, done, step)
+    resumed = trained(make("Tiny", "stopped", *OPTIONS, SMALL, "Global.checkpoints=auto"))
+    for name in ("latest", "best_model"):
+        left, right = (checkpoint.read(engine.folder / name) for engine in (whole, resumed))
+        assert same_arrays(left.weights, right.weights)
+        assert same_arrays(left.optimizer, right.optimizer)
+        assert numbers(left) == numbers(right)
+    assert records_in(whole.folder) == records_in(resumed.folder)
+    assert averages_of(whole) == averages_of(resumed)
+
+
+@pytest.mark.parametrize("often", ["Global.save_steps=2", "Global.save_minutes=0"])
+def test_a_run_saves_within_an_epoch_as_often_as_wanted(
+    make: MakeEngine, monkeypatch: pytest.MonkeyPatch, often: str
+) -> None:
+    engine, steps = make("Tiny", "run", *OPTIONS, SMALL, often), []
+    save = engine.checkpoints.save_latest
+
+    def noted(saved: checkpoint.Checkpoint) -> None:
+        steps.append(saved.states["step"])
+        save(saved)
+
+    monkeypatch.setattr(engine.checkpoints, "save_latest", noted)
+    engine.train()
+    # Not after steps 5 and 10, which end an epoch.
+    assert steps == ([2, 4, 6, 8] if "steps" in often else [1, 2, 3, 4, 6, 7, 8, 9])
+
+
+def test_auto_begins_anew_where_there_is_nothing(make: MakeEngine, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="ppcls")
+    engine = trained(make("Tiny", "run", "Global.epochs=1", "Global.checkpoints=auto"))
+    assert f"Global.checkpoints: auto: no checkpoint in '{engine.folder}'; a new run begins" in caplog.messages
+    assert engine.state.step == 4
+
+
+def test_auto_passes_over_a_truncated_latest_and_a_damaged_epoch(
+    make: MakeEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="ppcls")
+    options = ["Global.save_interval=1", "Global.checkpoints=auto", "Global.epochs=4", "Global.start_eval_epoch=4"]
+    engine = trained(make("Tiny", "run", *options, "Global.early_stop=3"))
+    for name in ("latest.pdopt", "epoch_3.pdparams"):
+        content = (engine.folder / name).read_bytes()
+        (engine.folder / name).unlink()  # a file of its own: `latest` and `epoch_3` are two names of one
+        (engine.folder / name).write_bytes(content[:-9])
+    caplog.clear()
+    resumed = make("Tiny", "run", *options)
+    resumed.prepare()
+    assert (resumed.state.epoch, resumed.resume_from) == (2, engine.folder / "epoch_2")
+    assert messages(caplog, "passed over") == [
+        f"passed over: checkpoint '{engine.folder}/latest': latest.pdopt is damaged (its checksum does not fit)",
+        f"passed over: checkpoint '{engine.folder}/epoch_3': epoch_3.pdparams is damaged (its checksum does not fit)",
+    ]
+
+
+def test_auto_does_not_take_a_later_epoch_of_an_earlier_run(make: MakeEngine) -> None:
+    trained(make("Tiny", "run", "Global.save_interval=1", "Global.epochs=3"))
+    trained(make("Tiny", "run", "Global.save_interval=1", "Global.epochs=3", "Global.early_stop=1"))
+    resumed = make("Tiny", "run", "Global.epochs=3", "Global.checkpoints=auto")
+    resumed.prepare()
+    assert resumed.state.epoch == 1
+
+
+def test_other_settings_are_named(make: MakeEngine, caplog: pytest.LogCaptureFixture) -> None:
+    engine = trained(make("Tiny", "run", "Global.epochs=1"))
+    going_on = ["Global.epochs=1", f"Global.checkpoints={engine.folder}/latest", "Global.output_dir=elsewhere"]
+    make("Tiny", "run", *going_on, "DataLoader.Train.loader.num_workers=2").prepare()
+    assert not messages(caplog, "the config differs")
+    make("Tiny", "run", *going_on, "Optimizer.lr.learning_rate=0.5", "Metric.Train=[]").prepare()
+    assert messages(caplog, "the config differs") == [
+        "the config differs from the one of the checkpoint: Optimizer.lr.learning_rate: 0.02 -> 0.5; "
+        "Metric.Train: [{'TopkAcc': {'topk': [1]}}] -> []"
+    ]
+
+
+def test_a_run_goes_on_with_other_batches_from_the_same_sample(
+    make: MakeEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = make("Tiny", "run", *OPTIONS, SMALL)
+    stop_after(engine, 12)  # in the second epoch, and so after 4 batches of 3 there
+    with pytest.raises(TerminatedError):
+        engine.train()
+    bigger = make("Tiny", "run", *OPTIONS, "Global.checkpoints=auto", "DataLoader.Train.sampler.batch_size=5")
+    bigger.prepare()
+    assert (bigger.state.epoch, bigger.state.batches_done, bigger.state.step) == (1, 2, 4)
+    assert messages(caplog, "the checkpoint is of another pace") == [
+        "the checkpoint is of another pace: global_batch 3 -> 5, batches_per_epoch 9 -> 6, steps_per_epoch 5 -> 3; "
+        "step 7 -> 4; 2 samples come again"
+    ]
+    bigger.train()
+    assert (bigger.state.epoch, bigger.state.step) == (2, 6)
+
+
+def test_the_sums_of_two_ranks_go_on_in_one(make: MakeEngine, caplog: pytest.LogCaptureFixture) -> None:
+    engine = make("Tiny", "run", *OPTIONS, SMALL)
+    stop_after(engine, 4)
+    with pytest.raises(TerminatedError):
+        engine.train()
+    saved = checkpoint.read(engine.folder / "latest")
+    (row,) = saved.states["averages"]["rows"]
+    half = [value / 2 for value in row]
+    of_two = Pace(2, global_batch=6, update_freq=2, batches_per_epoch=5, steps_per_epoch=3)
+    states = {**saved.states, "averages": {**saved.states["averages"], "rows": [half, half]}, "batches_done": 2}
+    two = checkpoint.Checkpoint(saved.weights, saved.optimizer, {**states, "step": 1, "pace": vars(of_two)})
+    checkpoint.write(engine.folder / "latest", two)
+    resumed = make("Tiny", "run", *OPTIONS, SMALL, "Global.checkpoints=auto")
+    resumed.prepare()
+    assert (resumed.state.batches_done, resumed.state.step) == (4, 2)
+    assert "world_size 2 -> 1, global_batch 6 -> 3" in messages(caplog, "the checkpoint is of another pace")[0]
+    assert resumed.start_progress().averages.num_samples == 12
+
+
+def test_values_that_differ_are_found_at_any_depth() -> None:
+    before = {"Global": {"seed": 0, "keep": 3}, "Arch": {"name": "A"}, "Loss": [{"CELoss": {"epsilon": 0.1}}]}
+    now = {"Global": {"seed": 1, "keep": 4}, "Arch": {"name": "A", "depth": 2}, "Loss": [{"CELoss": {"epsilon": 0.2}}]}
+    assert resume.differences(before, now) == [
+        "Global.seed: 0 -> 1",
+        "Arch.depth: None -> 2",
+        "Loss.0.CELoss.epsilon: 0.1 -> 0.2",
+    ]
