@@ -16,8 +16,8 @@ def test_nothing_is_suggested_for_a_word_like_no_other() -> None:
     assert did_you_mean("zzz", ["class_num", "ResNet50"]) == ""
 
 
-def test_mistakes_of_the_user_exit_with_2_and_all_else_with_1() -> None:
+def test_mistakes_of_the_user_exit_with_2_and_nothing_else_does() -> None:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, PpclsError)]
     assert len(kinds) >= 7
     assert {kind.exit_status for kind in kinds if issubclass(kind, UserError)} == {2}
-    assert {kind.exit_status for kind in kinds if not issubclass(kind, UserError)} == {1}
+    assert not {kind.exit_status for kind in kinds if not issubclass(kind, UserError)} & {0, 2}
