@@ -38,7 +38,8 @@ EXAMPLES = {
         "write the model, its preprocessing and its labels for Paddle Inference",
         """examples:
   python tools/export_model.py -c configs/ResNet50.yaml \\
-      -o Global.pretrained_model=output/ResNet50/best_model -o Global.save_inference_dir=inference""",
+      -o Global.pretrained_model=output/ResNet50/best_model -o Global.save_inference_dir=inference
+  python tools/export_model.py -c configs/ResNet50.yaml --format onnx --verify dataset/val_list.txt""",
     ),
     "predict": (
         "predict pictures with an exported model",
@@ -88,6 +89,12 @@ def _add_arguments(parser: argparse.ArgumentParser, command: str) -> None:
         metavar="KEY=VALUE",
         help="set one key, e.g. Global.epochs=2 or Metric.Eval.0.TopkAcc.topk=[1]; repeatable; VALUE is YAML",
     )
+    if command == "export":
+        parser.add_argument(
+            "--format", choices=("paddle", "onnx"), default="paddle", help="onnx: that too (%(default)s)"
+        )
+        parser.add_argument("--opset", type=int, default=17, help="of the ONNX file, 7 to 21 (%(default)s)")
+        parser.add_argument("--verify", metavar="DATA", help="compare with the trained model on a folder or list")
     if command == "train":
         parser.add_argument("--print-config", action="store_true", help="print the resolved config and stop")
         parser.add_argument("--check", action="store_true", help="build everything, try one batch, and stop")

@@ -43,14 +43,20 @@ def find(paths: Union[str, Sequence[str]]) -> list[Path]:
 
 
 def spread(source: Union[Source, Iterable[Source]]) -> Iterator[Source]:
-    """Yield each picture of a source, as `find` does but one after the other: paths as text, what is decoded as is."""
+    """Yield each picture of a source, one after the other: what `find` finds as text, what is in memory as it is.
+
+    Of several sources, those that are no folder and no list need not be there: reading them tells.
+    """
     if isinstance(source, (str, Path)):
         yield from _walk(str(source))
     elif isinstance(source, (bytes, np.ndarray)):
         yield source
     else:
         for item in source:
-            yield from spread(item)
+            if isinstance(item, (str, Path)) and not (os.path.isdir(item) or str(item).lower().endswith(".txt")):
+                yield str(item)
+            else:
+                yield from spread(item)
 
 
 def name_of(source: Source) -> str:

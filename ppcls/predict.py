@@ -71,9 +71,9 @@ def _print(config: DeployConfig, predictor: Predictor, sources: list[str]) -> in
 
 def _write(config: DeployConfig, sources: list[str], path: Path) -> int:
     """Write a row for each picture, from where an interrupted run left off."""
-    total = sum(1 for _ in pictures.spread(sources))
+    total = sum(1 for source in sources for _ in pictures.spread(source))
     with Results(path) as results:
-        todo = pictures.spread(sources)
+        todo = itertools.chain.from_iterable(map(pictures.spread, sources))
         for name in itertools.islice(todo, results.num_done):
             last = str(name)
         if results.num_done and results.last_name != last:

@@ -1,7 +1,10 @@
 """The file of a large prediction, a row a picture in their order; what an interrupted run left is completed."""
 
 import csv
+import io
 import json
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
 
@@ -29,13 +32,16 @@ class Results:
         make_folder(path.parent, "--out")
         self.num_done, self.num_failed, self.last_name = 0, 0, ""
         try:
-            self._file = path.open("a+", encoding="utf-8", newline="")
+            self._file = path.open("a+b")
         except OSError as error:
             raise ConfigError(f"--out: can't write '{path}'; {error.strerror}; give another file") from error
-        self._read(path)
-        self._csv = csv.writer(self._file, lineterminator="\n")
-        if self.as_csv and self._file.tell() == 0:
-            self._csv.writerow(COLUMNS)
+        try:
+            self._file.truncate(self._read())
+        except (ValueError, KeyError) as error:
+            self._file.close()
+            raise ConfigError(f"--out: '{path}' is there and holds other things; give another file") from error
+        if self.as_csv and self._file.seek(0, os.SEEK_END) == 0:
+            self._write_csv(COLUMNS)
 
     def __enter__(self) -> "Results":
         return self
@@ -43,27 +49,22 @@ class Results:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def _read(self, path: Path) -> None:
-        """Count the rows that are there, and cut off a last one that is not complete."""
+    def _read(self) -> int:
+        """Count the rows that are there; return the bytes up to the end of the last complete one."""
         self._file.seek(0)
         good = 0
-        try:
-            # A name with a line break makes a row of several lines, which only the CSV reader can tell.
-            for line in iter(self._file.readline, ""):
-                while self.as_csv and line.count('"') % 2 and (more := self._file.readline()):
-                    line += more
-                if not line.endswith("\n"):
-                    break
-                self._count(line)
-                good = self._file.tell()
-        except (ValueError, KeyError) as error:
-            raise ConfigError(f"--out: '{path}' is there and holds other things; give another file") from error
-        self._file.truncate(good)
-        self._file.seek(good)
+        for line in self._file:
+            # A name with a line break makes a row of several lines.
+            while self.as_csv and line.count(b'"') % 2 and (more := self._file.readline()):
+                line += more
+            if line.endswith(b"\n") and not (self.as_csv and line.count(b'"') % 2):
+                self._count(line.decode("utf-8", "surrogateescape"))
+                good += len(line)
+        return good
 
     def _count(self, line: str) -> None:
         if self.as_csv:
-            (cells,) = csv.reader([line])
+            (cells,) = csv.reader(io.StringIO(line, newline=""))
             if tuple(cells) == COLUMNS:
                 return
             row = dict(zip(COLUMNS, cells))
@@ -79,9 +80,16 @@ class Results:
         self.num_failed += prediction is None
         if self.as_csv:
             lists = (answer.class_ids, [f"{score:.6g}" for score in answer.scores], answer.label_names)
-            self._csv.writerow([name, *(SEPARATOR.join(map(str, cells)) for cells in lists), problem])
+            self._write_csv((name, *(SEPARATOR.join(map(str, cells)) for cells in lists), problem))
         else:
-            self._file.write(
-                json.dumps({"name": name, **answer.to_dict(), "error": problem}, ensure_ascii=False) + "\n"
-            )
+            self._write(json.dumps({"name": name, **answer.to_dict(), "error": problem}, ensure_ascii=False) + "\n")
+
+    def _write_csv(self, cells: Sequence[str]) -> None:
+        row = io.StringIO()
+        csv.writer(row, lineterminator="\n").writerow(cells)
+        self._write(row.getvalue())
+
+    def _write(self, row: str) -> None:
+        # A file name need not be UTF-8.
+        self._file.write(row.encode("utf-8", "surrogateescape"))
         self._file.flush()

@@ -47,7 +47,9 @@ class RankList(Rule):
 class GlobalSection:
     """The run: how long, where, how often."""
 
-    checkpoints: Optional[str] = key(None, "resume from: a prefix such as `output/ResNet50/latest`, or `auto`: this run's newest, or anew")
+    checkpoints: Optional[str] = key(
+        None, "resume from: a prefix such as `output/ResNet50/latest`, or `auto`: this run's newest, or anew"
+    )
     pretrained_model: Optional[str] = key(None, "weights to start from: path (with or without suffix) or URL")
     output_dir: str = key("./output", "the run writes to `{output_dir}/{Arch.name}/`")
     device: str = key("auto", "`cpu`, `gpu`, `gpu:0`, `sdaa` or any plug-in device; `auto`: the best one here")
@@ -64,7 +66,9 @@ class GlobalSection:
     save_interval: Count = key(1, "epochs between the `epoch_N` checkpoints")
     keep: Limit = key(3, "how many `epoch_N` checkpoints are kept, the newest ones; -1: all")
     save_steps: Limit = key(-1, "also save `latest` every so many optimizer updates; -1: at the ends of epochs only")
-    save_minutes: Annotated[float, AtLeast(0, off=-1)] = key(-1.0, "also save `latest` after so many minutes; -1: never")
+    save_minutes: Annotated[float, AtLeast(0, off=-1)] = key(
+        -1.0, "also save `latest` after so many minutes; -1: never"
+    )
     eval_during_train: bool = key(True, "evaluate while training, and keep `best_model`")
     eval_interval: Count = key(1, "epochs between evaluations")
     start_eval_epoch: Annotated[int, AtLeast(0)] = key(0, "no evaluation before this epoch")
@@ -78,6 +82,7 @@ class GlobalSection:
         (3, 224, 224), "channels, height and width of the exported model's input"
     )
     save_inference_dir: str = key("./inference", "where export writes")
+    export_with_preprocess: bool = key(False, "the exported model normalizes by itself: its input is uint8, NHWC")
     to_static: bool = key(False, "train the model as a static graph")
     class_num: Optional[Count] = key(None, "old place of `Arch.class_num`")
     use_dali: Annotated[bool, Only(False, "set use_dali: False; the pictures are read all the same")] = key(

@@ -18,7 +18,7 @@ from ppcls.loss import CombinedLoss
 from ppcls.metric import CombinedMetric
 from ppcls.optim.plateau import ReduceOnPlateau
 from ppcls.optim.schedule import Schedule, Span
-from ppcls.postprocess import Topk
+from ppcls.postprocess import PostProcess
 from ppcls.registry import (
     ARCHITECTURES,
     BATCH_TRANSFORMS,
@@ -109,7 +109,7 @@ def optimizer(config: RunConfig, trained: nn.Layer, learning_rate: float) -> Any
     return OPTIMIZERS.build(part, trained, learning_rate, regularizer, part.clip_norm)
 
 
-def postprocess(config: RunConfig) -> Topk:
+def postprocess(config: RunConfig) -> PostProcess:
     """Build what turns scores into predictions; names that the config does not give come with the weights.
 
     A class that had no pictures has its number for a name.
@@ -117,7 +117,7 @@ def postprocess(config: RunConfig) -> Topk:
     part: Part = config.Infer.PostProcess or Part("Topk")
     names = label_names(config)
     names = [*names, *map(str, range(len(names), config.class_num))] if names else []
-    built: Topk = POSTPROCESSES.build(part, names, config.class_num)
+    built: PostProcess = POSTPROCESSES.build(part, names, config.class_num)
     return built
 
 

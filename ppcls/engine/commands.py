@@ -35,7 +35,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.command == "infer":
         return infer(engine)
     if arguments.command == "export":
-        folder = export(engine)
+        opset = arguments.opset if arguments.format == "onnx" else None
+        folder = export(engine, onnx_opset=opset, verify=arguments.verify)
         _say_next(
             "predict",
             f"python deploy/python/predict_cls.py -c deploy/configs/inference_cls.yaml "

@@ -3,73 +3,80 @@
 import logging
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Optional
 
 import numpy as np
 import paddle
-from paddle import nn
-from paddle.nn import functional as F
-from paddle.static import InputSpec
 
 import ppcls
 from ppcls import artifact, pictures
+from ppcls.config.parts import Part
 from ppcls.config.schema import PreProcessSection, RunConfig
 from ppcls.engine import build
 from ppcls.engine.engine import Engine
+from ppcls.engine.export_onnx import convert, require_opset
+from ppcls.engine.graph import Scores, ScoresOfPixels
+from ppcls.engine.verify import compare, compare_on
 from ppcls.errors import CheckpointError, ConfigError, DataError
 from ppcls.files import make_folder
 from ppcls.predictor import Predictor
+from ppcls.run import checkpoint
 from ppcls.transforms.compose import Pipeline
 
 logger = logging.getLogger("ppcls")
 
-# Largest difference of a score between the trained model and the exported one: rounding of other kernels.
-TOLERANCE = 1e-4
 
-
-class Scores(nn.Layer):
-    """The model with a softmax at its end: class scores that add up to 1."""
-
-    def __init__(self, model: nn.Layer) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        return F.softmax(self.model(x), axis=-1)
-
-
-def export(engine: Engine) -> Path:
+def export(engine: Engine, *, onnx_opset: Optional[int] = None, verify: Optional[str] = None) -> Path:
     """Write the artifact to `Global.save_inference_dir`, after checking that it gives the model's scores.
 
-    Raises CheckpointError, having replaced nothing, if it does not.
+    With an `onnx_opset` that has an ONNX file too. `verify` names pictures to check all on: a folder or a list.
+    Raises CheckpointError, having replaced nothing, if the scores differ.
     """
     config = engine.config
     target = Path(config.Global.save_inference_dir)
+    if onnx_opset is not None:
+        require_opset(onnx_opset)
     description = _description(config)
-    images_NCHW = _images(pictures.pipeline(description.transforms), config)
-    _require_shape(images_NCHW, config)
+    pipeline = pictures.pipeline(description.transforms)
+    images_NHWC = _images(pipeline, config)
+    _require_shape(pipeline.finish(images_NHWC), config)
     build.load_start_weights(config, engine.model, new_head=False)
     engine.log_to("export.log")
-    scores = Scores(engine.model)
-    scores.eval()
-    with paddle.no_grad():
-        expected = scores(paddle.to_tensor(images_NCHW)).numpy()
+    activation = build.postprocess(config).activation
+    scores = Scores(engine.model, activation)
+    # Another layer: making it static would change how the one that it is compared with computes.
+    graph = (
+        ScoresOfPixels(scores, pipeline) if config.Global.export_with_preprocess else Scores(engine.model, activation)
+    )
+    graph.eval()
     with _new_folder(target) as folder:
-        spec = [InputSpec([None, *config.Global.image_shape], "float32", "x")]
-        paddle.jit.save(paddle.jit.to_static(scores, input_spec=spec, full_graph=True), str(folder / "inference"))
+        spec = [graph.input_spec(config.Global.image_shape)]
+        paddle.jit.save(paddle.jit.to_static(graph, input_spec=spec, full_graph=True), str(folder / "inference"))
+        if onnx_opset is not None:
+            convert(folder, description, onnx_opset)
         artifact.write(folder, description)
-        exported = _read_back(folder)
-        _compare(expected, exported.scores(_images(exported.pipeline, config)))
-        make_folder(target, "Global.save_inference_dir")
-        # The description last: its checksums fit only when all files are the new ones.
-        for name in (artifact.MODEL, artifact.WEIGHTS, artifact.DESCRIPTION):
-            os.replace(folder / name, target / name)
+        exported = list(_read_back(folder))
+        compare(scores, pipeline, exported, images_NHWC)
+        if verify is not None:
+            compare_on(scores, pipeline, exported, verify)
+        _replace(folder, target)
     logger.info(
         f'Export succeeded! The inference model exported has been saved in "{config.Global.save_inference_dir}".'
     )
     return target
+
+
+def _replace(folder: Path, target: Path) -> None:
+    make_folder(target, "Global.save_inference_dir")
+    if not (folder / artifact.ONNX).exists():
+        (target / artifact.ONNX).unlink(missing_ok=True)  # one of another model
+    # The description last: its checksums fit only when all files are the new ones.
+    for name in (artifact.MODEL, artifact.WEIGHTS, artifact.ONNX, artifact.DESCRIPTION):
+        if (folder / name).exists():
+            os.replace(folder / name, target / name)
 
 
 @contextmanager
@@ -87,26 +94,40 @@ def _new_folder(target: Path) -> Iterator[Path]:
 
 def _description(config: RunConfig) -> artifact.Artifact:
     postprocess = build.postprocess(config)
+    given = config.Infer.PostProcess or Part("Topk")
+    # The names travel in the description; a path would mean nothing elsewhere.
+    part = Part(given.name, {k: v for k, v in given.args.items() if k not in ("class_id_map_file", "delimiter")})
+    topk = artifact.TopkSection(part.args.get("topk", 5), tuple(postprocess.label_names))
+    others: dict[str, Any] = {} if part.name == "Topk" else {"main_indicator": part.name, part.name: part}
     return artifact.Artifact(
         artifact.ModelSection(config.Arch.name, ppcls.__version__, paddle.__version__),
         PreProcessSection(tuple(build.eval_transforms(config))),
-        artifact.PostProcessSection(artifact.TopkSection(postprocess.topk, tuple(postprocess.label_names))),
+        artifact.PostProcessSection(topk, **others),
         input_shape=config.Global.image_shape,
+        input_type="uint8" if config.Global.export_with_preprocess else "float32",
         class_num=config.class_num,
+        measured=_measured(config),
     )
 
 
+def _measured(config: RunConfig) -> Mapping[str, float]:
+    """Return the results of the evaluation that was saved with the weights."""
+    weights = config.Global.pretrained_model
+    results = checkpoint.about(weights).get("results") if weights else None
+    return {name: round(float(value), 5) for name, value in (results or {}).items()}
+
+
 def _images(pipeline: Pipeline, config: RunConfig) -> np.ndarray:
-    """Return the image to compare on: of the first of `Infer.infer_imgs`, or of noise where those are not there."""
+    """Return the image to compare on, uint8 [1, H, W, 3]: the first of `Infer.infer_imgs` that is there, or noise."""
     rng = np.random.default_rng(0)
     given = config.Infer.infer_imgs or ()
     there = [path for path in ([given] if isinstance(given, str) else given) if Path(path).exists()]
     if not there:
         blocks = rng.integers(0, 256, (16, 16, 3), dtype="uint8")
-        return pipeline.finish(pipeline.sample(blocks.repeat(32, axis=0).repeat(32, axis=1), rng)[None])
+        return pipeline.sample(blocks.repeat(32, axis=0).repeat(32, axis=1), rng)[None]
     first = pictures.find(there)[0]
     try:
-        return pipeline.finish(pipeline.sample(first.read_bytes(), rng)[None])
+        return pipeline.sample(first.read_bytes(), rng)[None]
     except DataError as error:
         raise DataError(f"{first}: {error}") from error
 
@@ -119,20 +140,14 @@ def _require_shape(images_NCHW: np.ndarray, config: RunConfig) -> None:
         )
 
 
-def _read_back(folder: Path) -> Predictor:
+def _read_back(folder: Path) -> Iterator[Predictor]:
+    """Yield what runs each of the files that were written."""
     try:
-        return Predictor(folder)
+        yield Predictor(folder, engine="paddle")
     except RuntimeError as error:  # Paddle does not look whether it could write all
         reason = str(error).strip().splitlines()[0]
         raise CheckpointError(
             f"Global.save_inference_dir: what was written can't be read back ({reason}); see if the disk is full"
         ) from error
-
-
-def _compare(expected: np.ndarray, found: np.ndarray) -> None:
-    difference = float(np.abs(expected - found).max())
-    if not difference <= TOLERANCE:
-        raise CheckpointError(
-            f"export: the exported model gives other scores than the trained one (by {difference:.2g}); "
-            "nothing was written; report it with the config"
-        )
+    if (folder / artifact.ONNX).exists():
+        yield Predictor(folder / artifact.ONNX, engine="onnxruntime")

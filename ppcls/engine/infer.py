@@ -3,11 +3,11 @@
 import logging
 
 import paddle
-from paddle.nn import functional as F
 
 from ppcls import pictures
 from ppcls.engine import build
 from ppcls.engine.engine import Engine
+from ppcls.engine.graph import scores_of
 
 logger = logging.getLogger("ppcls")
 
@@ -23,7 +23,7 @@ def infer(engine: Engine) -> int:
     engine.model.eval()
     for paths, images_NCHW in todo.batches():
         with paddle.no_grad():
-            scores = F.softmax(engine.model(paddle.to_tensor(images_NCHW)))
+            scores = scores_of(engine.model(paddle.to_tensor(images_NCHW)), postprocess.activation)
         for path, prediction in zip(paths, postprocess(scores.numpy())):
             print(prediction.line(path.name))
     for message in todo.failed:

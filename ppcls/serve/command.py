@@ -4,7 +4,6 @@ import argparse
 import os
 import signal
 import socket
-import sys
 import warnings
 
 from ppcls.errors import ConfigError
@@ -79,8 +78,8 @@ def run(arguments: argparse.Namespace) -> int:
             timeout_graceful_shutdown=int(limits.seconds) + 1,
         )
     )
-    # Having answered what was under way, the server raises the signal again.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    # For a signal that comes before the server takes care of it, and for the one that it raises again at its end.
+    signal.signal(signal.SIGTERM, lambda *_: setattr(server, "should_exit", True))
     host, port = listening.getsockname()[:2]
     print(f"serving on http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
     server.run(sockets=[listening])

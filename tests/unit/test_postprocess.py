@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ppcls.errors import DataError
-from ppcls.postprocess import Prediction, Topk, read_label_map
+from ppcls.postprocess import MultiLabelThreshOutput, Prediction, ThreshOutput, Topk, read_label_map
 
 SCORES = np.array([[0.1, 0.6, 0.3], [0.4, 0.4, 0.2]], "float32")
 
@@ -72,3 +72,21 @@ def test_a_map_that_cannot_be_read_is_refused(tmp_path: Path, content: bytes) ->
 def test_no_classes_cannot_be_asked_for() -> None:
     with pytest.raises(ValueError, match="topk: must be at least 1; received 0"):
         Topk(topk=0)
+
+
+def test_a_threshold_chooses_one_of_two_classes() -> None:
+    thresh = ThreshOutput(["no", "yes"], 2, threshold=0.4, label_0="cat", label_1="dog")
+    first, second = thresh(np.array([[0.61, 0.39], [0.6, 0.4]], "float64"))
+    assert first == Prediction([0], [pytest.approx(0.61)], ["cat"])
+    assert second == Prediction([1], [pytest.approx(0.4)], ["dog"])
+    with pytest.raises(ValueError, match="ThreshOutput: is for models of two classes; received one of 3; use Topk"):
+        ThreshOutput([], 3, threshold=0.5)
+
+
+def test_a_threshold_chooses_any_number_of_classes() -> None:
+    several, none = MultiLabelThreshOutput(["a", "b", "c"], 3, threshold=0.5)(
+        np.array([[0.9, 0.2, 0.5], [0.1, 0.2, 0.3]], "float64")
+    )
+    assert several == Prediction([0, 2], [0.9, 0.5], ["a", "c"])
+    assert none == Prediction([], [], [])
+    assert none.line("x.jpg") == "x.jpg:\tclass id(s): [], score(s): [], label_name(s): []"

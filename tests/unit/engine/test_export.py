@@ -1,0 +1,113 @@
+from pathlib import Path
+from typing import Any, Callable
+
+import numpy as np
+import pytest
+from runs import MakeEngine
+
+from ppcls import artifact
+from ppcls.config import load_config
+from ppcls.engine.engine import Engine
+from ppcls.engine.export import export
+from ppcls.errors import CheckpointError, ConfigError
+from ppcls.predictor import Predictor
+
+SMALL = """
+Global: {{device: cpu, image_shape: [3, 32, 32], save_inference_dir: {folder}/exported, output_dir: {folder}/output}}
+Arch: {{name: ResNet18, class_num: 2}}
+Infer:
+  transforms:
+    - DecodeImage:
+    - ResizeImage: {{size: 32}}
+    - NormalizeImage: {{mean: [0.4, 0.5, 0.6], std: [0.2, 0.3, 0.4]}}
+    - ToCHWImage:
+"""
+
+Export = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Export:
+    """Return what exports the small model, with overrides of its config and arguments of `export`."""
+
+    def call(*overrides: str, **arguments: Any) -> Path:
+        (tmp_path / "small.yaml").write_text(SMALL.format(folder=tmp_path))
+        return export(Engine(load_config(str(tmp_path / "small.yaml"), overrides)), **arguments)
+
+    return call
+
+
+@pytest.fixture
+def pictures(tmp_path: Path, photos: list[bytes]) -> str:
+    (tmp_path / "pictures").mkdir()
+    for number, photo in enumerate(photos):
+        (tmp_path / f"pictures/{number:02}.jpg").write_bytes(photo)
+    return str(tmp_path / "pictures")
+
+
+def test_a_model_that_normalizes_by_itself_takes_bytes_and_gives_the_same_scores(write: Export, pictures: str) -> None:
+    expected = Predictor(write()).predict(pictures)
+    folder = write("Global.export_with_preprocess=True", verify=pictures)
+    predictor = Predictor(folder)
+    assert artifact.read(folder).input_type == "uint8"
+    assert predictor.finish(np.zeros((1, 32, 32, 3), "uint8")).dtype == np.uint8
+    for one, other in zip(predictor.predict(pictures), expected):
+        assert one.class_ids == other.class_ids
+        np.testing.assert_allclose(one.scores, other.scores, atol=1e-5)
+
+
+def test_what_the_graph_cannot_normalize_is_refused(write: Export) -> None:
+    transforms = "Infer.transforms=[ResizeImage: {size: 32}, NormalizeImage: {output_fp16: True}]"
+    with pytest.raises(ConfigError, match="Global.export_with_preprocess: needs a NormalizeImage .* float16"):
+        write("Global.export_with_preprocess=True", transforms)
+
+
+def test_verifying_says_how_near_the_scores_are(write: Export, pictures: str, caplog: pytest.LogCaptureFixture) -> None:
+    (Path(pictures) / "broken.jpg").write_bytes(b"no picture")
+    write(verify=pictures)
+    assert "the same top 5 for 20 of 20 pictures, scores differ by at most" in caplog.text
+    assert "broken.jpg: damaged or no picture" in caplog.text
+
+
+def test_a_model_that_differs_is_not_written(
+    write: Export, pictures: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("ppcls.engine.verify.TOLERANCE", -1.0)
+    with pytest.raises(CheckpointError, match="gives other scores than the trained one .*; nothing was written"):
+        write(verify=pictures)
+    assert not (tmp_path / "exported").exists()
+    assert not list(tmp_path.glob(".exported*"))
+
+
+@pytest.mark.parametrize(
+    ("part", "activation"),
+    [
+        ("{name: ThreshOutput, threshold: 0.4, label_0: cat, label_1: dog}", "softmax"),
+        ("{name: MultiLabelThreshOutput, threshold: 0.3, class_id_map_file: LABELS}", "sigmoid"),
+    ],
+)
+def test_the_post_process_travels_with_the_model(
+    write: Export, pictures: str, tmp_path: Path, part: str, activation: str
+) -> None:
+    (tmp_path / "labels.txt").write_text("0 cat\n1 dog\n")
+    part = part.replace("LABELS", str(tmp_path / "labels.txt"))
+    folder = write(f"Infer.PostProcess={part}")
+    (tmp_path / "labels.txt").unlink()
+    predictor = Predictor(folder)
+    image = predictor.pipeline.sample((Path(pictures) / "00.jpg").read_bytes(), np.random.default_rng(0))
+    scores = predictor.scores(predictor.finish(image[None]))[0]
+    assert (abs(scores.sum() - 1) < 1e-5) == (activation == "softmax")
+    prediction = predictor.predict(pictures)[0]
+    if activation == "softmax":
+        assert prediction.label_names == [("cat", "dog")[int(scores[1] >= 0.4)]]
+    else:
+        assert prediction.label_names == [name for name, score in zip(("cat", "dog"), scores) if score >= 0.3]
+    assert len(predictor.predict(pictures, topk=2)[0].class_ids) == 2
+
+
+def test_the_results_of_the_last_evaluation_travel_with_the_model(make: MakeEngine, tmp_path: Path) -> None:
+    engine = make("Tiny", "run", "Global.epochs=1")
+    engine.train()
+    weights = f"Global.pretrained_model={engine.folder}/best_model"
+    measured = artifact.read(export(make("Tiny", "run", weights))).measured
+    assert {"loss", "top1"} <= set(measured) and 0 <= measured["top1"] <= 1
