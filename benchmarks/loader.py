@@ -99,7 +99,11 @@ def torch_loader(files: list[str], num_workers: int, batch_size: int) -> Any:
     from torch.utils.data import DataLoader
 
     return DataLoader(
-        TorchvisionPictures(files), batch_size, num_workers=num_workers, persistent_workers=num_workers > 0
+        TorchvisionPictures(files),
+        batch_size,
+        num_workers=num_workers,
+        persistent_workers=num_workers > 0,
+        worker_init_fn=lambda _: os.setsid(),
     )
 
 
@@ -135,7 +139,7 @@ def main() -> None:
     parts = [files[place : place + args.batch_size] for place in range(0, len(files), args.batch_size)]
     loader = ppcls_loader(files, args.num_workers, args.batch_size)
     os.environ.update(ENVIRONMENT)  # the bare calls get what the loader gives its workers
-    # A session each, as the loader's workers: that is what Linux shares the cores among.
+    # All workers have a session each, as the loader's have: that is what Linux shares busy cores among.
     with multiprocessing.get_context("spawn").Pool(args.num_workers, os.setsid) as pool:
         ways: dict[str, Callable[[], Iterable[int]]] = {
             "bare OpenCV": lambda: pool.imap_unordered(bare_calls, parts),

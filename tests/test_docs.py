@@ -24,7 +24,8 @@ def commands(page: Path) -> list[list[str]]:
     """Return the words of each `python .../SCRIPT.py` line in the page's shell blocks."""
     blocks = re.findall(r"```sh\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
     lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
-    found = [shlex.split(part, comments=True) for line in lines for part in line.split("; ")]
+    parts = [part for line in lines for part in line.split("; ") if any(script in part for script in SCRIPTS)]
+    found = [shlex.split(part, comments=True) for part in parts]
     return [words for words in found if len(words) > 1 and Path(words[1]).name in SCRIPTS]
 
 
