@@ -84,7 +84,9 @@ template <>
 struct Argument<DenseTensor*> {
   Argument(const phi::CustomContext& context, DenseTensor* given)
       : context(context), target(given), value(given ? &result : nullptr) {
-    if (target) result.Resize(target->dims());
+    if (!target) return;
+    result.Resize(target->dims());
+    if (target->initialized()) result = on_cpu(*target);  // as batch norm reads the statistics that it updates
   }
 
   ~Argument() {
