@@ -106,6 +106,9 @@ class LossScaler(paddle.amp.GradScaler):
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
+        self._decr_count: int
+        self._incr_count: int
+        self._scale: Any
         self.skipped = paddle.zeros([1], "int64")
 
     def step(self, optimizer: Any) -> None:

@@ -10,6 +10,9 @@ import paddle
 import pytest
 from paddle import nn
 
+from ppcls.arch.layers import STOCK, compute_with
+from ppcls.ops import compiled
+from ppcls.ops.operators import OneDNN
 from ppcls.optim.schedule import Span
 from ppcls.registry import ARCHITECTURES, LOSSES, OPTIMIZERS, REGULARIZERS, SCHEDULES
 
@@ -31,7 +34,7 @@ def fill(model: nn.Layer) -> None:
         entry.set_value(np.asarray(value, "float32"))
 
 
-def train(case: dict[str, Any]) -> list[float]:
+def train(case: dict[str, Any], operators: Any) -> list[float]:
     section = dict(case["optimizer"])
     lr = dict(section.pop("lr"))
     schedule = SCHEDULES.load(lr.pop("name"))(Span(case["epochs"], case["steps_per_epoch"]), **lr)
@@ -40,6 +43,7 @@ def train(case: dict[str, Any]) -> list[float]:
         regularizer = REGULARIZERS.load(regularizer["name"])(coeff=regularizer["coeff"])
     model = ARCHITECTURES.load(case["arch"])(class_num=case["class_num"])
     fill(model)
+    compute_with(model, operators)
     model.train()
     optimizer = OPTIMIZERS.load(section.pop("name"))(model, schedule.lr(0), regularizer, None, **section)
     ((loss_name, loss_arguments),) = case["loss"].items()
@@ -60,10 +64,18 @@ def train(case: dict[str, Any]) -> list[float]:
 
 
 @pytest.mark.filterwarnings("ignore:When training, we now always track global mean:UserWarning")
+@pytest.mark.parametrize("cpu_ops", ["stock", "onednn"])
 @pytest.mark.parametrize("index", range(12))
-def test_training_gives_the_reference_losses(shared: Path, index: int) -> None:
+def test_training_gives_the_reference_losses(shared: Path, index: int, cpu_ops: str) -> None:
     cases = json.loads((shared / "parity/train_steps.json").read_text())
     assert len(cases) == 12
-    losses = train(cases[index])
-    np.testing.assert_allclose(losses[:3], cases[index]["losses"][:3], rtol=1e-4)
-    np.testing.assert_allclose(losses, cases[index]["losses"], rtol=2e-2)
+    if cpu_ops == "onednn" and compiled.obstacle():
+        pytest.skip(compiled.obstacle())
+    losses = train(cases[index], OneDNN() if cpu_ops == "onednn" else STOCK)
+    # The reference has Paddle's convolutions; oneDNN's round differently, by 1e-7, and 32 values in a batch norm make
+    # that grow: a change of the first weights by 1e-6 moves the second loss by 1e-3 with Paddle's operators as well.
+    exact, third, last = (3, 1e-4, 2e-2) if cpu_ops == "stock" else (2, 5e-3, 0.15)
+    expected = cases[index]["losses"]
+    np.testing.assert_allclose(losses[:exact], expected[:exact], rtol=1e-4)
+    np.testing.assert_allclose(losses[:3], expected[:3], rtol=third)
+    np.testing.assert_allclose(losses, expected, rtol=last)

@@ -17,13 +17,13 @@ struct Blocks {
   int64_t rows, each, count;
   Blocks(int64_t rows, int64_t channels)
       : rows(rows),
-        each(std::min<int64_t>(512, std::max<int64_t>(32, 65536 / channels))),
+        each(std::min<int64_t>(128, std::max<int64_t>(16, 32768 / channels))),
         count((rows + each - 1) / each) {}
   int64_t begin(int64_t block) const { return block * each; }
   int64_t end(int64_t block) const { return std::min(rows, (block + 1) * each); }
 };
 
-using Sums = std::vector<float>;  // [blocks, 2, channels]
+using Sums = std::vector<float>;  // two of each block: [blocks, 2, channels]
 
 // Adds up both sums of every block.
 template <class Take>
@@ -39,44 +39,45 @@ void total(const Sums& partial, const Blocks& blocks, int64_t channels, Take tak
   }
 }
 
+// Mean and variance in one pass over memory: each block's mean, then the squares around it while the block is still in
+// the cache, then both over all blocks. Sums of plain squares would lose the digits that a mean far from 0 takes.
 template <class T>
 void moments(int64_t rows, int64_t channels, const T* x, float* mean, float* variance) {
   const Blocks blocks(rows, channels);
   Sums partial(2 * blocks.count * channels);
-  // Squares are taken around the first pixel, near enough to the mean for the difference below to keep its digits.
-  std::vector<float> origin(channels);
-  for (int64_t c = 0; c < channels; ++c) origin[c] = load(x[c]);
 #pragma omp parallel for schedule(static)
   for (int64_t block = 0; block < blocks.count; ++block) {
-    float* __restrict sum = &partial[2 * block * channels];
-    float* __restrict square = sum + channels;
-    const float* __restrict o = origin.data();
-    int64_t row = blocks.begin(block);
-    for (; row + 4 <= blocks.end(block); row += 4) {
+    float* __restrict own_mean = &partial[2 * block * channels];
+    float* __restrict squares = own_mean + channels;
+    for (int64_t row = blocks.begin(block); row < blocks.end(block); ++row) {
       const T* __restrict p = x + row * channels;
 #pragma omp simd
-      for (int64_t c = 0; c < channels; ++c) {
-        const float d0 = load(p[c]) - o[c], d1 = load(p[c + channels]) - o[c];
-        const float d2 = load(p[c + 2 * channels]) - o[c], d3 = load(p[c + 3 * channels]) - o[c];
-        sum[c] += (d0 + d1) + (d2 + d3);
-        square[c] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3);
-      }
+      for (int64_t c = 0; c < channels; ++c) own_mean[c] += load(p[c]);
     }
-    for (; row < blocks.end(block); ++row) {
+    const float share = 1.f / static_cast<float>(blocks.end(block) - blocks.begin(block));
+    for (int64_t c = 0; c < channels; ++c) own_mean[c] *= share;
+    for (int64_t row = blocks.begin(block); row < blocks.end(block); ++row) {
       const T* __restrict p = x + row * channels;
 #pragma omp simd
       for (int64_t c = 0; c < channels; ++c) {
-        const float d = load(p[c]) - o[c];
-        sum[c] += d;
-        square[c] += d * d;
+        const float d = load(p[c]) - own_mean[c];
+        squares[c] += d * d;
       }
     }
   }
-  total(partial, blocks, channels, [&](int64_t c, double sum, double square) {
-    const double offset = sum / rows;
-    mean[c] = static_cast<float>(origin[c] + offset);
-    variance[c] = static_cast<float>(std::max(0.0, square / rows - offset * offset));
-  });
+#pragma omp parallel for schedule(static)
+  for (int64_t c = 0; c < channels; ++c) {
+    double weighted = 0, square = 0;
+    for (int64_t block = 0; block < blocks.count; ++block)
+      weighted += static_cast<double>(partial[2 * block * channels + c]) * (blocks.end(block) - blocks.begin(block));
+    const double center = weighted / rows;
+    for (int64_t block = 0; block < blocks.count; ++block) {
+      const double offset = partial[2 * block * channels + c] - center;
+      square += partial[(2 * block + 1) * channels + c] + offset * offset * (blocks.end(block) - blocks.begin(block));
+    }
+    mean[c] = static_cast<float>(center);
+    variance[c] = static_cast<float>(square / rows);
+  }
 }
 
 // (x - mean) * factor + shift is the normalised, scaled and shifted x. Not x * factor + offset, which loses digits
