@@ -1,11 +1,18 @@
 """Fixtures that every test may use."""
 
+import os
+import signal
 from pathlib import Path
 from typing import Callable
 
 import cv2
 import numpy as np
 import pytest
+
+# The reference numbers were computed with one thread, and small models are no faster with more.
+os.environ.setdefault("MKL_NUM_THREADS", "1")
+# A job in the background ignores Ctrl-C, and so would the commands that the tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Random weights: where only the way to the scores matters, not the scores.
 SMALL_MODEL = """
