@@ -17,12 +17,10 @@ from ppcls.config.parts import Part
 from ppcls.errors import ConfigError, DataError
 from ppcls.registry import TRANSFORMS
 from ppcls.transforms.compose import Pipeline
-from ppcls.transforms.decode import Image
+from ppcls.transforms.decode import SUFFIXES, Image
 
 # A file, the bytes of one, or an RGB array [H, W, 3] uint8.
 Source = Union[str, Path, bytes, Image]
-
-SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
 
 def pipeline(parts: Sequence[Part]) -> Pipeline:

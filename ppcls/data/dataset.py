@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ppcls.data.listing import (
-    SUFFIXES,
     check_exist,
     check_range,
     checked_list,
@@ -23,7 +22,7 @@ from ppcls.data.listing import (
 from ppcls.data.names import Names
 from ppcls.errors import DataError
 from ppcls.transforms.compose import Pipeline
-from ppcls.transforms.decode import Image
+from ppcls.transforms.decode import SUFFIXES, Image
 
 # Class ids, int64 [N], or for several labels a picture float32 [N, classes] of 0 and 1.
 Labels = Union[NDArray[np.int64], NDArray[np.float32]]

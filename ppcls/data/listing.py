@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ppcls.errors import DataError
+from ppcls.transforms.decode import SUFFIXES
 
-SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 _SHOWN = 3
 
 

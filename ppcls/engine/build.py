@@ -1,6 +1,5 @@
 """Where the names of a config become objects; the only place."""
 
-import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,8 +31,6 @@ from ppcls.registry import (
     SCHEDULES,
 )
 from ppcls.run import checkpoint, dist
-
-logger = logging.getLogger("ppcls")
 
 
 def eval_transforms(config: RunConfig) -> Sequence[Part]:

@@ -7,7 +7,7 @@ from PIL import Image
 
 from ppcls.errors import DataError
 
-# Of pictures.SUFFIXES, in Pillow's names.
+# Of transforms.decode.SUFFIXES, in Pillow's names.
 FORMATS = ("BMP", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 
 # A resize of the shorter side makes the longer one of a narrower picture huge.

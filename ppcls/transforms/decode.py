@@ -12,6 +12,9 @@ from ppcls.errors import DataError
 Image = NDArray[np.uint8]
 Backend = Literal["cv2", "pil", "PIL"]
 
+# The files that are taken for pictures where a folder is searched.
+SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+
 
 class UndecodableError(DataError):
     """The bytes are no picture that the backend can decode, or not all of it."""
