@@ -124,7 +124,10 @@ def _compile(library: Path, include: Path) -> None:
     sources = sorted(SOURCES.glob("*.cc"), key=lambda source: source.name != "operators.cc")
     logger.info(f"compiling {len(sources)} files of oneDNN operators for this CPU; once, about {BUILD_SECONDS} s")
     includes = [f"-I{include}", f"-I{PADDLE}/include", f"-I{PADDLE}/include/third_party"]
-    links = [f"-L{PADDLE}/libs", "-l:libdnnl.so.3", "-l:libphi_core.so", "-l:libcommon.so", f"-Wl,-rpath,{PADDLE}/libs"]
+    # OpenMP is that of Paddle, whose oneDNN takes its number of threads from there; `-fopenmp` here would bring
+    # GCC's beside it, whose threads oneDNN doesn't know.
+    libraries = ("libiomp5.so", "libdnnl.so.3", "libphi_core.so", "libcommon.so")
+    links = [f"-L{PADDLE}/libs", *(f"-l:{name}" for name in libraries), f"-Wl,-rpath,{PADDLE}/libs"]
     with tempfile.TemporaryDirectory(dir=library.parent) as folder:
 
         def compiled(source: Path) -> str:
@@ -135,7 +138,7 @@ def _compile(library: Path, include: Path) -> None:
         with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
             objects = list(pool.map(compiled, sources))
         linked = f"{folder}/{library.name}"
-        _run([compiler(), "-shared", "-fopenmp", *objects, *links, "-o", linked])
+        _run([compiler(), "-shared", *objects, *links, "-o", linked])
         os.replace(linked, library)
     logger.info(f"compiled in {time.perf_counter() - started:.0f} s; kept as {library}")
 
