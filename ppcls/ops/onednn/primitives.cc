@@ -14,10 +14,8 @@ namespace {
 std::atomic<int> num_threads{1};
 
 // OpenMP's threads do not live on in a forked child, which would wait for them for ever: it computes alone.
-void compute_alone() {
-  num_threads = 1;
-  omp_set_num_threads(1);
-}
+// OpenMP itself must not be called here: its own handler of the fork may come later.
+void compute_alone() { num_threads = 1; }
 
 // The number of threads is a setting of each calling thread in OpenMP; this makes it one of the library.
 const dnnl::stream& stream() {
