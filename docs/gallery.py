@@ -36,7 +36,8 @@ PaddleClas:
 
 - `DecodeImage` starts the list (or is left out: files are decoded to RGB).
 - Everything in between takes and gives an RGB picture of 8 bits. It runs in the reading processes.
-- `NormalizeImage` and `ToCHWImage` end it, in either order. They are done once for a whole batch.
+- `NormalizeImage` and `ToCHWImage` end it, in either order; or, by Paddle's names, `ToTensor` and `Normalize` in this
+  order. They are done once for a whole batch.
 - `Cutout`, `HideAndSeek`, `GridMask` and `RandomErasing` may stand before or after `NormalizeImage`, and at each place
   they mean what they say: before it they paint levels from 0 to 255, so that 0 is black; after it they paint
   normalized numbers, so that 0 is the mean colour. After it they are done on the finished batch, by the training
@@ -74,7 +75,9 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "CropWithPadding": {"padding_num": 0, "scale": [0.2, 0.8]},
     "CenterCrop": {"size": [160, 224]},
     "Resize": {"size": 112},
+    "RandomCrop": {"size": 224, "padding": 40, "padding_mode": "reflect"},
     "RandomResizedCrop": {"size": 224},
+    "RandomResizedCropAndInterpolation": {"size": 224, "interpolation": "random"},
     "RandomRot90": {},
     "RandomRotation": {"prob": 1.0, "degrees": 30, "interpolation": "bilinear", "fill": 128},
     "Pad": {"padding": 28, "padding_mode": "reflect"},
@@ -91,17 +94,20 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "RandAugmentV4": {},
     "AugMix": {"prob": 1.0, "aug_prob_coeff": 1.0, "mixture_depth": -1, "aug_severity": 3},
     "TimmAutoAugment": {"config_str": "rand-m9-mstd0.5-inc1", "img_size": 224},
+    "RawTimmAutoAugment": {"config_str": "augmix-m5-w4-d2"},
     "Cutout": {"n_holes": 1, "length": 112},
     "HideAndSeek": {},
     "GridMask": {"d1": 60, "d2": 120, "rotate": 30, "ratio": 0.5, "mode": 1},
     "RandomErasing": {"EPSILON": 0.8, "sl": 0.02, "sh": "1.0/3.0", "r1": 0.3, "mode": "pixel"},
+    "RandomApply": {"transforms": [{"ColorJitter": {"brightness": 0.4, "hue": 0.1}}, {"RandomRot90": {}}], "p": 0.8},
     "MixupOperator": {"alpha": 0.8},
     "CutmixOperator": {"alpha": 1.0},
     "FmixOperator": {"alpha": 1.0},
     "OpSampler": {"MixupOperator": {"alpha": 0.8, "prob": 0.5}, "CutmixOperator": {"alpha": 1.0, "prob": 0.4}},
+    "MixupCutmixHybrid": {"mixup_alpha": 0.8, "cutmix_alpha": 1.0, "label_smoothing": 0.0},
 }
 # What has no picture: the start and the end of every list.
-FRAME = ("DecodeImage", "NormalizeImage", "ToCHWImage")
+FRAME = ("DecodeImage", "NormalizeImage", "ToCHWImage", "ToTensor", "Normalize")
 # What only shows at full size, so that the middle is shown.
 FINE = ("BlurImage", "RandomInterpolationAugment")
 
@@ -119,6 +125,9 @@ def built(registry: Registry, name: str, *supplied: Any) -> Callable[..., Any]:
             kind: Candidate(kind, {key: value for key, value in given.items() if key != "prob"}, prob=given["prob"])
             for kind, given in arguments.items()
         }
+    if name == "RandomApply":
+        parts = [Part(kind, given) for item in arguments["transforms"] for kind, given in item.items()]
+        arguments = {**arguments, "transforms": parts}
     numbers = {key: 1 / 3 if value == "1.0/3.0" else value for key, value in arguments.items()}
     op: Callable[..., Any] = registry.build(Part(name, numbers), *supplied)
     return op
@@ -201,6 +210,8 @@ def _entry(registry: Registry, name: str) -> Iterator[str]:
 
 
 def _yaml(value: Any) -> str:
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_yaml, value)) + "]"
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {_yaml(item)}" for key, item in value.items()) + "}"
     return str(value)

@@ -93,16 +93,21 @@ TRANSFORMS = Registry(
         "ppcls.transforms.decode": "DecodeImage",
         "ppcls.transforms.geometry": "ResizeImage CropImage RandCropImage RandFlipImage RandomHorizontalFlip",
         "ppcls.transforms.crops": "CropImageAtRatio RandomCropImage RandCropImageV2 CropWithPadding "
-        "CenterCrop Resize RandomResizedCrop",
+        "CenterCrop Resize RandomCrop RandomResizedCrop RandomResizedCropAndInterpolation",
         "ppcls.transforms.placing": "RandomRot90 RandomRotation Pad Padv2",
         "ppcls.transforms.tone": "ColorJitter RandomGrayscale PCALighting BlurImage RandomInterpolationAugment",
         "ppcls.transforms.policy": "AutoAugment RandAugment RandAugmentV2 RandAugmentV3 RandAugmentV4 AugMix",
-        "ppcls.transforms.timm_policy": "TimmAutoAugment",
+        "ppcls.transforms.timm_policy": "TimmAutoAugment RawTimmAutoAugment",
         "ppcls.transforms.erasing": "Cutout HideAndSeek GridMask RandomErasing",
-        "ppcls.transforms.layout": "NormalizeImage ToCHWImage",
+        "ppcls.transforms.chance": "RandomApply",
+        "ppcls.transforms.layout": "NormalizeImage ToCHWImage ToTensor Normalize",
     },
 )
 BATCH_TRANSFORMS = Registry(
-    "batch transform", {"ppcls.data.mixing": "MixupOperator CutmixOperator FmixOperator OpSampler"}
+    "batch transform",
+    {
+        "ppcls.data.mixing": "MixupOperator CutmixOperator FmixOperator OpSampler",
+        "ppcls.data.hybrid": "MixupCutmixHybrid",
+    },
 )
 POSTPROCESSES = Registry("post-process", {"ppcls.postprocess": "Topk ThreshOutput MultiLabelThreshOutput"})

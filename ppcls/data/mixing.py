@@ -39,8 +39,7 @@ class _Mixing(ABC):
     def __call__(self, images: Images, labels: Labels, rng: np.random.Generator) -> tuple[Images, Labels]:
         partners = rng.permutation(len(images))
         images, share = self._mix(images, partners, rng)
-        soft = labels if labels.ndim == 2 else np.eye(self._num_classes, dtype=np.float32)[labels]
-        return images, _blend(soft, partners, np.float32(share))
+        return images, _blend(softened(labels, self._num_classes), partners, np.float32(share))
 
     @abstractmethod
     def _mix(self, images: Images, partners: NDArray[np.int64], rng: np.random.Generator) -> tuple[Images, float]:
@@ -76,7 +75,7 @@ class CutmixOperator(_Mixing):
     def _mix(self, images: Images, partners: NDArray[np.int64], rng: np.random.Generator) -> tuple[Images, float]:
         height, width = images.shape[2:]
         side = math.sqrt(1 - rng.beta(self._alpha, self._alpha))
-        rows, columns = _span(height, side, rng), _span(width, side, rng)
+        rows, columns = span(height, side, rng), span(width, side, rng)
         # Indexing by partners makes a copy: nothing is read that was written before.
         images[:, :, rows, columns] = images[partners, :, rows, columns]
         cut = (rows.stop - rows.start) * (columns.stop - columns.start)
@@ -165,10 +164,15 @@ class OpSampler:
         chosen = int(np.searchsorted(self._ends, rng.random(), side="right"))
         if chosen < len(self._mixings):
             return self._mixings[chosen](images, labels, rng)
-        return images, labels if labels.ndim == 2 else np.eye(self._num_classes, dtype=np.float32)[labels]
+        return images, softened(labels, self._num_classes)
 
 
-def _span(length: int, part: float, rng: np.random.Generator) -> slice:
+def softened(labels: Labels, num_classes: int) -> NDArray[np.floating]:
+    """Return labels as probabilities [N, classes], one-hot where they are class ids."""
+    return labels.astype(np.float32) if labels.ndim == 2 else np.eye(num_classes, dtype=np.float32)[labels]
+
+
+def span(length: int, part: float, rng: np.random.Generator) -> slice:
     """Return an interval of about `part * length` around a random place, cut off at the ends."""
     centre, half = int(rng.integers(length)), int(part * length) // 2
     return slice(max(0, centre - half), min(length, centre + half))

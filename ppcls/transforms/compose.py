@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ppcls.errors import DataError
 from ppcls.transforms.decode import DecodeImage, Image
 from ppcls.transforms.erasing import Erasing
-from ppcls.transforms.layout import NormalizeImage, ToCHWImage
+from ppcls.transforms.layout import Normalize, NormalizeImage, ToCHWImage, ToTensor
 
 
 class Transform(Protocol):
@@ -27,6 +27,7 @@ class Pipeline:
     DecodeImage may only start the list. NormalizeImage and ToCHWImage, in either order, may only end it, but for
     transforms that paint over parts of the picture: these mean at each place what they say. Before NormalizeImage
     they paint levels 0 to 255, after it normalized numbers, among which 0 is the mean colour.
+    ToTensor and Normalize, in this order, are the two by Paddle's names.
     Without DecodeImage, files are decoded to RGB; without NormalizeImage, values stay 0 to 255.
     Raises ValueError for a list in another order.
     """
@@ -114,8 +115,14 @@ def _normalization(end: Sequence[Union[NormalizeImage, ToCHWImage]]) -> Normaliz
     if len(normalizations) > 1 or len(end) - len(normalizations) > 1:
         names = ", ".join(type(op).__name__ for op in end)
         raise ValueError(f"{type(end[-1]).__name__}: stands twice; received {names}; remove one")
+    scaled = bool(end) and isinstance(end[0], ToTensor)
     if not normalizations:
-        return NormalizeImage(scale=1.0, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+        return NormalizeImage(scale=1 / 255 if scaled else 1.0, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    if scaled != isinstance(normalizations[0], Normalize):
+        raise ValueError(
+            f"{type(normalizations[0]).__name__}: after ToTensor stands Normalize, and nowhere else; "
+            f"received {', '.join(type(op).__name__ for op in end)}; write ToTensor, Normalize"
+        )
     layout = "chw" if isinstance(end[0], ToCHWImage) else "hwc"
     order = normalizations[0].order
     if order is not None and (order or "hwc") != layout:

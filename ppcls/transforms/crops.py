@@ -9,6 +9,7 @@ import numpy as np
 from ppcls.transforms.arguments import interval, probability, width_height
 from ppcls.transforms.decode import Image
 from ppcls.transforms.geometry import Resizer, room
+from ppcls.transforms.placing import Border, Pad
 
 Filter = Literal["nearest", "bilinear", "bicubic", "lanczos", "area"]
 
@@ -45,6 +46,36 @@ class RandomCropImage:
 
 class RandCropImageV2(RandomCropImage):
     """Another name of RandomCropImage."""
+
+
+class RandomCrop(RandomCropImage):
+    """Add margins of `padding` pixels as Pad does, then cut `size` out at a random place.
+
+    `size` is one number of pixels, or `[height, width]`. `pad_if_needed` adds to each side what a picture lacks of it.
+
+    Source: He et al. 2015 (arXiv:1512.03385), section 4.2, with `size: 32, padding: 4`.
+    """
+
+    def __init__(
+        self,
+        size: Union[int, Sequence[int]],
+        *,
+        padding: Union[int, Sequence[int]] = 0,
+        pad_if_needed: bool = False,
+        fill: Union[int, Sequence[int]] = 0,
+        padding_mode: Border = "constant",
+    ) -> None:
+        super().__init__(width_height("size", size)[::-1])
+        self._pad = Pad(padding, fill=fill, padding_mode=padding_mode)
+        self._pad_if_needed = pad_if_needed
+
+    def __call__(self, image: Image, rng: np.random.Generator) -> Image:
+        """Raises DataError if the image with its margins is smaller than the crop."""
+        image = self._pad(image, rng)
+        if self._pad_if_needed:
+            lacking = (max(0, wanted - side) for wanted, side in zip(self._size, image.shape[1::-1]))
+            image = self._pad.by(image, *lacking)
+        return super().__call__(image, rng)
 
 
 class CenterCrop:
@@ -100,6 +131,24 @@ class RandomResizedCrop:
     def __call__(self, image: Image, rng: np.random.Generator) -> Image:
         rows, columns = random_part(image, self._scale, self._ratio, rng)
         return self._resize(image[rows, columns], self._size, rng)
+
+
+class RandomResizedCropAndInterpolation(RandomResizedCrop):
+    """RandomResizedCrop by Pillow's filters; `random` draws bilinear or bicubic for each picture.
+
+    Source: timm; Peng et al. 2022 (arXiv:2208.06366) train BEiT v2 with it.
+    """
+
+    def __init__(
+        self,
+        size: Union[int, Sequence[int]],
+        *,
+        scale: Optional[Sequence[float]] = None,
+        ratio: Optional[Sequence[float]] = None,
+        interpolation: Literal["bilinear", "bicubic", "lanczos", "hamming", "random"] = "bilinear",
+    ) -> None:
+        super().__init__(size, scale=scale, ratio=ratio)
+        self._resize = Resizer(interpolation, "pil")
 
 
 class CropWithPadding:

@@ -1,7 +1,7 @@
 """The end of a pipeline, done for a whole batch at once: normalize and put the channels first."""
 
 from collections.abc import Sequence
-from typing import Literal, Optional
+from typing import Literal, Optional, Union
 
 import cv2
 import numpy as np
@@ -77,4 +77,20 @@ class ToCHWImage:
     """States that the channels come first; stands beside NormalizeImage at the end of the list.
 
     It may as well be left out: a finished batch is always NCHW.
+    """
+
+
+class Normalize(NormalizeImage):
+    """`(image - mean) / std` of what ToTensor gives, 0 to 1; `mean` and `std` are one number, or one a channel."""
+
+    def __init__(self, *, mean: Union[float, Sequence[float]] = 0.0, std: Union[float, Sequence[float]] = 1.0) -> None:
+        means, stds = ((value,) * 3 if isinstance(value, (int, float)) else value for value in (mean, std))
+        super().__init__(mean=means, std=stds, order="chw")
+
+
+class ToTensor(ToCHWImage):
+    """Make levels of 0 to 255 numbers of 0 to 1, and put the channels first.
+
+    It ends the list, alone or before Normalize. It may also stand for ToCHWImage after NormalizeImage, whose numbers
+    it leaves as they are.
     """

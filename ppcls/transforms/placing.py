@@ -12,6 +12,8 @@ from ppcls.transforms.arguments import probability, rgb, width_height
 from ppcls.transforms.decode import Backend, Image
 from ppcls.transforms.pixels import MoveFilter, affine, drawn, rotation
 
+Border = Literal["constant", "edge", "reflect", "symmetric"]
+
 _BORDERS = {
     "constant": cv2.BORDER_CONSTANT,
     "edge": cv2.BORDER_REPLICATE,
@@ -88,7 +90,7 @@ class Pad:
         padding: Union[int, Sequence[int]],
         *,
         fill: Union[int, Sequence[int]] = 0,
-        padding_mode: Literal["constant", "edge", "reflect", "symmetric"] = "constant",
+        padding_mode: Border = "constant",
         backend: Backend = "cv2",
     ) -> None:
         sides = (padding, padding) if isinstance(padding, int) else tuple(padding)
@@ -100,7 +102,14 @@ class Pad:
         self._border = _BORDERS[padding_mode]
 
     def __call__(self, image: Image, rng: np.random.Generator) -> Image:
-        padded: Image = cv2.copyMakeBorder(image, *self._margins, self._border, value=self._fill)
+        return self._padded(image, *self._margins)
+
+    def by(self, image: Image, x: int, y: int) -> Image:
+        """Return the image with other margins: `x` pixels left and right, `y` above and below."""
+        return self._padded(image, y, y, x, x)
+
+    def _padded(self, image: Image, top: int, bottom: int, left: int, right: int) -> Image:
+        padded: Image = cv2.copyMakeBorder(image, top, bottom, left, right, self._border, value=self._fill)
         return padded
 
 

@@ -151,6 +151,20 @@ class TimmAutoAugment:
         return self._table[name](image, level / _TOP_LEVEL, self._fill, rng)
 
 
+class RawTimmAutoAugment(TimmAutoAugment):
+    """TimmAutoAugment for every picture."""
+
+    def __init__(
+        self,
+        *,
+        config_str: str = "rand-m9-mstd0.5-inc1",
+        interpolation: Literal["bilinear", "bicubic", "random"] = "bicubic",
+        img_size: Union[int, Sequence[int]] = 224,
+        mean: Sequence[float] = (0.485, 0.456, 0.406),
+    ) -> None:
+        super().__init__(config_str=config_str, interpolation=interpolation, img_size=img_size, mean=mean)
+
+
 def _parse(text: str) -> tuple[str, dict[str, float]]:
     """Return the kind of policy and the values of its sections."""
     kind, *items = text.split("-")

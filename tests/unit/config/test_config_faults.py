@@ -122,7 +122,7 @@ FAULTY = (
     Case("unknown architecture", good_but("ResNet18", "ResNet81")),
     Case("unknown loss", good_but("CELoss", "CEloss")),
     Case("unknown transform", good_but("ToCHWImage", "ToHWCImage")),
-    Case("transform of PaddleClas that is not here", good_but("ToCHWImage", "ToTensor: {data_format: CHW}")),
+    Case("transform of PaddleClas that is not here", good_but("ToCHWImage", "RandAugmentMC: {n: 2, m: 10}")),
     Case("unknown schedule", good_but("Cosine", "Cosinus")),
     Case("schedule without a name", good_but("{name: Cosine, ", "{")),
     Case("schedule that is only a name", good_but("{name: Cosine, learning_rate: 0.1}", "Cosine")),

@@ -81,6 +81,22 @@ LISTS = {
 - ColorJitter: {brightness: 0.4, contrast: 0.4, saturation: 0.4, hue: 0}
 """
     + NORMALIZE,
+    "BEiT v2": DECODE
+    + """
+- RandomResizedCropAndInterpolation: {size: 224, interpolation: bicubic}
+- RandomHorizontalFlip: {prob: 0.5}
+- RawTimmAutoAugment: {config_str: rand-m9-mstd0.5-inc1, interpolation: bicubic, img_size: 224}
+"""
+    + NORMALIZE
+    + "- ToTensor:\n",
+    "CIFAR-10 of FixMatch": """
+- RandomHorizontalFlip: {prob: 0.5}
+- RandomCrop: {size: 32, padding: 4, padding_mode: "reflect"}
+- RandomApply: {transforms: [ColorJitter: {brightness: 0.4, contrast: 0.4, saturation: 0.4, hue: 0.1}], p: 0.8}
+- RandomGrayscale: {p: 0.2}
+- ToTensor:
+- Normalize: {mean: [0.4914, 0.4822, 0.4465], std: [0.2471, 0.2435, 0.2616]}
+""",
     "attributes of persons": """
 - DecodeImage: {to_rgb: True, channel_first: False}
 - ResizeImage: {size: [192, 256]}
@@ -100,6 +116,7 @@ MIXING = """\
       alpha: 1.0
       prob: 0.5
 """
+HYBRID = "- MixupCutmixHybrid: {mixup_alpha: 0.8, cutmix_alpha: 1.0, switch_prob: 0.5, num_classes: 10}\n"
 CONFIG = """\
 Arch: {{name: ResNet18, class_num: 10}}
 Loss:
@@ -141,8 +158,9 @@ def test_a_list_is_built_and_makes_a_batch(tmp_path: Path, name: str) -> None:
     assert pipeline.finish(images).dtype == np.float32
 
 
-def test_mixing_samplers_and_losses_are_built_from_their_yaml(tmp_path: Path) -> None:
-    config = load(tmp_path, TRANSFORMER)
+@pytest.mark.parametrize("mixings", [MIXING, HYBRID])
+def test_mixing_samplers_and_losses_are_built_from_their_yaml(tmp_path: Path, mixings: str) -> None:
+    config = load(tmp_path, TRANSFORMER, mixings)
     data = config.DataLoader.Train
     assert data is not None
     (mixing,) = (BATCH_TRANSFORMS.build(part, 10) for part in data.dataset.batch_transform_ops)
@@ -152,8 +170,9 @@ def test_mixing_samplers_and_losses_are_built_from_their_yaml(tmp_path: Path) ->
     assert LOSSES.build(config.Loss.Train[0], np.ones(10, np.int64)).epsilon == 0.1
 
 
-def test_nested_operators_are_written_back_as_they_were(tmp_path: Path) -> None:
-    config = load(tmp_path, TRANSFORMER)
+@pytest.mark.parametrize("transforms", [TRANSFORMER, LISTS["CIFAR-10 of FixMatch"]])
+def test_nested_operators_are_written_back_as_they_were(tmp_path: Path, transforms: str) -> None:
+    config = load(tmp_path, transforms)
     again = tmp_path / "again.yaml"
     again.write_text(dump_config(config), encoding="utf-8")
     assert load_config(str(again)) == config

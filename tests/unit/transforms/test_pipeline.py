@@ -10,7 +10,7 @@ from ppcls.errors import DataError
 from ppcls.transforms.compose import Pipeline
 from ppcls.transforms.decode import DecodeImage
 from ppcls.transforms.geometry import CropImage, RandCropImage, ResizeImage
-from ppcls.transforms.layout import NormalizeImage, ToCHWImage
+from ppcls.transforms.layout import Normalize, NormalizeImage, ToCHWImage, ToTensor
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (3, 20, 30, 3), dtype=np.uint8)
@@ -31,6 +31,8 @@ def test_a_batch_is_normalized_bit_for_bit_as_the_formula_says() -> None:
         [NormalizeImage(order="hwc"), ToCHWImage()],
         [ToCHWImage(), NormalizeImage(order="chw")],
         [ToCHWImage(), NormalizeImage()],
+        [NormalizeImage(), ToTensor()],
+        [ToTensor(), Normalize(mean=MEAN.tolist(), std=STD.tolist())],
     ],
 )
 def test_the_place_of_tochwimage_makes_no_difference(end: list[Any]) -> None:
@@ -41,6 +43,13 @@ def test_without_normalizeimage_values_stay() -> None:
     finished = Pipeline([ResizeImage(8)]).finish(IMAGES)
     assert finished.dtype == np.float32
     np.testing.assert_array_equal(finished, IMAGES.transpose(0, 3, 1, 2))
+
+
+def test_totensor_alone_gives_numbers_of_0_to_1_and_normalize_may_have_one_number_for_all_channels() -> None:
+    scaled = Pipeline([ToTensor()]).finish(IMAGES)
+    np.testing.assert_array_equal(scaled, IMAGES.transpose(0, 3, 1, 2) * np.float32(1 / 255))
+    halved = Pipeline([ToTensor(), Normalize(mean=0.5, std=0.25)]).finish(IMAGES)
+    np.testing.assert_array_equal(halved, (scaled - np.float32(0.5)) * 4)
 
 
 def test_a_fourth_channel_is_zero_and_float16_is_rounded_last() -> None:
@@ -87,6 +96,9 @@ def test_an_array_that_is_no_image_is_refused(image: np.ndarray) -> None:
         ([CropImage(3), DecodeImage()], "DecodeImage: must come first; received CropImage, DecodeImage"),
         ([NormalizeImage(), NormalizeImage()], "NormalizeImage: stands twice"),
         ([NormalizeImage(), ToCHWImage(), ToCHWImage()], "ToCHWImage: stands twice"),
+        ([ToTensor(), NormalizeImage()], "after ToTensor stands Normalize, .* received ToTensor, NormalizeImage"),
+        ([ToCHWImage(), Normalize()], "after ToTensor stands Normalize, and nowhere else; received ToCHWImage"),
+        ([Normalize()], "Normalize: after ToTensor stands Normalize, .*; write ToTensor, Normalize"),
     ],
 )
 def test_a_list_in_a_wrong_order_is_refused(ops: list[Any], message: str) -> None:
