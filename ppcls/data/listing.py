@@ -1,7 +1,8 @@
 """What list files and class folders say, with all that is wrong in them."""
 
 import os
-from collections.abc import Iterable, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Callable, NamedTuple, Optional
 
 import numpy as np
@@ -66,11 +67,11 @@ def read_list(path: str, delimiter: Optional[str], parse: Callable[[str], Any]) 
     return listing
 
 
-def read_text(argument: str, path: str) -> list[str]:
-    """Return the lines of a file. Raises DataError if it can't be read or isn't UTF-8."""
+def read_text(argument: str, path: str) -> Iterator[str]:
+    """Yield the lines of a file. Raises DataError if it can't be read or isn't UTF-8."""
     try:
         with open(path, encoding="utf-8-sig") as file:
-            return file.read().split("\n")
+            yield from file
     except OSError as error:
         raise DataError(f"{argument}: can't be read; received '{path}' ({error.strerror}); check the path") from error
     except UnicodeDecodeError as error:
@@ -111,17 +112,16 @@ def check_exist(root: str, listing: Listing, list_path: str) -> None:
         )
 
 
-def find_missing(root: str, paths: Iterable[str]) -> list[int]:
+def find_missing(root: str, paths: Sequence[str]) -> list[int]:
     """Return which files aren't there, with one listing a folder instead of one system call a file."""
-    files_of: dict[str, frozenset[str]] = {}
-    missing = []
+    places_in: dict[str, array[int]] = {}
     for place, path in enumerate(paths):
-        folder, _, name = path.rpartition("/")
-        if folder not in files_of:
-            files_of[folder] = frozenset(_files(os.path.join(root, folder)))
-        if name not in files_of[folder]:
-            missing.append(place)
-    return missing
+        places_in.setdefault(path.rpartition("/")[0], array("q")).append(place)
+    missing: list[int] = []
+    for folder, places in places_in.items():  # so that the names of one folder are held at a time
+        files = frozenset(_files(os.path.join(root, folder)))
+        missing += [place for place in places if paths[place].rpartition("/")[2] not in files]
+    return sorted(missing)
 
 
 def _files(folder: str) -> Iterable[str]:

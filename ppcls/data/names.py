@@ -15,9 +15,12 @@ class Names(Sequence[str]):
     """
 
     def __init__(self, texts: Sequence[str]) -> None:
-        encoded = [os.fsencode(text) for text in texts]
-        self.ends = np.cumsum(np.fromiter(map(len, encoded), np.int64, len(encoded)))
-        self.block = np.frombuffer(b"".join(encoded), np.uint8)
+        self.ends = np.empty(len(texts), np.int64)
+        block = bytearray()
+        for place, text in enumerate(texts):
+            block += os.fsencode(text)
+            self.ends[place] = len(block)
+        self.block = np.frombuffer(block, np.uint8)
 
     @classmethod
     def of(cls, block: NDArray[np.uint8], ends: NDArray[np.int64]) -> "Names":

@@ -100,14 +100,12 @@ def find_groups(splits: Sequence[Split], records: Records, num_workers: int) -> 
     pairs = duplicates.near_pairs(records["looks"], np.array(firsts, np.int64))
     numbers, places = np.unique(pairs, return_inverse=True)
     thumbs = _thumbnails(splits, numbers, num_workers)
-    left, right = places.reshape(pairs.shape).T
-    alike = np.einsum("ij,ij->i", thumbs[left], thumbs[right]) >= duplicates.LEAST_CORRELATION
-    for one, other in pairs[alike].tolist():
+    for one, other in pairs[duplicates.agreeing(thumbs, places.reshape(pairs.shape))].tolist():
         groups.join(one, other)
     return groups.members()
 
 
-def _thumbnails(splits: Sequence[Split], numbers: NDArray[np.int64], num_workers: int) -> NDArray[np.float32]:
+def _thumbnails(splits: Sequence[Split], numbers: NDArray[np.int64], num_workers: int) -> NDArray[np.uint8]:
     """Return the thumbnails of some pictures, given by their numbers among all, in order."""
     tasks, start = [], 0
     for split in splits:
@@ -116,7 +114,7 @@ def _thumbnails(splits: Sequence[Split], numbers: NDArray[np.int64], num_workers
         start += len(split)
     # A few are read faster than processes start.
     found = list(in_processes(thumbnails, tasks, num_workers if len(tasks) > 4 else 0))
-    return np.concatenate([np.empty((0, duplicates.THUMB_PX**2), np.float32), *found])
+    return np.concatenate([np.empty((0, duplicates.THUMB_PX**2), np.uint8), *found])
 
 
 def _note_files(checkup: Checkup, place: int, details: Mapping[int, str]) -> None:

@@ -21,7 +21,9 @@ LEAST_CORRELATION = 0.95
 THUMB_PX = 16
 
 _CHUNKS_A_WORD = 5
-_LARGEST_STEP = 500
+# What bounds time and memory where very many look alike: so many neighbours are compared, so many pairs are kept for
+# each picture and pair of chunks, and so many thumbnails are compared at once.
+_LARGEST_STEP, _MOST_PAIRS, _AT_ONCE = 500, 20, 1 << 16
 _ONES = np.array([bin(value).count("1") for value in range(1 << 16)], np.uint8)
 
 Hashes = NDArray[np.uint64]
@@ -37,13 +39,26 @@ def looks(grey: NDArray[np.uint8]) -> Hashes:
     return words
 
 
-def thumbnail(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return 256 numbers of mean 0 and norm 1; the product of two such vectors is their correlation."""
-    small = cv2.resize(grey, (THUMB_PX, THUMB_PX), interpolation=cv2.INTER_AREA).astype(np.float32).ravel()
-    small -= small.mean()
-    small /= max(float(np.linalg.norm(small)), 1e-6)
-    thumb: NDArray[np.float32] = small
-    return thumb
+def thumbnail(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a grey image as 256 levels."""
+    small: NDArray[np.uint8] = cv2.resize(grey, (THUMB_PX, THUMB_PX), interpolation=cv2.INTER_AREA).ravel()
+    return small
+
+
+def agreeing(thumbs: NDArray[np.uint8], pairs: Indices) -> NDArray[np.bool_]:
+    """Return which of the pairs [P, 2] of thumbnails show the same."""
+    correlations = np.empty(len(pairs), np.float32)
+    for start in range(0, len(pairs), _AT_ONCE):
+        left, right = (_standardized(thumbs[numbers]) for numbers in pairs[start : start + _AT_ONCE].T)
+        correlations[start : start + _AT_ONCE] = np.einsum("ij,ij->i", left, right)
+    return correlations >= LEAST_CORRELATION
+
+
+def _standardized(thumbs: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return thumbnails of mean 0 and norm 1; the product of two of them is their correlation."""
+    numbers: NDArray[np.float32] = thumbs - thumbs.mean(axis=1, keepdims=True, dtype=np.float32)
+    numbers /= np.maximum(np.linalg.norm(numbers, axis=1, keepdims=True), 1e-6)
+    return numbers
 
 
 def same_pairs(digests: NDArray[np.uint64], members: Indices) -> Indices:
@@ -58,33 +73,31 @@ def near_pairs(hashes: Hashes, members: Indices) -> Indices:
     """Return the pairs [P, 2] of `members` whose hashes differ in at most MOST_BITS bits.
 
     Cut into 10 chunks, two such hashes have at least 2 equal ones. So it is enough to compare those that agree on
-    some two chunks: they are neighbours once sorted by these, 45 times. Of more than 500 that agree not all pairs
-    are compared.
+    some two chunks: they are neighbours once sorted by these, 45 times. Where more than 500 agree, not all are
+    compared, and of more than 20 near ones not all pairs are returned; those that are join them all the same.
     """
     words = hashes[members]
     codes = np.empty(0, np.int64)  # of pairs: first * len(members) + second
     for first, second in itertools.combinations(list(_chunks(words)), 2):
         keys = first << np.uint32(13) | second
         order = np.argsort(keys, kind="stable")
-        found = [codes]
-        for one, other in _agreeing(keys[order]):
-            one, other = order[one], order[other]
-            near = _distance(words[one], words[other]) <= MOST_BITS
-            found.append(one[near] * len(members) + other[near])
-        codes = np.unique(np.concatenate(found))
+        codes = np.unique(np.concatenate([codes, *_near_neighbours(keys[order], words, order)]))
     pairs: Indices = members[np.stack(np.divmod(codes, max(1, len(members))), axis=1)]
     return pairs
 
 
-def _agreeing(keys: NDArray[np.uint32]) -> Iterator[tuple[Indices, Indices]]:
-    """Yield the places of equal ones among sorted keys, by their distance."""
-    left = np.arange(len(keys))
+def _near_neighbours(keys: NDArray[np.uint32], words: Hashes, order: Indices) -> Iterator[Indices]:
+    """Yield the codes of near pairs whose `keys`, which are sorted, are equal."""
+    left, pairs_of = np.arange(len(keys)), np.zeros(len(keys), np.uint8)
     for step in range(1, _LARGEST_STEP):
         left = left[left < len(keys) - step]
-        left = left[keys[left] == keys[left + step]]
+        left = left[(keys[left] == keys[left + step]) & (pairs_of[left] < _MOST_PAIRS)]
         if not len(left):
             return
-        yield left, left + step
+        one, other = order[left], order[left + step]
+        near = _distance(words[one], words[other]) <= MOST_BITS
+        pairs_of[left[near]] += 1
+        yield one[near] * len(keys) + other[near]
 
 
 def _chunks(words: Hashes) -> Iterator[NDArray[np.uint32]]:

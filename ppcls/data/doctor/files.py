@@ -80,9 +80,9 @@ def inspect(task: Task) -> tuple[Records, dict[int, str]]:
     return records, details
 
 
-def thumbnails(task: Task) -> NDArray[np.float32]:
+def thumbnails(task: Task) -> NDArray[np.uint8]:
     """Return a thumbnail [256] of each picture, which were found readable before."""
-    thumbs = np.zeros((len(task.paths), THUMB_PX**2), np.float32)
+    thumbs = np.zeros((len(task.paths), THUMB_PX**2), np.uint8)
     for place, thumb in enumerate(thumbs):
         data = task.read(place) or b""
         image = _decode(data, _header(data))

@@ -157,15 +157,16 @@ def from_list(
         findings.add("bad line", name, f"{path}:{line.number}", f"{line.fault}: '{line.text}'")
     if not listing.paths:
         findings.add("empty list", name, path)
-    missing = set(find_missing(root, listing.paths))
-    for place in sorted(missing):
+    missing = find_missing(root, listing.paths)
+    for place in missing:
         hint = "; write / instead of \\" if "\\" in listing.paths[place] else ""
         findings.add("missing", name, f"{path}:{listing.lines[place]}: {listing.paths[place]}", f"in '{root}'{hint}")
     wrong = [p for p, label in enumerate(listing.labels) if classes and len(label) != classes]
     for place in wrong:
         findings.add("wrong label count", name, f"{path}:{listing.lines[place]}", f"{len(listing.labels[place])}")
     repeated = _repeated(name, path, listing, findings)
-    keep = [p for p in range(len(listing.paths)) if p not in missing.union(wrong, repeated)]
+    left_out = {*missing, *wrong, *repeated}
+    keep = [place for place in range(len(listing.paths)) if place not in left_out]
     labels = [listing.labels[place] for place in keep]
     return Split(
         name,
@@ -179,9 +180,13 @@ def from_list(
 
 def _repeated(name: str, path: str, listing: Listing, findings: Findings) -> set[int]:
     """Note which lines name a file again, and return their places."""
+    # Hashes first: a million texts more, in a dictionary, would take 300 MB.
+    hashes = np.fromiter((hash(os.path.normpath(listed)) for listed in listing.paths), np.int64, len(listing.paths))
+    _, numbers, counts = np.unique(hashes, return_inverse=True, return_counts=True)
     first: dict[str, int] = {}
     repeated = set()
-    for place, listed in enumerate(listing.paths):
+    for place in np.flatnonzero(counts[numbers] > 1).tolist():
+        listed = listing.paths[place]
         before = first.setdefault(os.path.normpath(listed), place)
         if before != place:
             kind = "listed twice" if listing.labels[before] == listing.labels[place] else "two labels"

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from planted import FILES, OTHERS, jpeg, plant, plant_list, png, scene
 
+from ppcls.data.doctor import duplicates
 from ppcls.data.doctor.check import Checkup, check
 from ppcls.data.doctor.findings import KINDS, Findings
 from ppcls.data.doctor.page import as_page
@@ -211,3 +212,22 @@ def test_paths_of_nothing_are_refused(tmp_path: Path) -> None:
         splits_at(str(tmp_path), Findings())
     with pytest.raises(DataError, match="Cifar10: its files are checked whenever they are read"):
         split_of("Train", "Cifar10", {}, 10, Findings())
+
+
+def test_very_many_that_look_the_same_are_joined_without_all_pairs_of_them() -> None:
+    pairs = duplicates.near_pairs(np.full((3000, 2), 7, np.uint64), np.arange(3000))
+    assert 2999 <= len(pairs) <= 20 * 3000
+    groups = duplicates.Groups(3000)
+    for one, other in pairs.tolist():
+        groups.join(one, other)
+    assert groups.members() == [list(range(3000))]
+
+
+def test_thumbnails_agree_where_they_show_the_same_however_many_are_compared() -> None:
+    picture, other = (cv2.cvtColor(scene(seed), cv2.COLOR_BGR2GRAY) for seed in (0, 1))
+    brighter = cv2.convertScaleAbs(picture, alpha=0.9, beta=12)
+    thumbs = np.stack([duplicates.thumbnail(image) for image in (picture, brighter, other)])
+    pairs = np.tile([[0, 1], [0, 2]], (40_000, 1))
+    assert duplicates.agreeing(thumbs, pairs).reshape(-1, 2).all(axis=0).tolist() == [True, False]
+    assert not duplicates.agreeing(thumbs, pairs).reshape(-1, 2).any(axis=0)[1]
+    assert duplicates.agreeing(thumbs, pairs[:0]).tolist() == []
