@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Optional, Union
 
 from ppcls.data.dataset import LabelledImages
+from ppcls.data.memory import available_bytes, too_little
 from ppcls.data.mixing import BatchTransform, Images, Labels
 from ppcls.data.pool import TASKS_A_WORKER, InProcess, Processes
 from ppcls.data.sampler import DistributedBatchSampler, Draws
@@ -177,13 +178,16 @@ class Loader:
         return finished
 
     def _start(self) -> Pool:
-        image = self._first_image()
-        batch_shape = (self._sampler.batch_size, *image.shape[1:])
+        image, available = self._first_image(), available_bytes()
+        slots = Slots(1 + MOST_LENT, (self._sampler.batch_size, *image.shape[1:]), image.dtype.type)
+        if slots.all_bytes > available:
+            raise too_little(slots.all_bytes, f"{available / 1e6:,.0f} MB that are free")
         if self._num_workers == 0:
-            return InProcess(self.dataset, self._seed, Slots(1 + MOST_LENT, batch_shape, image.dtype.type))
+            return InProcess(self.dataset, self._seed, slots)
         in_work = math.ceil(self._num_workers * TASKS_A_WORKER * self._part / self._sampler.batch_size) + 1
-        affordable = _MOST_SLOT_BYTES // (image.nbytes * self._sampler.batch_size)
-        slots = Slots(max(1, min(in_work, affordable - MOST_LENT)) + MOST_LENT, batch_shape, image.dtype.type)
+        # Where memory is short, less is prepared ahead; all ranks may be on this machine.
+        affordable = min(_MOST_SLOT_BYTES, available // 2 // self._sampler.world) // slots.batch_bytes
+        slots = slots._replace(batches=max(slots.batches, min(in_work + MOST_LENT, affordable)))
         return Processes(self.dataset, self._seed, slots, self._num_workers, shared_memory=self._use_shared_memory)
 
     def _first_image(self) -> Images:

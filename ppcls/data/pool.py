@@ -1,12 +1,10 @@
 """Who fills the slots of the loader: this process, or processes of its own."""
 
 import contextlib
-import mmap
 import os
 import pickle
 import subprocess
 import sys
-import tempfile
 import weakref
 from collections import deque
 from collections.abc import Sequence
@@ -16,6 +14,7 @@ from typing import NoReturn, Optional
 import numpy as np
 
 from ppcls.data.dataset import LabelledImages
+from ppcls.data.memory import anonymous_file, mapped
 from ppcls.data.slots import Lending, Slots
 from ppcls.data.streams import SampleStreams
 from ppcls.data.worker import Reply, Result, Setup, Task, perform
@@ -39,7 +38,7 @@ class InProcess:
     """Fills slots in this process, at the moment when they are waited for."""
 
     def __init__(self, dataset: LabelledImages, seed: int, slots: Slots) -> None:
-        self._memory = memoryview(mmap.mmap(-1, slots.all_bytes))
+        self._memory = mapped(-1, slots.all_bytes)
         self._slots = slots
         self.lending = Lending(slots, self._memory)
         self._dataset = dataset
@@ -94,13 +93,14 @@ class Processes:
         with contextlib.ExitStack() as handed_over:
             memory = None
             if shared_memory:
-                memory = _anonymous_file(spans[-1].stop if spans else slots.all_bytes)
+                size = spans[-1].stop if spans else slots.all_bytes
+                memory = anonymous_file(size)
                 handed_over.callback(os.close, memory)
-                self._memory = memoryview(mmap.mmap(memory, 0))
+                self._memory = mapped(memory, size)
                 for span, array in zip(spans, arrays):
                     self._memory[span] = array.raw()
             else:
-                self._memory = memoryview(mmap.mmap(-1, slots.all_bytes))
+                self._memory = mapped(-1, slots.all_bytes)
             self.lending = Lending(slots, self._memory)
             for _ in range(count):
                 ours, theirs = Pipe()
@@ -171,20 +171,6 @@ def _spans(start: int, sizes: Sequence[int]) -> list[slice]:
         spans.append(slice(start, start + size))
         start += size
     return spans
-
-
-def _anonymous_file(size: int) -> int:
-    """Return the descriptor of a file without a name; in memory where the system can do that.
-
-    Unlike a file in /dev/shm it isn't held to the few megabytes that containers give that folder.
-    """
-    if hasattr(os, "memfd_create"):
-        descriptor = os.memfd_create("ppcls-batches")
-    else:
-        with tempfile.TemporaryFile() as file:
-            descriptor = os.dup(file.fileno())
-    os.ftruncate(descriptor, size)
-    return descriptor
 
 
 def _start(connection: int, memory: Optional[int]) -> "subprocess.Popen[bytes]":
