@@ -94,14 +94,12 @@ def read_all(splits: Sequence[Split], num_workers: int) -> tuple[Records, dict[i
 def find_groups(splits: Sequence[Split], records: Records, num_workers: int) -> list[list[int]]:
     """Return the groups of pictures that are or look the same, by their number among all."""
     groups = duplicates.Groups(len(records))
-    for one, other in duplicates.same_pairs(records["digest"], np.flatnonzero(records["bytes"])).tolist():
-        groups.join(one, other)
+    groups.join(duplicates.same_pairs(records["digest"], np.flatnonzero(records["bytes"])))
     firsts = [number for number in np.flatnonzero(records["usable"]).tolist() if groups.first(number) == number]
     pairs = duplicates.near_pairs(records["looks"], np.array(firsts, np.int64))
     numbers, places = np.unique(pairs, return_inverse=True)
     thumbs = _thumbnails(splits, numbers, num_workers)
-    for one, other in pairs[duplicates.agreeing(thumbs, places.reshape(pairs.shape))].tolist():
-        groups.join(one, other)
+    groups.join(pairs[duplicates.agreeing(thumbs, places.reshape(pairs.shape))])
     return groups.members()
 
 

@@ -21,9 +21,9 @@ LEAST_CORRELATION = 0.95
 THUMB_PX = 16
 
 _CHUNKS_A_WORD = 5
-# What bounds time and memory where very many look alike: so many neighbours are compared, so many pairs are kept for
-# each picture and pair of chunks, and so many thumbnails are compared at once.
-_LARGEST_STEP, _MOST_PAIRS, _AT_ONCE = 500, 20, 1 << 16
+# What bounds time and memory where very many look alike: how many neighbours are compared, how many pairs are kept of
+# a picture with later ones, and how many pairs are worked on at once.
+_LARGEST_STEP, _MOST_PAIRS, _AT_ONCE = 500, 8, 1 << 16
 _ONES = np.array([bin(value).count("1") for value in range(1 << 16)], np.uint8)
 
 Hashes = NDArray[np.uint64]
@@ -74,7 +74,7 @@ def near_pairs(hashes: Hashes, members: Indices) -> Indices:
 
     Cut into 10 chunks, two such hashes have at least 2 equal ones. So it is enough to compare those that agree on
     some two chunks: they are neighbours once sorted by these, 45 times. Where more than 500 agree, not all are
-    compared, and of more than 20 near ones not all pairs are returned; those that are join them all the same.
+    compared, and each is paired with at most 8 later ones, which joins them all the same.
     """
     words = hashes[members]
     codes = np.empty(0, np.int64)  # of pairs: first * len(members) + second
@@ -82,6 +82,8 @@ def near_pairs(hashes: Hashes, members: Indices) -> Indices:
         keys = first << np.uint32(13) | second
         order = np.argsort(keys, kind="stable")
         codes = np.unique(np.concatenate([codes, *_near_neighbours(keys[order], words, order)]))
+        firsts = codes // len(members)
+        codes = codes[np.arange(len(codes)) - np.searchsorted(firsts, firsts) < _MOST_PAIRS]
     pairs: Indices = members[np.stack(np.divmod(codes, max(1, len(members))), axis=1)]
     return pairs
 
@@ -127,10 +129,12 @@ class Groups:
             index = int(parent[index])
         return index
 
-    def join(self, one: int, other: int) -> None:
-        """Make one group of those of two indices."""
-        one, other = self.first(one), self.first(other)
-        self._parent[max(one, other)] = min(one, other)
+    def join(self, pairs: Indices) -> None:
+        """Make one group of those of the two indices of each pair [P, 2]."""
+        for start in range(0, len(pairs), _AT_ONCE):
+            for one, other in pairs[start : start + _AT_ONCE].tolist():
+                one, other = self.first(one), self.first(other)
+                self._parent[max(one, other)] = min(one, other)
 
     def members(self) -> list[list[int]]:
         """Return the groups of more than one, each sorted."""

@@ -1,7 +1,7 @@
 """What a check found, as tables to read and as JSON."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,11 @@ from ppcls.data.doctor.files import FORMATS, Records
 from ppcls.data.doctor.findings import KINDS
 
 _QUANTILES = {"smallest": 0.0, "5 %": 0.05, "median": 0.5, "95 %": 0.95, "largest": 1.0}
-_CLASSES_SHOWN = 5
+_CLASSES_SHOWN, _GROUPED_SHOWN = 5, 20_000
 
 
 def as_json(checkup: Checkup) -> str:
-    """Return all that was found as JSON; of each kind of finding the first 1000 cases."""
+    """Return as JSON what was found: the first 1000 cases of each kind, and groups of the first 20000 pictures."""
     counts = checkup.class_counts()
     report = {
         "errors": checkup.findings.count("error"),
@@ -45,9 +45,19 @@ def as_json(checkup: Checkup) -> str:
             }
             for found in checkup.findings.sorted()
         ],
-        "groups": [[_member(checkup, number) for number in group] for group in checkup.groups],
+        "num_groups": len(checkup.groups),
+        "groups": list(_groups(checkup)),
     }
     return json.dumps(report, indent=1, ensure_ascii=False)
+
+
+def _groups(checkup: Checkup) -> Iterator[list[dict[str, str]]]:
+    left = _GROUPED_SHOWN
+    for group in checkup.groups:
+        if left <= 0:
+            return
+        yield [_member(checkup, number) for number in group[:left]]
+        left -= len(group)
 
 
 def _member(checkup: Checkup, number: int) -> dict[str, str]:
