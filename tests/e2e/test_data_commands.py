@@ -137,6 +137,19 @@ def test_list_writes_lists_that_train_the_same_classes(tmp_path: Path, shapes: P
         ]
 
 
+def test_the_names_beside_lists_go_into_the_report_and_the_pack(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = flowers(tmp_path / "flowers")
+    assert data("split", root, "--num_workers", 0) == 0
+    capsys.readouterr()
+    assert data("check", root, "--out", tmp_path, "--num_workers", 0) == 0
+    assert re.search(r"\| +a rose \|", capsys.readouterr().out)
+    for source, split in ((root, ["--split", "val"]), (root / "val_list.txt", [])):
+        assert data("pack", source, *split, "--out", tmp_path / "val.pack", "--num_workers", 0) == 0
+        assert Pack(str(tmp_path / "val.pack")).label_names == ["a rose", "daisy"]
+
+
 def test_list_overwrites_nothing_and_refuses_what_no_list_can_hold(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ppcls.data.doctor.splits import Split
+from ppcls.data.doctor.splits import LABELS, Split
 from ppcls.errors import DataError
 from ppcls.files import write_text
 
@@ -45,7 +45,7 @@ def write_lists(folder: Path, lines: Mapping[str, Sequence[tuple[str, int]]], cl
     """
     texts = {f"{split}_list.txt": [f"{path} {label}" for path, label in listed] for split, listed in lines.items()}
     if class_names:
-        texts["labels.txt"] = [f"{label} {name}" for label, name in enumerate(class_names)]
+        texts[LABELS] = [f"{label} {name}" for label, name in enumerate(class_names)]
     for name, written in texts.items():
         if (folder / name).exists():
             raise DataError(

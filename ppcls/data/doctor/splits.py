@@ -25,9 +25,12 @@ from ppcls.data.listing import (
 from ppcls.data.names import Names
 from ppcls.data.packed import Pack
 from ppcls.errors import DataError
+from ppcls.postprocess import read_label_map
 
 _PICTURES_A_TASK = 256
 _SPLITS = ("train", "val", "test")
+# Beside lists: the names of the classes, `label name` on each line.
+LABELS = "labels.txt"
 
 
 @dataclass
@@ -92,14 +95,24 @@ def splits_at(path: str, findings: Findings) -> list[Split]:
     if os.path.isfile(path):
         with open(path, "rb") as file:
             is_pack = file.read(5) == b"ppcls"
-        return [from_pack("all", path) if is_pack else from_list("all", path, os.path.dirname(path) or ".", findings)]
+        folder = os.path.dirname(path) or "."
+        return [from_pack("all", path)] if is_pack else _named([from_list("all", path, folder, findings)], folder)
     if not os.path.isdir(path):
         raise DataError(f"{path}: is not there; received a path of nothing; give a folder, a list file or a pack")
     lists = {name: Path(path) / f"{name}_list.txt" for name in _SPLITS}
     found = [from_list(name, str(file), path, findings) for name, file in lists.items() if file.is_file()]
     if found:
-        return found
+        return _named(found, path)
     return folders_at(path, findings)
+
+
+def _named(splits: list[Split], folder: str) -> list[Split]:
+    """Return splits of lists with the names that `ppcls data list` wrote beside them, if they are there."""
+    names = Path(folder) / LABELS
+    if names.is_file():
+        for split in splits:
+            split.class_names = read_label_map(str(names))
+    return splits
 
 
 def folders_at(path: str, findings: Findings) -> list[Split]:
