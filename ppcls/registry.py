@@ -66,7 +66,10 @@ ARCHITECTURES = Registry(
 )
 LOSSES = Registry("loss", {"ppcls.loss": "CELoss MixCELoss"})
 METRICS = Registry("metric", {"ppcls.metric": "TopkAcc"})
-OPTIMIZERS = Registry("optimizer", {"ppcls.optim.optimizers": "SGD Momentum Adam AdamW RMSProp"})
+OPTIMIZERS = Registry(
+    "optimizer",
+    {"ppcls.optim.optimizers": "SGD Momentum Adam AdamW RMSProp", "ppcls.optim.large_batch": "LarsMomentum Lamb"},
+)
 REGULARIZERS = Registry("regularizer", {"ppcls.optim.regularizers": "L1 L2"})
 SCHEDULES = Registry(
     "learning-rate schedule",

@@ -17,7 +17,7 @@ from ppcls.optim.ranges import require
 from ppcls.optim.regularizers import L1, L2
 
 
-def _clip(clip_norm: Optional[float]) -> Optional[nn.ClipGradByGlobalNorm]:
+def clipping(clip_norm: Optional[float]) -> Optional[nn.ClipGradByGlobalNorm]:
     """Return what scales all gradients so that their joint L2 norm is at most `clip_norm`.
 
     PaddleClas bounds the norm of each tensor by itself, which turns the direction of the update.
@@ -27,6 +27,14 @@ def _clip(clip_norm: Optional[float]) -> Optional[nn.ClipGradByGlobalNorm]:
     if clip_norm <= 0:
         raise ValueError(f"clip_norm: not positive; received {clip_norm}; leave it out for no clipping")
     return nn.ClipGradByGlobalNorm(clip_norm)
+
+
+def refuse_regularizer(optimizer: str, regularizer: Optional[Union[L1, L2]]) -> None:
+    """Raise ValueError for an optimizer whose decay is a part of its own rule."""
+    if regularizer is not None:
+        raise ValueError(
+            f"regularizer: {optimizer} has a decay of its own; received {type(regularizer).__name__}; use weight_decay"
+        )
 
 
 class SGD(paddle.optimizer.SGD):
@@ -55,7 +63,7 @@ class SGD(paddle.optimizer.SGD):
                 no_weight_decay_name=no_weight_decay_name,
                 one_dim_param_no_weight_decay=one_dim_param_no_weight_decay,
             ),
-            grad_clip=_clip(clip_norm),
+            grad_clip=clipping(clip_norm),
             multi_precision=multi_precision,
         )
 
@@ -91,7 +99,7 @@ class Momentum(paddle.optimizer.Momentum):
                 no_weight_decay_name=no_weight_decay_name,
                 one_dim_param_no_weight_decay=one_dim_param_no_weight_decay,
             ),
-            grad_clip=_clip(clip_norm),
+            grad_clip=clipping(clip_norm),
             multi_precision=multi_precision,
         )
 
@@ -129,7 +137,7 @@ class RMSProp(paddle.optimizer.RMSProp):
                 no_weight_decay_name=no_weight_decay_name,
                 one_dim_param_no_weight_decay=one_dim_param_no_weight_decay,
             ),
-            grad_clip=_clip(clip_norm),
+            grad_clip=clipping(clip_norm),
         )
 
 
@@ -167,7 +175,7 @@ class Adam(paddle.optimizer.Adam):
                 no_weight_decay_name=no_weight_decay_name,
                 one_dim_param_no_weight_decay=one_dim_param_no_weight_decay,
             ),
-            grad_clip=_clip(clip_norm),
+            grad_clip=clipping(clip_norm),
             multi_precision=multi_precision,
         )
 
@@ -191,11 +199,7 @@ class AdamW(paddle.optimizer.AdamW):
         no_weight_decay_name: Optional[str] = None,
         one_dim_param_no_weight_decay: bool = False,
     ) -> None:
-        if regularizer is not None:
-            raise ValueError(
-                f"regularizer: AdamW decays weights, not gradients; received {type(regularizer).__name__}; "
-                "use weight_decay, or Adam with a regularizer"
-            )
+        refuse_regularizer("AdamW", regularizer)
         require("beta1", beta1, 0.0, below=1.0)
         require("beta2", beta2, 0.0, below=1.0)
         require("weight_decay", weight_decay, 0.0)
@@ -213,6 +217,6 @@ class AdamW(paddle.optimizer.AdamW):
             parameters=model.parameters(),
             weight_decay=float(weight_decay),
             apply_decay_param_fun=lambda name: name not in excluded_names,
-            grad_clip=_clip(clip_norm),
+            grad_clip=clipping(clip_norm),
             multi_precision=multi_precision,
         )

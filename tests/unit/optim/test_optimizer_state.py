@@ -96,12 +96,13 @@ def train_low(model: nn.Layer, optimizer: Any, steps: range) -> None:
         optimizer.clear_grad()
 
 
-def test_a_run_with_master_weights_resumes_too() -> None:
-    whole, optimizer = make_low("SGD")  # of Paddle's optimizers, the one with bfloat16 on a CPU
+@pytest.mark.parametrize("name", ["SGD", "LarsMomentum"])  # those that have bfloat16 on a CPU
+def test_a_run_with_master_weights_resumes_too(name: str) -> None:
+    whole, optimizer = make_low(name)
     train_low(whole, optimizer, range(3))
     saved, saved_weights = optimizer_state(optimizer, whole), weights(whole)
     train_low(whole, optimizer, range(3, 6))
-    resumed, second = make_low("SGD")
+    resumed, second = make_low(name)
     resumed.set_state_dict(saved_weights)
     load_optimizer_state(second, resumed, saved)
     train_low(resumed, second, range(3, 6))

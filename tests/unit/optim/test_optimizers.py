@@ -4,13 +4,14 @@ import numpy as np
 import paddle
 import pytest
 from paddle import nn
+from paddle.incubate.optimizer import LarsMomentumOptimizer
 
-from ppcls.optim.optimizers import AdamW
 from ppcls.optim.regularizers import L1, L2
 from ppcls.registry import OPTIMIZERS
 
 NAMES = OPTIMIZERS.names()
-GRADIENT_DECAY = [name for name in NAMES if name != "AdamW"]
+OWN_DECAY = ["AdamW", "LarsMomentum", "Lamb"]
+GRADIENT_DECAY = [name for name in NAMES if name not in OWN_DECAY]
 
 
 def make_model(learning_rate: float = 1.0) -> nn.Layer:
@@ -89,10 +90,10 @@ def test_weight_decay_is_short_for_l2(name: str) -> None:
     assert all(np.array_equal(results[0][key], results[1][key]) for key in ALL)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "Lamb"])
 def test_without_decay_nothing_decays(name: str) -> None:
     model = make_model()
-    optimizer = build(name, model, **({"weight_decay": 0.0} if name == "AdamW" else {}))
+    optimizer = build(name, model, **({"weight_decay": 0.0} if name in OWN_DECAY else {}))
     assert step_on_zero_gradients(optimizer, model) == set()
 
 
@@ -102,9 +103,10 @@ def test_decay_stated_twice_is_refused(name: str) -> None:
         build(name, make_model(), L2(coeff=0.1), weight_decay=0.1)
 
 
-def test_adamw_refuses_a_regularizer() -> None:
-    with pytest.raises(ValueError, match="regularizer: AdamW decays weights"):
-        AdamW(make_model(), 0.1, L2(coeff=0.1), None)
+@pytest.mark.parametrize("name", OWN_DECAY)
+def test_an_optimizer_with_its_own_decay_refuses_a_regularizer(name: str) -> None:
+    with pytest.raises(ValueError, match=f"regularizer: {name} has a decay of its own; received L2"):
+        build(name, make_model(), L2(coeff=0.1))
 
 
 @pytest.mark.parametrize(
@@ -115,6 +117,8 @@ def test_adamw_refuses_a_regularizer() -> None:
         ("RMSProp", {"rho": 1.0}, "rho: out of range"),
         ("Adam", {"beta1": 1.0}, "beta1: out of range"),
         ("AdamW", {"beta2": -0.1}, "beta2: out of range"),
+        ("LarsMomentum", {"lars_coeff": -0.1}, "lars_coeff: out of range"),
+        ("Lamb", {"weight_decay": 0.0}, "weight_decay: Lamb without decay is Adam; received 0.0; use Adam"),
         ("SGD", {"clip_norm": 0.0}, "clip_norm: not positive"),
     ],
 )
@@ -145,7 +149,10 @@ def test_clip_norm_bounds_the_norm_of_all_gradients_together() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_rate_that_is_set_takes_effect_times_each_parameters_multiplier(name: str) -> None:
     model = make_model(learning_rate=0.5)
-    arguments: dict[str, Any] = {"weight_decay": 0.0} if name == "AdamW" else {}
+    # With none of them decayed no layer has a rate of its own.
+    arguments: dict[str, Any] = {"no_weight_decay_name": "."} if name in OWN_DECAY else {}
+    if name == "LarsMomentum":  # whose velocity keeps the rates of earlier steps
+        arguments["momentum"] = 0.0
     optimizer = build(name, model, **arguments)
     rates = []
     for rate in (0.1, 0.001):
@@ -168,3 +175,37 @@ def train(model: nn.Layer, optimizer: Any, *, num_steps: int, seed: int = 0) -> 
         nn.functional.cross_entropy(model(images), paddle.to_tensor([0, 1, 2, 0, 1])).backward()
         optimizer.step()
         optimizer.clear_grad()
+
+
+def test_lars_computes_what_paddle_computes_in_float32() -> None:
+    ours, theirs = make_model(), make_model()
+    optimizers = (
+        build("LarsMomentum", ours, weight_decay=0.01, lars_coeff=0.5),
+        LarsMomentumOptimizer(0.1, 0.9, 0.5, 0.01, parameter_list=theirs.parameters()),
+    )
+    start = values(ours)
+    for rate in (0.1, 0.3, 0.05):
+        for model, optimizer in zip((ours, theirs), optimizers):
+            optimizer.set_lr(rate)
+            train(model, optimizer, num_steps=2)
+    moved, expected = values(ours), values(theirs)
+    for name in ALL:
+        np.testing.assert_allclose(moved[name], expected[name], rtol=1e-5, atol=1e-7, err_msg=name)
+        assert np.abs(moved[name] - start[name]).max() > 1e-3
+
+
+@pytest.mark.parametrize(("name", "share"), [("LarsMomentum", 0.02), ("Lamb", 1.0)])
+def test_the_length_of_a_large_batch_step_depends_on_the_weights_and_not_on_the_gradients(
+    name: str, share: float
+) -> None:
+    """The first step, nearly without decay, is `rate * share * norm(weight)` long."""
+    for scale in (1e-3, 1e3):
+        model = make_model()
+        optimizer = build(name, model, weight_decay=1e-9, **({"lars_coeff": share} if name == "LarsMomentum" else {}))
+        before = values(model)
+        sum((scale * parameter).sum() for parameter in model.parameters()).backward()
+        optimizer.step()
+        for key, value in values(model).items():
+            if before[key].any():
+                length = np.linalg.norm(value - before[key]) / np.linalg.norm(before[key])
+                assert length == pytest.approx(0.1 * share, rel=1e-2), key
