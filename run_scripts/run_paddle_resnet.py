@@ -178,9 +178,15 @@ def amp_overrides(flags: argparse.Namespace) -> list[str]:
     return overrides
 
 
-def check_device(flags: argparse.Namespace) -> None:
-    """Raise DeviceError unless there is a device for each rank of this node."""
-    from ppcls import device  # only now: it imports paddle
+def device_options(flags: argparse.Namespace) -> list[str]:
+    """Return what paddle.distributed.launch must know of the devices.
+
+    Raises: DeviceError unless there is one for each rank of this node.
+    """
+    # Only now, as they import Paddle.
+    from paddle.distributed.launch.context.device import Device
+
+    from ppcls import device
 
     kind = device.kind_of(flags.device)
     device.require(kind, f"--device {flags.device}")
@@ -189,6 +195,9 @@ def check_device(flags: argparse.Namespace) -> None:
             f"--nproc_per_node: each rank needs a device of its own; received {flags.nproc_per_node} for "
             f"{device.count(kind)} of '{kind}'; give {device.count(kind)}"
         )
+    # It assigns accelerators to CPU ranks as well, if it finds any, and fails where they are too few.
+    found = Device.parse_device().labels
+    return ["--devices", ",".join(found[:1] * flags.nproc_per_node)] if 0 < len(found) < flags.nproc_per_node else []
 
 
 def node_rank(flags: argparse.Namespace, addresses: Sequence[str]) -> int:
@@ -261,10 +270,9 @@ def train(flags: argparse.Namespace) -> int:
         print(f"--step {flags.step} wins over --epoch {flags.epoch}: one epoch of {flags.step} steps", file=sys.stderr)
     file, overrides = str(REPO / "configs" / f"{flags.model_name}.yaml"), overrides_of(flags)
     config = load_config(file, overrides)  # so that its faults are told once, not by every rank
-    check_device(flags)
-    launch = launch_command(flags)
+    launch = [*launch_command(flags), *device_options(flags)]
     if "--host" in launch:
-        talk_through(launch[-1])
+        talk_through(launch[launch.index("--host") + 1])
     logs = Path(launch[launch.index("--log_dir") + 1])
     latest = Path(config.Global.output_dir, config.Arch.name, "latest")
     started = time.time()

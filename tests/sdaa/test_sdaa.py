@@ -45,10 +45,14 @@ def numbers(folder: Path) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def trained_on_cpu(sdaa: dict[str, str], pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a run on the CPU."""
-    folder = tmp_path_factory.mktemp("cpu")
-    succeed("run_scripts/run_paddle_resnet.py", *launched("cpu", pictures), sdaa=sdaa, cwd=folder)
+    """The folder of a run of two ranks on the CPU, of a machine with one device."""
+    folder, one = tmp_path_factory.mktemp("cpu"), {**sdaa, "SDAA_VISIBLE_DEVICES": "0"}
+    succeed("run_scripts/run_paddle_resnet.py", *launched("cpu", pictures), sdaa=one, cwd=folder)
     return folder
+
+
+def test_cpu_ranks_may_be_more_than_the_devices(trained_on_cpu: Path) -> None:
+    assert [step["step"] for step in numbers(trained_on_cpu)] == [1, 2]
 
 
 def test_two_devices_train_as_two_cpu_ranks_do_bit_for_bit(
