@@ -17,7 +17,6 @@ import shlex
 import socket
 import struct
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional
@@ -30,11 +29,14 @@ from launched import run  # noqa: E402
 
 from ppcls import environment, list_models  # noqa: E402
 from ppcls.config import load_config  # noqa: E402
-from ppcls.errors import ConfigError, DataError, DeviceError, PpclsError, UserError  # noqa: E402
+from ppcls.errors import ConfigError, DataError, DeviceError, PpclsError, TerminatedError, UserError  # noqa: E402
+from ppcls.run import checkpoint  # noqa: E402
 
 # Global batches of this many samples count one step of the warm-up rule.
 WARMUP_BATCH = 256
 LOGS = Path("output/launch")
+# Done, a mistake that would be the same again, and told to stop: no reason to start again.
+FINAL = (0, UserError.exit_status, TerminatedError.exit_status)
 SIOCGIFADDR = 0x8915  # Linux: the address of an interface
 
 
@@ -100,7 +102,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--profiler_path", default="./profiler_log", help="where the trace goes")
     p.add_argument("--early_stop", type=at_least(-1), default=-1, help="stop at the end of this epoch")
     p.add_argument("--resume", metavar="PREFIX", help="checkpoint to go on from; 'auto': the newest good one")
-    p.add_argument("--max_restart", type=at_least(0), default=0, help="after a failure start again, so many times")
+    p.add_argument("--max_restart", type=at_least(0), default=0, help="after a failure go on, so many times")
     p.add_argument(
         "-o", "--override", action="append", default=[], metavar="KEY=VALUE", help="any key of the config; repeatable"
     )
@@ -274,24 +276,23 @@ def train(flags: argparse.Namespace) -> int:
     if "--host" in launch:
         talk_through(launch[launch.index("--host") + 1])
     logs = Path(launch[launch.index("--log_dir") + 1])
-    latest = Path(config.Global.output_dir, config.Arch.name, "latest")
-    started = time.time()
-    for restarts_left in range(flags.max_restart, -1, -1):
+    folder = Path(config.Global.output_dir, config.Arch.name)
+    older = checkpoint.stamps(folder)
+    restarts_left = flags.max_restart
+    while True:
         options = [word for override in overrides for word in ("-o", override)]
         words = [*launch, str(REPO / "tools" / "train.py"), "-c", file, *options]
         print(shlex.join(words), flush=True)
         status = run(words, logs)
         if status == 0:
             print("experiment ended")
-            return 0
-        if status == UserError.exit_status:  # it would be the same again
+        if status in FINAL or not restarts_left:
             return status
-        states = latest.with_suffix(".pdstates")
-        if states.is_file() and states.stat().st_mtime > started:  # not that of an older run
-            overrides.append(f"Global.checkpoints={quoted(latest)}")
-        if restarts_left:
-            print(f"start again, {restarts_left} of {flags.max_restart} restarts left", file=sys.stderr)
-    return status
+        print(f"start again, {restarts_left} of {flags.max_restart} restarts left", file=sys.stderr)
+        restarts_left -= 1
+        found = checkpoint.newest(folder, but=older)
+        if found and config.Global.checkpoints != checkpoint.AUTO:  # which finds it by itself
+            overrides.append(f"Global.checkpoints={quoted(found[0])}")
 
 
 if __name__ == "__main__":

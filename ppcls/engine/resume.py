@@ -18,7 +18,6 @@ from ppcls.run.checkpoint import Checkpoint
 
 logger = logging.getLogger("ppcls")
 
-AUTO = "auto"
 # Keys, or the starts of keys, that may differ between the parts of one run without any effect on its numbers.
 FREE = tuple(
     "Global.checkpoints Global.pretrained_model Global.output_dir Global.early_stop Global.hang_seconds "
@@ -43,7 +42,7 @@ def find(config: RunConfig, folder: Path) -> Optional[tuple[Path, Checkpoint]]:
     wanted = config.Global.checkpoints
     if not wanted:
         return None
-    if wanted != AUTO:
+    if wanted != checkpoint.AUTO:
         return Path(wanted), checkpoint.read(Path(wanted))
     found = checkpoint.newest(folder)
     if found is None:

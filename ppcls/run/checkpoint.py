@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Optional
 
 import numpy as np
@@ -22,6 +23,8 @@ from ppcls.errors import CheckpointError
 
 logger = logging.getLogger("ppcls")
 
+NONE: Mapping[str, int] = MappingProxyType({})
+AUTO = "auto"  # as the name of a checkpoint: the newest one
 SUFFIXES = (".pdparams", ".pdopt", ".pdstates")
 
 
@@ -148,16 +151,25 @@ def read(prefix: Path) -> Checkpoint:
     return Checkpoint(*(pdparams.read(_file(prefix, suffix)) for suffix in SUFFIXES))
 
 
-def newest(folder: Path) -> Optional[tuple[Path, Checkpoint]]:
+def stamps(folder: Path) -> dict[str, int]:
+    """Return when each checkpoint in a folder was written, to tell later ones from them."""
+    return {file.stem: file.stat().st_mtime_ns for file in folder.glob("*.pdstates")}
+
+
+def newest(folder: Path, *, but: Mapping[str, int] = NONE) -> Optional[tuple[Path, Checkpoint]]:
     """Return the prefix and the content of a run's newest checkpoint that is whole, or None; say what is passed over.
 
     That is `latest`, and where it is damaged the last written one of `epoch_N` and `best_model`. Not the one of the
-    highest step: that may be of an earlier, longer run in the same folder.
+    highest step: that may be of an earlier, longer run in the same folder. Those that are as in the stamps `but` don't
+    count.
     """
-    others = [file for file in folder.glob("*.pdstates") if re.fullmatch(r"epoch_\d+|best_model", file.stem)]
-    others.sort(key=lambda file: (file.stat().st_mtime_ns, file.name), reverse=True)
-    prefixes = [folder / "latest", *(file.with_suffix("") for file in others)]
-    for prefix in prefixes:
+    written = stamps(folder)
+    names = [name for name in written if re.fullmatch(r"epoch_\d+|best_model", name)]
+    names.sort(key=lambda name: (written[name], name), reverse=True)
+    for name in ["latest", *names]:
+        prefix = folder / name
+        if name in but and written.get(name) == but[name]:
+            continue
         if any(_file(any_name, suffix).exists() for any_name in (prefix, _backup(prefix)) for suffix in SUFFIXES):
             try:
                 return prefix, read(prefix)

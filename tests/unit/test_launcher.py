@@ -14,6 +14,7 @@ import run_paddle_resnet as launcher  # noqa: E402
 
 from ppcls.config import RunConfig, load_config  # noqa: E402
 from ppcls.errors import PpclsError  # noqa: E402
+from ppcls.run.checkpoint import Checkpoint, Checkpoints  # noqa: E402
 
 
 @pytest.fixture
@@ -175,3 +176,40 @@ def test_a_node_finds_its_rank_by_its_address_in_the_list(data: Path) -> None:
 def test_a_name_without_an_address_is_refused() -> None:
     with pytest.raises(PpclsError, match=r"--master_addr: 'no\.such\.host\.invalid' has no address"):
         launcher.is_own_address("no.such.host.invalid")
+
+
+@pytest.mark.parametrize(
+    ("resume", "expected"),
+    [
+        ((), [None, None, "epoch_1"]),  # not an older run's
+        (("--resume", "mine"), ["mine", "mine", "epoch_1"]),
+        (("--resume", "auto"), ["auto", "auto", "auto"]),
+    ],
+)
+def test_a_restart_goes_on_from_the_newest_good_checkpoint_of_this_run(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, resume: tuple[str, ...], expected: list[Any]
+) -> None:
+    folder, taken = tmp_path / "ResNet50", []
+    checkpoints = Checkpoints(folder, keep=-1, save_interval=1)
+    checkpoints.make_folder()
+    checkpoints.save(Checkpoint({}, {}, {}), epoch=7, best=True)
+
+    def run(command: list[str], _: Path) -> int:
+        names = [Path(word.partition("=")[2]).name for word in command if word.startswith("Global.checkpoints=")]
+        taken.append(names[-1] if names else None)
+        if len(taken) == 2:
+            checkpoints.save(Checkpoint({}, {}, {}), epoch=1, best=False)
+            (folder / "latest.pdopt").unlink()
+        return 1
+
+    monkeypatch.setattr(launcher, "run", run)
+    words_of_run = words(data, "--max_restart", "2", "-o", f"Global.output_dir={tmp_path}", *resume)
+    assert launcher.main(words_of_run) == 1
+    assert taken == expected
+
+
+@pytest.mark.parametrize("status", [0, 2, 75])
+def test_what_is_no_failure_is_not_started_again(data: Path, monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+    statuses = iter([status])
+    monkeypatch.setattr(launcher, "run", lambda *_: next(statuses))
+    assert launcher.main(words(data, "--max_restart", "2")) == status

@@ -30,6 +30,13 @@ def files_of(*prefixes: str) -> list[str]:
     return sorted(prefix + suffix for prefix in prefixes for suffix in checkpoint.SUFFIXES)
 
 
+def damage(file: Path) -> None:
+    """Cut a file short, under this one name: others are links to the same content."""
+    content = file.read_bytes()
+    file.unlink()
+    file.write_bytes(content[:-9])
+
+
 def test_what_was_written_is_read(tmp_path: Path) -> None:
     checkpoint.write(tmp_path / "latest", content(7))
     for name in ("latest", "latest.pdparams", "latest.pdstates"):
@@ -149,3 +156,22 @@ def test_a_weights_file_tells_what_was_saved_beside_it(tmp_path: Path) -> None:
     for name in ("best_model", "best_model.pdparams"):
         assert checkpoint.about(str(tmp_path / name))["epoch"] == 4
     assert checkpoint.about(str(tmp_path / "other.safetensors")) == {}
+
+
+def test_the_newest_is_sought_among_those_of_this_run_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    checkpoints = Checkpoints(tmp_path, keep=-1, save_interval=1)
+    for epoch in (1, 2, 3):
+        checkpoints.save(content(epoch), epoch=epoch, best=epoch == 3)
+    older = checkpoint.stamps(tmp_path)
+    assert checkpoint.newest(tmp_path, but=older) is None
+    checkpoints.save(content(10), epoch=1, best=False)
+    damage(tmp_path / "latest.pdopt")
+    found = checkpoint.newest(tmp_path, but=older)
+    assert found and (found[0].name, found[1].states["epoch"]) == ("epoch_1", 10)
+    assert caplog.messages == [
+        f"passed over: checkpoint '{tmp_path}/latest': latest.pdopt is damaged (its checksum does not fit)"
+    ]
+    damage(tmp_path / "epoch_1.pdopt")
+    assert checkpoint.newest(tmp_path, but=older) is None
+    found = checkpoint.newest(tmp_path)
+    assert found and found[1].states["epoch"] == 3
