@@ -118,6 +118,8 @@ def _parser(command: Optional[str]) -> argparse.ArgumentParser:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    if "PADDLE_LOCAL_SIZE" in os.environ:  # started by paddle.distributed.launch
+        environment.end_with_parent()
     environment.prepare()
     if arguments.command == "serve":
         from ppcls.serve import command
