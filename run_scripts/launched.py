@@ -1,5 +1,7 @@
 """paddle.distributed.launch as a child process: started, followed, stopped, and its failures told."""
 
+import contextlib
+import os
 import re
 import signal
 import subprocess
@@ -10,7 +12,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Optional
 
-from ppcls.errors import PpclsError
+from ppcls import environment
+from ppcls.errors import PpclsError, TerminatedError
 
 # Of the log of each rank that may have failed.
 SHOWN_LINES = 20
@@ -18,11 +21,13 @@ POLL_SECONDS = 0.2
 
 
 class StoppedError(PpclsError):
-    """A signal ended the run."""
+    """A signal ended the run, which had `status` then."""
 
-    def __init__(self, number: int) -> None:
-        super().__init__(f"stopped by {signal.Signals(number).name}; --resume auto goes on from the last checkpoint")
-        self.exit_status = 128 + number
+    def __init__(self, number: int, status: int) -> None:
+        saved = status == TerminatedError.exit_status
+        place = "here" if saved else "the last checkpoint"
+        super().__init__(f"stopped by {signal.Signals(number).name}; --resume auto goes on from {place}")
+        self.exit_status = status if saved else 128 + number
 
 
 def run(words: Sequence[str], logs: Path) -> int:
@@ -32,16 +37,27 @@ def run(words: Sequence[str], logs: Path) -> int:
     Raises: StoppedError, when all ranks have ended, if this process got a signal to stop.
     """
     logs.mkdir(parents=True, exist_ok=True)
-    for old in logs.glob("workerlog.*"):
-        old.unlink()
-    passed_on: list[int] = []
+    remove_files(logs, keep=())
     with (logs / "launch.log").open("w") as said:
-        # In a session of its own: Ctrl-C is for this process, which passes it on once.
-        child = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=said, start_new_session=True)
+        # In a session of its own: Ctrl-C is for this process, which passes it on.
+        child = subprocess.Popen(
+            words,
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+            start_new_session=True,
+            preexec_fn=environment.end_with_parent,
+        )
+    received: list[int] = []
 
     def pass_on(number: int, _: Optional[FrameType]) -> None:
-        passed_on.append(number)
-        child.terminate()
+        """Let the ranks save and end; at a second signal, just end them."""
+        received.append(number)
+        if len(received) > 1:
+            child.kill()  # and so its ranks
+            return
+        name = signal.Signals(number).name
+        print(f"{name}: the ranks save and end; a second signal ends them at once", file=sys.stderr, flush=True)
+        tell_to_stop(child)
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
@@ -50,16 +66,47 @@ def run(words: Sequence[str], logs: Path) -> int:
         follow(child, logs / "workerlog.0")
     finally:
         if child.poll() is None:  # nobody reads what is printed
-            child.terminate()
+            tell_to_stop(child)
         status = child.wait()
-        for file in logs.iterdir():
-            if not file.name.startswith(("workerlog.", "launch.log")):
-                file.unlink()  # copies of the environment, and so of any secret in it
-    if passed_on:
-        raise StoppedError(passed_on[0])
-    if status:
-        status = show_failure(logs) or status
-    return status if status >= 0 else 128 - status
+        remove_files(logs, keep=("workerlog.", "launch.log"))  # copies of the environment, secrets included
+    failed = failed_rank(logs)
+    if failed:
+        status = failed[1]
+    status = status if status >= 0 else 128 - status
+    if received:
+        raise StoppedError(received[0], status)
+    if status not in (0, TerminatedError.exit_status):  # a rank that was told to stop has said so
+        show_failure(logs)
+    return status
+
+
+def remove_files(folder: Path, *, keep: tuple[str, ...]) -> None:
+    """Remove the files, but for those whose names start with one of `keep`."""
+    for file in folder.iterdir():
+        if file.is_file() and not file.name.startswith(keep):
+            file.unlink()
+
+
+def tell_to_stop(launch: "subprocess.Popen[bytes]") -> None:
+    """Let the ranks save and end.
+
+    Not by way of paddle.distributed.launch, unless it has none yet: it would kill them after 30 seconds, and hide
+    their status.
+    """
+    for process in children(launch.pid) or [launch.pid]:
+        with contextlib.suppress(ProcessLookupError):  # it has just ended
+            os.kill(process, signal.SIGTERM)
+
+
+def children(parent: int) -> list[int]:
+    """Return the ids of the processes that `parent` has started."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has just ended
+            _, _, behind_its_name = file.read_text().rpartition(")")
+            if int(behind_its_name.split()[1]) == parent:
+                found.append(int(file.parent.name))
+    return found
 
 
 def follow(child: "subprocess.Popen[bytes]", log: Path) -> None:
@@ -77,14 +124,20 @@ def follow(child: "subprocess.Popen[bytes]", log: Path) -> None:
             time.sleep(0 if ended else POLL_SECONDS)
 
 
-def show_failure(logs: Path) -> int:
-    """Print the last lines of all ranks but the first, whose lines were shown.
-
-    Return the status of the rank that failed first, and 0 if paddle.distributed.launch itself did.
-    """
+def failed_rank(logs: Path) -> Optional[tuple[int, int]]:
+    """Return which rank of this node failed first, and its status; None if paddle.distributed.launch itself did."""
     said = (logs / "launch.log").read_text(errors="replace")
     report = re.search(r"Container rank (\d+) status failed .* code (-?\d+) log", said)
-    print(f"workerlog.{report[1]}: ended with status {report[2]}" if report else said, file=sys.stderr)
+    return (int(report[1]), int(report[2])) if report else None
+
+
+def show_failure(logs: Path) -> None:
+    """Print who failed, and the last lines of all ranks but the first, whose lines were shown."""
+    failed = failed_rank(logs)
+    print(
+        f"workerlog.{failed[0]}: ended with status {failed[1]}" if failed else (logs / "launch.log").read_text(),
+        file=sys.stderr,
+    )
     silent = []
     for log in sorted(logs.glob("workerlog.*"), key=lambda log: int(log.suffix[1:]))[1:]:
         lines = log.read_text(errors="replace").splitlines()[-SHOWN_LINES:]
@@ -98,4 +151,3 @@ def show_failure(logs: Path) -> int:
             "or ended because another rank had failed",
             file=sys.stderr,
         )
-    return int(report[2]) if report else 0

@@ -65,10 +65,10 @@ class Engine(Parts):
             self.profile.step()
             self.watchdog.moved()
             progress.update(len(images_NCHW), loss, sums, lr, state.step)
+            self.save_points.count_batch()
             self.save_if_due(progress)
         progress.finish()
         report_skipped(self.train_loader)
-        state.share_statistics()
         state.epoch, state.batches_done, state.averages = state.epoch + 1, 0, {}
 
     def accumulate(self, loss: paddle.Tensor) -> None:
@@ -101,7 +101,8 @@ class Engine(Parts):
         state.scaler.step(state.optimizer)  # unscales, clips, and skips an update that overflowed
         state.scaler.update()
         state.optimizer.clear_grad(set_to_zero=False)
-        state.ema.update()  # after the weights have moved
+        state.share_statistics()
+        state.ema.update()  # after the weights and the statistics have moved
         state.step += 1
 
     def evaluate_if_due(self) -> bool:
@@ -158,9 +159,6 @@ class Engine(Parts):
     def save_if_due(self, progress: Progress) -> None:
         """Save after a group's last batch where that is due, and then end a run that was told to."""
         state, points = self.state, self.save_points
-        # Several ranks ask each other only where they wait for the device anyway.
-        if dist.world_size() == 1 or progress.printed:
-            points.agree()
         freq, done = self.config.Global.update_freq, state.batches_done
         is_last = done == self.batches_per_epoch
         if not (done % freq == 0 or is_last) or not points.is_due(state.step):
@@ -168,7 +166,6 @@ class Engine(Parts):
         if is_last and not points.stops:  # the end of the epoch saves
             return
         state.averages = progress.averages.state_dict()
-        state.share_statistics()
         self.save(best=None)
         self.end_if_told()
 

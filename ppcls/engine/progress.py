@@ -139,6 +139,7 @@ class Progress:
         """Print the averages of the whole epoch."""
         values = self.averages.read_all_ranks()
         seconds = time.perf_counter() - self.started
-        ips = (self.averages.num_samples - self.first_samples) / max(seconds, 1e-9)
+        samples = rows_of_ranks([self.averages.num_samples - self.first_samples]).sum()
+        ips = samples / max(seconds, 1e-9)
         memory = f", peak memory: {self._memory_mib():.0f} MiB" if self._memory_mib() else ""
         logger.info(f"[Train][Epoch {self.epoch}/{self.epochs}][Avg]{text_of(values)}, ips: {ips:.1f} images/s{memory}")

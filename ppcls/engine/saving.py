@@ -9,6 +9,9 @@ import numpy as np
 
 from ppcls.run import dist
 
+# Several ranks ask each other about so often; each time they wait for their devices.
+AGREE_SECONDS = 1.0
+
 
 class SavePoints:
     """Tells when a run saves within an epoch: every `steps` updates, after `minutes`, or as SIGTERM has come.
@@ -18,7 +21,8 @@ class SavePoints:
 
     def __init__(self, steps: int, minutes: float) -> None:
         self.steps, self.seconds = steps, 60 * minutes
-        self.last_time = time.monotonic()
+        self.last_time = self.last_agreed = time.monotonic()
+        self.batches = self.batches_to_agree = 0  # since the ranks agreed, and until they do so again
         self.told_to_stop = False  # this rank
         self.stops = self.is_late = False  # what all ranks know
 
@@ -27,15 +31,28 @@ class SavePoints:
         return self
 
     def __exit__(self, *_: object) -> None:
-        signal.signal(signal.SIGTERM, self._before)
+        if not self.stops:  # else this process ends with its own status, however often it is told to
+            signal.signal(signal.SIGTERM, self._before)
 
     def _note(self, _number: int, _frame: Optional[FrameType]) -> None:
         self.told_to_stop = True
 
+    def count_batch(self) -> None:
+        """Count a batch, and let all ranks agree if it is time; every rank must call it."""
+        self.batches += 1
+        if dist.world_size() == 1 or self.batches >= self.batches_to_agree:
+            self.agree()
+
     def agree(self) -> None:
         """Let all ranks know of a signal, or of a clock that has run out, on one of them; every rank must call it."""
-        is_late = 0 <= self.seconds <= time.monotonic() - self.last_time
-        self.stops, self.is_late = (bool(n) for n in dist.sum_over_ranks(np.array([self.told_to_stop, is_late])))
+        now = time.monotonic()
+        is_late = 0 <= self.seconds <= now - self.last_time
+        milliseconds = int(1000 * (now - self.last_agreed))  # whole, and so the same sum on every rank
+        stops, late, total = dist.sum_over_ranks(np.array([self.told_to_stop, is_late, milliseconds]))
+        self.stops, self.is_late = bool(stops), bool(late)
+        interval = max(total, 1) / dist.world_size() / 1000
+        self.batches_to_agree = int(AGREE_SECONDS / interval * self.batches)
+        self.batches, self.last_agreed = 0, now
 
     def is_due(self, step: int) -> bool:
         """Return whether to save after update number `step` of the run; the same on all ranks."""

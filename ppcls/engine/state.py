@@ -50,14 +50,14 @@ class TrainState:
     results: dict[str, float] = field(default_factory=dict)  # of the last evaluation
     averages: dict[str, Any] = field(default_factory=dict)  # of the running epoch, when it was saved
 
-    def share_statistics(self) -> None:
-        """Average over the ranks what no gradient keeps equal: the running statistics of batch norms.
+    def __post_init__(self) -> None:
+        # What no gradient keeps equal on all ranks: the running statistics of batch norms.
+        entries = self.model.state_dict(use_hook=False).values()
+        self.statistics = [entry for entry in entries if entry.stop_gradient and entry.is_floating_point()]
 
-        Then all ranks evaluate, and the first one saves, the same model.
-        """
-        own, averages = self.model.state_dict(use_hook=False), self.ema.averages
-        names = [name for name, entry in own.items() if entry.stop_gradient and entry.is_floating_point()]
-        dist.average_over_ranks(entries[name] for entries in (own, averages) for name in names if name in entries)
+    def share_statistics(self) -> None:
+        """Average the running statistics over the ranks: all hold, evaluate and save one and the same model."""
+        dist.average_over_ranks(self.statistics)
 
     def checkpoint(self, **about: Any) -> Checkpoint:
         """Return all of it as numpy arrays and plain values; `about` is kept beside it.

@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, Union
 
 import numpy as np
@@ -49,13 +49,16 @@ def sum_over_ranks(values: np.ndarray) -> np.ndarray:
     return np.asarray(total.numpy())
 
 
-def average_over_ranks(tensors: Iterable[paddle.Tensor]) -> None:
-    """Give each tensor, on every rank, its average over the ranks."""
-    if world_size() > 1:
-        with paddle.no_grad():
-            for tensor in tensors:
-                paddle.distributed.all_reduce(tensor)
-                paddle.assign(tensor / world_size(), tensor)
+def average_over_ranks(tensors: Sequence[paddle.Tensor]) -> None:
+    """Give each tensor, on every rank, its average over the ranks; all are of one type."""
+    if world_size() == 1 or not tensors:
+        return
+    with paddle.no_grad():
+        values = paddle.concat([tensor.flatten() for tensor in tensors])  # one message
+        paddle.distributed.all_reduce(values)
+        parts = paddle.split(values / world_size(), [tensor.size for tensor in tensors])
+        for tensor, part in zip(tensors, parts):
+            paddle.assign(part.reshape(tensor.shape), tensor)
 
 
 def wait_for_all() -> None:

@@ -4,7 +4,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Optional
 
 REPO = Path(__file__).resolve().parents[2]
 LAUNCHER = str(REPO / "run_scripts/run_paddle_resnet.py")
@@ -64,20 +64,30 @@ class Run:
         """Return the exit status."""
         return self.process.wait(seconds)
 
+    def processes(self) -> list[int]:
+        """Return the ids of all processes that work in the folder of this run."""
+        return [int(place.name) for place in Path("/proc").glob("[0-9]*") if _folder(place) == self.folder.resolve()]
+
     def ranks(self) -> dict[int, int]:
         """Return rank -> process id of the ranks that are alive."""
         found = {}
-        for process in Path("/proc").glob("[0-9]*"):
+        for process in self.processes():
             try:
-                words = (process / "cmdline").read_bytes()
-                variables = (process / "environ").read_bytes().split(b"\0")
-                here = (process / "cwd").resolve() == self.folder.resolve()
+                words = Path(f"/proc/{process}/cmdline").read_bytes()
+                variables = Path(f"/proc/{process}/environ").read_bytes().split(b"\0")
             except OSError:  # it has just ended
                 continue
             rank = [variable for variable in variables if variable.startswith(b"PADDLE_TRAINER_ID=")]
-            if here and rank and b".py" in words:
-                found[int(rank[0].partition(b"=")[2])] = int(process.name)
+            if rank and b".py" in words:
+                found[int(rank[0].partition(b"=")[2])] = process
         return found
+
+
+def _folder(process: Path) -> Optional[Path]:
+    try:
+        return (process / "cwd").readlink()
+    except OSError:  # it has just ended, or belongs to somebody else
+        return None
 
 
 Launch = Callable[..., Run]

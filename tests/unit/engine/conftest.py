@@ -1,4 +1,5 @@
 import logging
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,13 @@ def closed_log() -> Iterator[None]:
     """Close the log file of each test's run."""
     yield
     log.close_log(logging.getLogger("ppcls"))
+
+
+@pytest.fixture(autouse=True)
+def signals() -> Iterator[None]:
+    """Let SIGTERM end this process again, after the runs that it has ended."""
+    yield
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 @pytest.fixture
