@@ -40,11 +40,12 @@ class Engine(Parts):
         try:
             with self.save_points:
                 while self.state.epoch < self.last_epoch:
-                    self.train_epoch()
-                    improved = self.evaluate_if_due()
-                    self.save(best=improved)
-                    self.save_points.agree()
                     self.end_if_told()
+                    if self.state.batches_done < self.batches_per_epoch:  # else its evaluation is to come
+                        self.train_epoch()
+                    improved = self.evaluate_if_due()
+                    self.state.end_epoch()
+                    self.save(best=improved)
         finally:
             self.profile.close()
             self.scalars.close()
@@ -69,7 +70,6 @@ class Engine(Parts):
             self.save_if_due(progress)
         progress.finish()
         report_skipped(self.train_loader)
-        state.epoch, state.batches_done, state.averages = state.epoch + 1, 0, {}
 
     def accumulate(self, loss: paddle.Tensor) -> None:
         """Add the gradients of one batch; update at the end of each group of `update_freq` batches.
@@ -107,26 +107,35 @@ class Engine(Parts):
 
     def evaluate_if_due(self) -> bool:
         """Evaluate if it is this epoch's turn; return whether the model is the best so far."""
-        state, settings = self.state, self.config.Global
+        state, settings, epoch = self.state, self.config.Global, self.state.epoch + 1
         # Not at an early stop: a run that goes on from there must not differ from one that never stopped.
-        its_turn = state.epoch % settings.eval_interval == 0 or state.epoch == settings.epochs
-        if not (settings.eval_during_train and its_turn and state.epoch >= settings.start_eval_epoch):
+        its_turn = epoch % settings.eval_interval == 0 or epoch == settings.epochs
+        if not (settings.eval_during_train and its_turn and epoch >= settings.start_eval_epoch):
             return False
         with state.ema.swapped():
-            state.results = self.evaluate(f"[Eval][Epoch {state.epoch}]")
-        if not math.isfinite(state.results["loss"]):
+            results = self.evaluate()
+        self.save_points.agree()
+        if self.save_points.stops:
+            self.save(best=None)
+            self.end_if_told()
+        state.results = results
+        logger.info(f"[Eval][Epoch {epoch}][Avg]{text_of(results)}")
+        if not math.isfinite(results["loss"]):
             raise self.diverged("the loss of the evaluation is")
-        self.scalars.add("eval", state.step, {"epoch": state.epoch, **state.results})
+        self.scalars.add("eval", state.step, {"epoch": epoch, **results})
         name, sign = (self.eval_metric.names[0], 1) if self.eval_metric.names else ("loss", -1)
-        metric = state.results[name]
+        metric = results[name]
         state.schedule.observe(metric)
         improved = state.best_metric is None or sign * metric > sign * state.best_metric
         state.best_metric = metric if improved else state.best_metric
-        logger.info(f"[Eval][Epoch {state.epoch}][best metric: {state.best_metric:.5f}]")
+        logger.info(f"[Eval][Epoch {epoch}][best metric: {state.best_metric:.5f}]")
         return improved
 
-    def evaluate(self, label: str = "[Eval]") -> dict[str, float]:
-        """Return loss and metrics over the whole evaluation set, every sample once, the same on all ranks."""
+    def evaluate(self) -> dict[str, float]:
+        """Return loss and metrics over the whole evaluation set, every sample once, the same on all ranks.
+
+        A run that is told to stop leaves it.
+        """
         self.model.eval()
         averages = Averages(self.eval_metric.names)
         for images_NCHW, labels in tensors(self.eval_loader.epoch(0)):
@@ -134,10 +143,10 @@ class Engine(Parts):
                 logits = self.model(images_NCHW)
                 averages.add(len(images_NCHW), self.eval_loss(logits, labels), self.eval_metric(logits, labels))
             self.watchdog.moved()
+            if self.save_points.told_to_stop:
+                break
         report_skipped(self.eval_loader)
-        results = averages.read_all_ranks()
-        logger.info(f"{label}[Avg]{text_of(results)}")
-        return results
+        return averages.read_all_ranks()
 
     def evaluate_weights(self) -> dict[str, float]:
         """Evaluate the weights that the config names, and log to `eval.log`."""
@@ -148,7 +157,9 @@ class Engine(Parts):
         self.log_to("eval.log")
         self.choose_operators(passes=len(self.eval_loader.dataset))
         self.precision.prepare(self.model, None)
-        return self.evaluate()
+        results = self.evaluate()
+        logger.info(f"[Eval][Avg]{text_of(results)}")
+        return results
 
     def log_to(self, name: str) -> None:
         """Also log to a file in the run's folder; only the first rank does."""
@@ -157,17 +168,12 @@ class Engine(Parts):
             log.start_file(self.folder / name)
 
     def save_if_due(self, progress: Progress) -> None:
-        """Save after a group's last batch where that is due, and then end a run that was told to."""
-        state, points = self.state, self.save_points
-        freq, done = self.config.Global.update_freq, state.batches_done
-        is_last = done == self.batches_per_epoch
-        if not (done % freq == 0 or is_last) or not points.is_due(state.step):
-            return
-        if is_last and not points.stops:  # the end of the epoch saves
-            return
-        state.averages = progress.averages.state_dict()
-        self.save(best=None)
-        self.end_if_told()
+        """Save within an epoch where that is due, after a group's last batch; then end a run that was told to."""
+        done, freq = self.state.batches_done, self.config.Global.update_freq
+        if done < self.batches_per_epoch and done % freq == 0 and self.save_points.is_due(self.state.step):
+            self.state.averages = progress.averages.state_dict()
+            self.save(best=None)
+            self.end_if_told()
 
     def end_if_told(self) -> None:
         """Raise TerminatedError if SIGTERM has come to a rank."""
@@ -201,9 +207,10 @@ class Engine(Parts):
         self.resume_from = self.folder / "latest"
 
     def diverged(self, what: str) -> TrainingError:
-        """Return the error of an epoch that ended with numbers that are lost."""
+        """Return the error of an epoch, the running one or else the last one, whose numbers are lost."""
         state = self.state
-        return diverged(f"epoch {state.epoch} (step {state.step})", what, state.optimizer.get_lr())
+        epoch = state.epoch + (state.batches_done > 0)
+        return diverged(f"epoch {epoch} (step {state.step})", what, state.optimizer.get_lr())
 
     def train_batches(self) -> Iterator[tuple[paddle.Tensor, paddle.Tensor]]:
         """Yield what is left of the running epoch as tensors on the device, and seed what the model draws."""

@@ -23,8 +23,8 @@ class SavePoints:
         self.steps, self.seconds = steps, 60 * minutes
         self.last_time = self.last_agreed = time.monotonic()
         self.batches = self.batches_to_agree = 0  # since the ranks agreed, and until they do so again
-        self.told_to_stop = False  # this rank
-        self.stops = self.is_late = False  # what all ranks know
+        self.told_to_stop = False  # as this rank knows
+        self.stops = self.is_late = False  # as all ranks know
 
     def __enter__(self) -> "SavePoints":
         self._before: Any = signal.signal(signal.SIGTERM, self._note)
@@ -50,6 +50,8 @@ class SavePoints:
         milliseconds = int(1000 * (now - self.last_agreed))  # whole, and so the same sum on every rank
         stops, late, total = dist.sum_over_ranks(np.array([self.told_to_stop, is_late, milliseconds]))
         self.stops, self.is_late = bool(stops), bool(late)
+        if self.stops:
+            self.told_to_stop = True
         interval = max(total, 1) / dist.world_size() / 1000
         self.batches_to_agree = int(AGREE_SECONDS / interval * self.batches)
         self.batches, self.last_agreed = 0, now

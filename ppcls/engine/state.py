@@ -55,6 +55,10 @@ class TrainState:
         entries = self.model.state_dict(use_hook=False).values()
         self.statistics = [entry for entry in entries if entry.stop_gradient and entry.is_floating_point()]
 
+    def end_epoch(self) -> None:
+        """Count the running epoch as finished, its evaluation included."""
+        self.epoch, self.batches_done, self.averages = self.epoch + 1, 0, {}
+
     def share_statistics(self) -> None:
         """Average the running statistics over the ranks: all hold, evaluate and save one and the same model."""
         dist.average_over_ranks(self.statistics)

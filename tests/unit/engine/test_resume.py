@@ -25,16 +25,16 @@ OPTIONS = ("Arch.dropout=0.5", "Global.update_freq=2", "Global.print_batch_step=
 SMALL = "DataLoader.Train.sampler.batch_size=3"  # 9 batches an epoch, 5 updates
 
 
-def stop_after(engine: Engine, batches: int) -> None:
-    """Let SIGTERM come while the engine computes batch number `batches`, counted from 1."""
-    metric, calls = engine.train_metric, iter(range(1, 1000))
+def stop_after(engine: Engine, batches: int, part: str = "train_metric") -> None:
+    """Let SIGTERM come while the engine computes batch number `batches`, counted from 1; of an evaluation by `part`."""
+    metric, calls = getattr(engine, part), iter(range(1, 1000))
 
     def count(*arguments: Any) -> Any:
         if next(calls) == batches:
             os.kill(os.getpid(), signal.SIGTERM)
         return metric(*arguments)
 
-    vars(engine)["train_metric"] = count
+    vars(engine)[part] = count
     count.names = metric.names  # type: ignore[attr-defined]
 
 
@@ -60,19 +60,29 @@ def test_runs_that_are_killed_end_like_one_that_is_not(shapes_yaml: str, tmp_pat
     assert done.stdout.startswith(f"{NUM_KILLS} kills in ")
 
 
-@pytest.mark.parametrize("batch", [1, 4, 9, 12])
-def test_sigterm_saves_at_the_end_of_the_group_and_the_run_goes_on_from_there(make: MakeEngine, batch: int) -> None:
+@pytest.mark.parametrize(
+    ("part", "batch", "epoch", "done", "step"),
+    [
+        ("train_metric", 1, 0, 2, 1),  # of a group of two
+        ("train_metric", 4, 0, 4, 2),
+        ("train_metric", 9, 0, 9, 5),
+        ("train_metric", 12, 1, 4, 7),
+        ("eval_metric", 1, 0, 9, 5),
+        ("eval_metric", 8, 1, 9, 10),  # the last one
+    ],
+)
+def test_sigterm_saves_at_once_and_the_run_goes_on_as_if_it_had_not_come(
+    make: MakeEngine, part: str, batch: int, epoch: int, done: int, step: int
+) -> None:
     whole = trained(make("Tiny", "whole", *OPTIONS, SMALL))
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     log.close_log(logging.getLogger("ppcls"))  # or its file would get the lines of the next run as well
     stopped = make("Tiny", "stopped", *OPTIONS, SMALL, "Global.checkpoints=auto")
-    stop_after(stopped, batch)
+    stop_after(stopped, batch, part)
     with pytest.raises(TerminatedError) as caught:
         stopped.train()
     os.kill(os.getpid(), signal.SIGTERM)  # once more: it must end by its own status all the same
     log.close_log(logging.getLogger("ppcls"))
-    epoch, step = batch // 10, {1: 1, 4: 2, 9: 5, 12: 7}[batch]
-    done = {1: 2, 4: 4, 9: 9, 12: 4}[batch]
     assert f"stops after {epoch} epochs and {done} batches (step {step})" in str(caught.value)
     assert caught.value.exit_status == 75
     states = checkpoint.read(stopped.folder / "latest").states
