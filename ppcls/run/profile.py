@@ -1,12 +1,14 @@
 """A look at where the time of a training step goes."""
 
 import contextlib
+import io
 import logging
 from pathlib import Path
 from typing import Any
 
 from paddle import profiler
 
+from ppcls.errors import DeviceError
 from ppcls.files import make_folder
 
 logger = logging.getLogger("ppcls")
@@ -20,7 +22,10 @@ class Profile:
     def __init__(self, folder: str) -> None:
         self.folder = Path(folder)
         self.batch = 0
-        self.profiler: Any = profiler.Profiler(scheduler=(FIRST_STEP, LAST_STEP + 1), on_trace_ready=self._write)
+        try:
+            self.profiler: Any = profiler.Profiler(scheduler=(FIRST_STEP, LAST_STEP + 1), on_trace_ready=self._write)
+        except NotImplementedError as error:
+            raise DeviceError("Global.profiler: the plug-in of this device has no profiler; leave it off") from error
 
     def start(self) -> None:
         """Begin to count."""
@@ -33,13 +38,17 @@ class Profile:
         if self.batch <= LAST_STEP + 1:
             self.profiler.step()
         if self.batch == LAST_STEP + 1:
-            self.profiler.stop()
+            self._stop()
 
     def close(self) -> None:
         """End a record that is not full, as the run is over."""
         if self.batch <= LAST_STEP:
-            self.profiler.stop()
+            self._stop()
             logger.warning(f"Global.profiler: records batches {FIRST_STEP} to {LAST_STEP}; the run had {self.batch}")
+
+    def _stop(self) -> None:
+        with contextlib.redirect_stdout(io.StringIO()):  # the speed, which the log tells
+            self.profiler.stop()
 
     def _write(self, recorded: Any) -> None:
         recorded.export(path=str(self.folder / "trace.json"), format="json")

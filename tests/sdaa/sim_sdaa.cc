@@ -4,8 +4,7 @@
 // copies to the host, uses the CPU's and copies back, so results are the CPU's bit for bit. What a card does in
 // the background (streams, events) is over here before the call returns.
 //
-// Build: g++ -std=c++17 -O2 -fPIC -shared -I PADDLE/include sim_sdaa.cc -o FOLDER/libpaddle_sdaa.so
-// Use:   CUSTOM_DEVICE_ROOT=FOLDER python ...      SIM_SDAA_DEVICES: how many devices there are; 4, as on one card
+// docs/sdaa.md says how to build and use it. SIM_SDAA_DEVICES: how many devices there are; 4, as on one card.
 
 #include <fcntl.h>
 #include <sched.h>
@@ -19,6 +18,7 @@
 #include <cstring>
 
 #include "paddle/phi/backends/device_ext.h"
+#include "paddle/phi/common/float16.h"
 
 namespace {
 
@@ -33,6 +33,7 @@ size_t num_devices() {
 
 C_Status nothing() { return C_SUCCESS; }
 C_Status nothing_on(const C_Device) { return C_SUCCESS; }
+C_Status nothing_to_trace(C_Profiler, void*) { return C_SUCCESS; }  // the host's work is all there is
 
 C_Status set_device(const C_Device device) {
   current_device = device->id;
@@ -228,6 +229,7 @@ C_Status all_reduce(
   switch (type) {
     case INT32: return reduce_as<int32_t>(*comm_of(comm), send, receive, count, op);
     case INT64: return reduce_as<int64_t>(*comm_of(comm), send, receive, count, op);
+    case FLOAT16: return reduce_as<phi::dtype::float16>(*comm_of(comm), send, receive, count, op);
     case FLOAT32: return reduce_as<float>(*comm_of(comm), send, receive, count, op);
     case FLOAT64: return reduce_as<double>(*comm_of(comm), send, receive, count, op);
     default: return C_ERROR;  // what data parallel training does not need
@@ -286,6 +288,11 @@ extern "C" void InitPlugin(CustomRuntimeParams* params) {
   calls.async_memory_copy_h2d = calls.async_memory_copy_d2h = calls.async_memory_copy_d2d = copy_on_stream;
   calls.device_memory_stats = memory_stats;
   calls.device_min_chunk_size = min_chunk_size;
+
+  calls.profiler_initialize = [](C_Profiler, void**) { return C_SUCCESS; };
+  calls.profiler_finalize = calls.profiler_prepare_tracing = nothing_to_trace;
+  calls.profiler_start_tracing = calls.profiler_stop_tracing = nothing_to_trace;
+  calls.profiler_collect_trace_data = [](C_Profiler, uint64_t, void*) { return C_SUCCESS; };
 
   calls.xccl_get_unique_id_size = unique_id_size;
   calls.xccl_get_unique_id = unique_id;

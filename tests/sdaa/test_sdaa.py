@@ -65,6 +65,15 @@ def test_two_devices_train_as_two_cpu_ranks_do_bit_for_bit(
     assert numbers(tmp_path) == numbers(trained_on_cpu)
 
 
+def test_weights_in_float16_train_and_are_profiled(sdaa: dict[str, str], pictures: Path, tmp_path: Path) -> None:
+    options = ("--autocast", "True", "--grad_scale", "True", "--scale_loss", "128", "-o", "AMP.level=O2")
+    profiler = ("--step", "13", "--profiler", "True", "-o", "DataLoader.Train.sampler.batch_size=1")
+    flags = launched("sdaa", pictures, *options, *profiler)
+    printed = succeed("run_scripts/run_paddle_resnet.py", *flags, sdaa=sdaa, cwd=tmp_path)
+    assert "on sdaa:0, float16, level O2" in printed
+    assert "conv2d" in (tmp_path / "profiler_log/operators.txt").read_text()
+
+
 def test_mixed_precision_evaluation_export_and_prediction_run_on_the_device(
     sdaa: dict[str, str], pictures: Path, trained_on_cpu: Path, tmp_path: Path
 ) -> None:
@@ -105,7 +114,7 @@ def test_mixed_precision_evaluation_export_and_prediction_run_on_the_device(
             ("--nproc_per_node", "5"),
             "--nproc_per_node: each rank needs a device of its own; received 5 for 4 of 'sdaa'",
         ),
-        (("-o", "Global.device=sdaa:1"), "Global.device: 'sdaa:1' is one device for 2 ranks; "),
+        (("-o", "Global.device=sdaa:1"), "--device: 'sdaa:1' is one device for 2 ranks; give 'sdaa', and each takes"),
     ],
 )
 def test_a_device_that_is_not_there_is_told_with_what_is(

@@ -2,6 +2,7 @@ import json
 import logging
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import paddle
@@ -13,7 +14,7 @@ from ppcls.config import load_config
 from ppcls.engine.averages import Averages
 from ppcls.engine.check import report
 from ppcls.engine.progress import Progress
-from ppcls.errors import CheckpointError
+from ppcls.errors import CheckpointError, DeviceError
 from ppcls.run.log import ScalarsOf
 
 EPOCH = [
@@ -92,6 +93,17 @@ def test_a_profile_where_no_folder_can_be_is_refused(make: MakeEngine, tmp_path:
     (tmp_path / "file").touch()
     with pytest.raises(CheckpointError, match="Global.profiler_path: can't make the folder"):
         make("Tiny", "run", "Global.profiler=True", f"Global.profiler_path={tmp_path}/file/profile").train()
+
+
+def test_a_device_without_a_profiler_is_told(make: MakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**_: Any) -> None:
+        raise NotImplementedError
+
+    monkeypatch.setattr("paddle.profiler.Profiler", refuse)
+    engine = make("Tiny", "run", "Global.profiler=True")
+    with pytest.raises(DeviceError, match="Global.profiler: the plug-in of this device has no profiler; leave it off"):
+        engine.train()
+    assert not engine.folder.exists()
 
 
 def test_a_check_builds_everything_and_writes_nothing(make: MakeEngine) -> None:
