@@ -2,7 +2,9 @@
 
 import argparse
 import logging
+import os
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ppcls.config import RunConfig, dump_config, load_config
@@ -13,6 +15,14 @@ if TYPE_CHECKING:
     from ppcls.engine.engine import Engine
 
 logger = logging.getLogger("ppcls")
+
+REPO = Path(__file__).resolve().parents[2]
+SCRIPTS = {
+    "train": "tools/train.py",
+    "eval": "tools/eval.py",
+    "export": "tools/export_model.py",
+    "predict": "deploy/python/predict_cls.py",
+}
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -37,21 +47,17 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.command == "export":
         opset = arguments.opset if arguments.format == "onnx" else None
         folder = export(engine, onnx_opset=opset, verify=arguments.verify)
-        _say_next(
-            "predict",
-            f"python deploy/python/predict_cls.py -c deploy/configs/inference_cls.yaml "
-            f"-o Global.inference_model_dir={shlex.quote(str(folder))} -o Global.infer_imgs=PICTURE_OR_FOLDER",
-        )
+        _say_next("predict", f"{_call('predict')} PICTURE_OR_FOLDER --model {shlex.quote(str(folder))}")
     elif arguments.command == "eval":
         engine.evaluate_weights()
-        _say_next("export", f"python tools/export_model.py {_options(arguments)}")
+        _say_next("export", f"{_call('export')} {_options(arguments)}")
     elif arguments.check:
         print(report(engine))
     else:
         _train(engine, arguments)
         best = engine.folder / ("latest" if engine.state.best_metric is None else "best_model")
-        weights = shlex.quote(f"Global.pretrained_model={best}")
-        _say_next("evaluate", f"python tools/eval.py {_options(arguments)} -o {weights}")
+        words = ["-c", str(engine.folder / "config.yaml"), "-o", f"Global.pretrained_model={best}"]
+        _say_next("evaluate", f"{_call('eval')} {shlex.join(words)}")
     return 0
 
 
@@ -60,9 +66,9 @@ def _train(engine: "Engine", arguments: argparse.Namespace) -> None:
     try:
         engine.train()
     except (KeyboardInterrupt, TrainingError):
-        if engine.resume_from:
+        if engine.resume_from and engine.pace.world_size == 1:  # else what has started the ranks goes on
             checkpoint = shlex.quote(f"Global.checkpoints={engine.resume_from}")
-            _say_next("go on", f"python tools/train.py {_options(arguments)} -o {checkpoint}")
+            _say_next("go on", f"{_call('train')} {_options(arguments)} -o {checkpoint}")
         raise
 
 
@@ -72,6 +78,12 @@ def _require_weights(config: RunConfig, command: str) -> None:
             f"{config.source}: no weights are given; `{command}` needs trained ones; "
             f"add -o Global.pretrained_model={config.Global.output_dir}/{config.Arch.name}/best_model"
         )
+
+
+def _call(command: str) -> str:
+    """Return how to call a command from the present folder: by its script in a checkout, else by `ppcls`."""
+    script = REPO / SCRIPTS[command]
+    return f"python {shlex.quote(os.path.relpath(script))}" if script.is_file() else f"ppcls {command}"
 
 
 def _options(arguments: argparse.Namespace) -> str:

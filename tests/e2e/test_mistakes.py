@@ -283,12 +283,12 @@ def test_ctrl_c_tells_how_to_go_on(write_shapes_yaml: Any, tmp_path: Path) -> No
     assert (process.returncode, errors) == (130, "interrupted\n")
     hint = rest.splitlines()[-1].partition("INFO: to go on: python ")[2]
     latest = tmp_path / "output/ResNet18/latest"
-    assert shlex.split(hint)[0] == TRAIN
+    assert (tmp_path / shlex.split(hint)[0]).resolve() == REPO / TRAIN
     assert shlex.split(hint)[-2:] == ["-o", f"Global.checkpoints={latest}"]
     assert checkpoint.read(latest).states["epoch"] >= 1
     resumed = subprocess.run(
         [sys.executable, *shlex.split(hint), "-o", "Global.early_stop=2"],
-        cwd=REPO,
+        cwd=tmp_path,
         capture_output=True,
         text=True,
         check=False,
