@@ -19,7 +19,9 @@ def available() -> list[str]:
 
 
 def kind_of(name: str) -> str:
-    """Return the kind of the device `name`: `gpu` for `cuda:1`."""
+    """Return the kind of the device `name`: `gpu` for `cuda:1`, and for `auto` the first of `available()`."""
+    if name == "auto":
+        return available()[0]
     kind = name.partition(":")[0]
     return ALIASES.get(kind, kind)
 
@@ -41,6 +43,15 @@ def require(kind: str, asked_by: str) -> None:
         )
 
 
+def require_many(name: str, ranks: int, asked_by: str) -> None:
+    """Raise DeviceError if `name` is one device, such as `gpu:1`, for several ranks."""
+    if ":" in name and ranks > 1:
+        raise DeviceError(
+            f"{asked_by}: '{name}' is one device for {ranks} ranks; give '{kind_of(name)}', and each takes one of its "
+            "own"
+        )
+
+
 def peak_memory_mib() -> float:
     """Return the most memory that tensors took on the present device, in MiB; 0 on a CPU, where nobody counts."""
     device = paddle.device.get_device()
@@ -56,13 +67,9 @@ def select(name: str) -> str:
     `auto` is the first of `available()`. Raises DeviceError for a device that is not there.
     """
     index = name.partition(":")[2]
-    kind = available()[0] if name == "auto" else kind_of(name)
+    kind = kind_of(name)
     require(kind, f"Global.device: {name}")
-    ranks = int(os.environ.get("PADDLE_TRAINERS_NUM", "1"))
-    if index and ranks > 1:
-        raise DeviceError(
-            f"Global.device: '{name}' is one device for {ranks} ranks; give '{kind}', and each takes one of its own"
-        )
+    require_many(name, int(os.environ.get("PADDLE_TRAINERS_NUM", "1")), "Global.device")
     try:
         paddle.set_device(f"{kind}:{index}" if index else kind)
     except (ValueError, RuntimeError) as error:

@@ -132,22 +132,24 @@ def failed_rank(logs: Path) -> Optional[tuple[int, int]]:
 
 
 def show_failure(logs: Path) -> None:
-    """Print who failed, and the last lines of all ranks but the first, whose lines were shown."""
+    """Print who failed, and the last lines of all ranks; those of the first were shown already."""
     failed = failed_rank(logs)
     print(
-        f"workerlog.{failed[0]}: ended with status {failed[1]}" if failed else (logs / "launch.log").read_text(),
+        f"{logs}/workerlog.{failed[0]}: ended with status {failed[1]}" if failed else (logs / "launch.log").read_text(),
         file=sys.stderr,
     )
-    silent = []
-    for log in sorted(logs.glob("workerlog.*"), key=lambda log: int(log.suffix[1:]))[1:]:
+    names_of: dict[tuple[str, ...], list[str]] = {}
+    for log in sorted(logs.glob("workerlog.*"), key=lambda log: int(log.suffix[1:])):
         lines = log.read_text(errors="replace").splitlines()[-SHOWN_LINES:]
-        if lines:
-            print(f"{log}:", *lines, sep="\n  ", file=sys.stderr)
-        else:
-            silent.append(log.name)
-    if silent:
-        print(
-            f"{', '.join(silent)}: without a message: killed, perhaps as memory ran out, "
-            "or ended because another rank had failed",
-            file=sys.stderr,
-        )
+        names_of.setdefault(tuple(lines), []).append(log.name)
+    for lines, names in names_of.items():
+        shown = [name for name in names if name != "workerlog.0"]
+        if shown and not lines:
+            print(
+                f"{', '.join(shown)}: without a message: killed, perhaps as memory ran out, "
+                "or ended because another rank had failed",
+                file=sys.stderr,
+            )
+        elif shown:
+            same = ("as workerlog.0",) if shown != names else lines
+            print(f"{', '.join(shown)}:", *same, sep="\n  ", file=sys.stderr)

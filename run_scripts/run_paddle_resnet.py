@@ -180,8 +180,8 @@ def amp_overrides(flags: argparse.Namespace) -> list[str]:
     return overrides
 
 
-def device_options(flags: argparse.Namespace) -> list[str]:
-    """Return what paddle.distributed.launch must know of the devices.
+def device_options(name: str, ranks: int) -> list[str]:
+    """Return what paddle.distributed.launch must know of the devices, which are of the kind `name`.
 
     Raises: DeviceError unless there is one for each rank of this node.
     """
@@ -190,16 +190,17 @@ def device_options(flags: argparse.Namespace) -> list[str]:
 
     from ppcls import device
 
-    kind = device.kind_of(flags.device)
-    device.require(kind, f"--device {flags.device}")
-    if kind != "cpu" and device.count(kind) < flags.nproc_per_node:
+    kind = device.kind_of(name)
+    device.require(kind, f"--device {name}")
+    device.require_many(name, ranks, "--device")
+    if kind != "cpu" and device.count(kind) < ranks:
         raise DeviceError(
-            f"--nproc_per_node: each rank needs a device of its own; received {flags.nproc_per_node} for "
+            f"--nproc_per_node: each rank needs a device of its own; received {ranks} for "
             f"{device.count(kind)} of '{kind}'; give {device.count(kind)}"
         )
     # It assigns accelerators to CPU ranks as well, if it finds any, and fails where they are too few.
     found = Device.parse_device().labels
-    return ["--devices", ",".join(found[:1] * flags.nproc_per_node)] if 0 < len(found) < flags.nproc_per_node else []
+    return ["--devices", ",".join(found[:1] * ranks)] if 0 < len(found) < ranks else []
 
 
 def node_rank(flags: argparse.Namespace, addresses: Sequence[str]) -> int:
@@ -272,7 +273,7 @@ def train(flags: argparse.Namespace) -> int:
         print(f"--step {flags.step} wins over --epoch {flags.epoch}: one epoch of {flags.step} steps", file=sys.stderr)
     file, overrides = str(REPO / "configs" / f"{flags.model_name}.yaml"), overrides_of(flags)
     config = load_config(file, overrides)  # so that its faults are told once, not by every rank
-    launch = [*launch_command(flags), *device_options(flags)]
+    launch = [*launch_command(flags), *device_options(config.Global.device, flags.nproc_per_node)]
     if "--host" in launch:
         talk_through(launch[launch.index("--host") + 1])
     logs = Path(launch[launch.index("--log_dir") + 1])

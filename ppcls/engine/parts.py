@@ -29,6 +29,7 @@ class Parts:
 
     def __init__(self, config: RunConfig) -> None:
         self.config = config
+        dist.report_in_python()
         self.device = device.select(config.Global.device)
         self.watchdog = dist.watchdog(config.Global.hang_seconds)
         dist.start(self.device)

@@ -26,13 +26,17 @@ def world_size() -> int:
     return int(os.environ.get("PADDLE_TRAINERS_NUM", "1"))
 
 
+def report_in_python() -> None:
+    """Let a rank that others or the system end say where it stood in Python, and be silent when it is told to go."""
+    if world_size() > 1:
+        paddle.disable_signal_handler()
+        faulthandler.enable()
+
+
 def start(device: str) -> None:
     """Join the other ranks that `paddle.distributed.launch` has started; nothing to do for a single one."""
     if world_size() == 1 or paddle.distributed.is_initialized():
         return
-    # A rank that its peers or the system end says where it stood, in Python, and is silent when it is told to go.
-    paddle.disable_signal_handler()
-    faulthandler.enable()
     if device == "cpu":
         # Or Paddle takes the collectives of any accelerator that it finds.
         os.environ["PADDLE_DISTRI_BACKEND"] = "gloo"

@@ -10,6 +10,7 @@ import pytest
 REPO = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPO / "run_scripts"))
 
+import launched  # noqa: E402
 import run_paddle_resnet as launcher  # noqa: E402
 
 from ppcls.config import RunConfig, load_config  # noqa: E402
@@ -213,3 +214,20 @@ def test_what_is_no_failure_is_not_started_again(data: Path, monkeypatch: pytest
     statuses = iter([status])
     monkeypatch.setattr(launcher, "run", lambda *_: next(statuses))
     assert launcher.main(words(data, "--max_restart", "2")) == status
+
+
+def test_the_ranks_that_failed_alike_are_told_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = {0: "no such file\n", 1: "no such file\n", 2: "", 3: "full\ndisk\n", 4: "no such file\n", 10: "full\ndisk\n"}
+    for rank, text in said.items():
+        (tmp_path / f"workerlog.{rank}").write_text(text)
+    (tmp_path / "launch.log").write_text("Container failed !!!\nContainer rank 3 status failed cmd [] code 1 log 3\n")
+    launched.show_failure(tmp_path)
+    assert capsys.readouterr().err.splitlines() == [
+        f"{tmp_path}/workerlog.3: ended with status 1",
+        "workerlog.1, workerlog.4:",
+        "  as workerlog.0",
+        "workerlog.2: without a message: killed, perhaps as memory ran out, or ended because another rank had failed",
+        "workerlog.3, workerlog.10:",
+        "  full",
+        "  disk",
+    ]
