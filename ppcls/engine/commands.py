@@ -83,7 +83,8 @@ def _require_weights(config: RunConfig, command: str) -> None:
 def _call(command: str) -> str:
     """Return how to call a command from the present folder: by its script in a checkout, else by `ppcls`."""
     script = REPO / SCRIPTS[command]
-    return f"python {shlex.quote(os.path.relpath(script))}" if script.is_file() else f"ppcls {command}"
+    path = min(os.path.relpath(script), str(script), key=len)
+    return f"python {shlex.quote(path)}" if script.is_file() else f"ppcls {command}"
 
 
 def _options(arguments: argparse.Namespace) -> str:
