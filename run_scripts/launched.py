@@ -59,15 +59,17 @@ def run(words: Sequence[str], logs: Path) -> int:
         print(f"{name}: the ranks save and end; a second signal ends them at once", file=sys.stderr, flush=True)
         tell_to_stop(child)
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
-            signal.signal(number, pass_on)
+    heeded = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+    heeded = [number for number in heeded if signal.getsignal(number) is not signal.SIG_IGN]  # as under nohup
+    before = [signal.signal(number, pass_on) for number in heeded]
     try:
         follow(child, logs / "workerlog.0")
     finally:
         if child.poll() is None:  # nobody reads what is printed
             tell_to_stop(child)
         status = child.wait()
+        for number, handler in zip(heeded, before):
+            signal.signal(number, handler)
         remove_files(logs, keep=("workerlog.", "launch.log"))  # copies of the environment, secrets included
     failed = failed_rank(logs)
     if failed:
@@ -93,9 +95,12 @@ def tell_to_stop(launch: "subprocess.Popen[bytes]") -> None:
     Not by way of paddle.distributed.launch, unless it has none yet: it would kill them after 30 seconds, and hide
     their status.
     """
-    for process in children(launch.pid) or [launch.pid]:
+    ranks = children(launch.pid)
+    for rank in ranks:
         with contextlib.suppress(ProcessLookupError):  # it has just ended
-            os.kill(process, signal.SIGTERM)
+            os.kill(rank, signal.SIGTERM)
+    if not ranks:
+        launch.terminate()
 
 
 def children(parent: int) -> list[int]:

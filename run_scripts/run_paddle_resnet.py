@@ -8,14 +8,11 @@ Results go to ./output, below the folder in which this is called; run_scripts/RE
 """
 
 import argparse
-import contextlib
-import fcntl
 import json
 import os
 import re
 import shlex
-import socket
-import struct
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +22,7 @@ REPO = Path(__file__).resolve().parents[1]
 # So that it works in a checkout that is not installed.
 sys.path.insert(0, str(REPO))
 
+from addresses import is_own_address, talk_through  # noqa: E402
 from launched import run  # noqa: E402
 
 from ppcls import environment, list_models  # noqa: E402
@@ -37,7 +35,6 @@ WARMUP_BATCH = 256
 LOGS = Path("output/launch")
 # Done, a mistake that would be the same again, and told to stop: no reason to start again.
 FINAL = (0, UserError.exit_status, TerminatedError.exit_status)
-SIOCGIFADDR = 0x8915  # Linux: the address of an interface
 
 
 def yes_or_no(text: str) -> bool:
@@ -221,27 +218,6 @@ def node_rank(flags: argparse.Namespace, addresses: Sequence[str]) -> int:
     return own[0]
 
 
-def is_own_address(address: str) -> bool:
-    """Return whether this machine can listen on `address`. Raises ConfigError for a name that has no address."""
-    try:
-        with socket.socket() as probe:
-            probe.bind((address, 0))
-    except socket.gaierror as error:
-        raise ConfigError(f"--master_addr: '{address}' has no address ({error.strerror}); give an IPv4 one") from error
-    except OSError:
-        return False
-    return True
-
-
-def talk_through(address: str) -> None:
-    """Let CPU ranks talk through the interface that has `address`; Gloo would take the one of the machine's name."""
-    for _, name in socket.if_nameindex():
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, contextlib.suppress(OSError):
-            found = fcntl.ioctl(probe, SIOCGIFADDR, struct.pack("256s", name.encode()))
-            if socket.inet_ntoa(found[20:24]) == socket.gethostbyname(address):
-                os.environ.setdefault("GLOO_SOCKET_IFNAME", name)
-
-
 def launch_command(flags: argparse.Namespace) -> list[str]:
     """Return the start of the command line: paddle.distributed.launch with its own flags."""
     words = [sys.executable, "-m", "paddle.distributed.launch", "--log_level", "ERROR", "--log_overwrite", "True"]
@@ -265,6 +241,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     except PpclsError as error:
         print(error, file=sys.stderr)
         return error.exit_status
+    except BrokenPipeError:  # the reader, such as `head`, had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
 
 
 def train(flags: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ import pytest
 REPO = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPO / "run_scripts"))
 
+import addresses  # noqa: E402
 import launched  # noqa: E402
 import run_paddle_resnet as launcher  # noqa: E402
 
@@ -176,7 +177,7 @@ def test_a_node_finds_its_rank_by_its_address_in_the_list(data: Path) -> None:
 
 def test_a_name_without_an_address_is_refused() -> None:
     with pytest.raises(PpclsError, match=r"--master_addr: 'no\.such\.host\.invalid' has no address"):
-        launcher.is_own_address("no.such.host.invalid")
+        addresses.is_own_address("no.such.host.invalid")
 
 
 @pytest.mark.parametrize(
