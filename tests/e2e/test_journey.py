@@ -3,6 +3,8 @@
 import json
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import paddle
@@ -38,8 +40,8 @@ def test_the_whole_way(journey: Journey, shapes: Path) -> None:
     assert (journey.train.returncode, journey.train.stderr) == (0, "")
     assert (journey.export.returncode, journey.export.stderr) == (0, "")
     script, *arguments = hint(journey.train.stdout, "evaluate")
-    assert script == EVAL
-    evaluation = run(journey.folder, script, *arguments)
+    assert (journey.folder / script).resolve() == REPO / EVAL
+    evaluation = run(journey.folder, EVAL, *arguments)
     assert (evaluation.returncode, evaluation.stderr) == (0, "")
 
     run_folder = journey.folder / "output/ResNet18"
@@ -52,7 +54,7 @@ def test_the_whole_way(journey: Journey, shapes: Path) -> None:
     best_weights = paddle.load(str(run_folder / "best_model.pdparams"))
     assert list(best_weights) == list(checkpoint.read(run_folder / "latest").weights)
 
-    assert hint(evaluation.stdout, "export")[0] == EXPORT
+    assert (journey.folder / hint(evaluation.stdout, "export")[0]).resolve() == REPO / EXPORT
     folder = journey.folder / "exported"
     said = f'ppcls INFO: Export succeeded! The inference model exported has been saved in "{folder}".'
     assert re.search(
@@ -61,11 +63,11 @@ def test_the_whole_way(journey: Journey, shapes: Path) -> None:
     assert sorted(file.name for file in folder.iterdir()) == ["inference.json", "inference.pdiparams", "inference.yml"]
     assert not list(journey.folder.glob(".*"))
 
-    script, config, *options = hint(journey.export.stdout, "predict")
-    assert (script, config) == (PREDICT, "deploy/configs/inference_cls.yaml")
-    options = [option for option in options if "infer_imgs" not in option]
-    pictures = [f"Global.infer_imgs={shapes}/val", "PostProcess.Topk.topk=3"]
-    predicted = run(journey.folder, script, str(REPO / config), *options, *pictures)
+    script, *words = hint(journey.export.stdout, "predict")
+    assert (journey.folder / script).resolve() == REPO / PREDICT
+    assert words == ["PICTURE_OR_FOLDER", "--model", str(folder)]
+    words = [sys.executable, str(REPO / PREDICT), f"{shapes}/val", *words[1:], "-o", "PostProcess.Topk.topk=3"]
+    predicted = subprocess.run(words, cwd=journey.folder, capture_output=True, text=True, check=False)
     assert (predicted.returncode, predicted.stderr) == (0, "")
     inferred = run(journey.folder, INFER, Journey.config, Journey.best, TRANSFORMS, f"Infer.infer_imgs={shapes}/val")
     assert (inferred.returncode, inferred.stderr) == (0, "")
