@@ -49,6 +49,11 @@ def spread(source: Union[Source, Iterable[Source]]) -> Iterator[Source]:
         yield from _walk(str(source))
     elif isinstance(source, (bytes, np.ndarray)):
         yield source
+    elif not isinstance(source, Iterable):
+        raise TypeError(
+            "a picture is a path, the bytes of a file, or an RGB array [H, W, 3] uint8; "
+            f"received {type(source).__name__}"
+        )
     else:
         for item in source:
             if isinstance(item, (str, Path)) and not (os.path.isdir(item) or str(item).lower().endswith(".txt")):

@@ -2,7 +2,7 @@
 
 import copy
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Optional, Union
@@ -14,7 +14,7 @@ from ppcls.artifact import Artifact, Files
 from ppcls.config.load import load_deploy_config
 from ppcls.config.schema import DeployConfig
 from ppcls.errors import CheckpointError, ConfigError, DataError, DeviceError
-from ppcls.pictures import Source
+from ppcls.pictures import Picture, Source
 from ppcls.postprocess import PostProcess, Prediction
 from ppcls.registry import POSTPROCESSES
 from ppcls.runtime import EngineName, Precision, Runtime, Settings, installed, load
@@ -68,6 +68,8 @@ class Predictor:
         profile: bool = False,
         isolated: bool = False,
     ) -> None:
+        if threads is not None and threads < 1:
+            raise ConfigError(f"threads: must be at least 1; received {threads}; leave it out for all physical cores")
         files = artifact.files_of(Path(model))
         threads = threads or environment.physical_cores()
         settings = Settings(device, threads, precision, onednn, optimise, tensorrt, gpu_mem_mib, profile, isolated)
@@ -115,22 +117,20 @@ class Predictor:
         """
         postprocess = self.postprocess_for(topk)
         for batch in pictures.batches(pictures.spread(sources), self.pipeline, self.input_shape, batch_size):
-            images = [picture.image for picture in batch if picture.image is not None]
-            times.add("decode", sum(picture.decode_seconds for picture in batch))
-            answers = iter(self._answers(images, postprocess, sum(p.transform_seconds for p in batch), times))
+            answers = iter(self._answers(batch, postprocess, times))
             for picture in batch:
                 prediction = None if picture.image is None else next(answers)
                 yield Outcome(picture.source, prediction, picture.problem)
 
-    def _answers(
-        self, images: list[Image], postprocess: PostProcess, transform_seconds: float, times: Times
-    ) -> list[Prediction]:
+    def _answers(self, batch: Sequence[Picture], postprocess: PostProcess, times: Times) -> list[Prediction]:
+        images = [picture.image for picture in batch if picture.image is not None]
         if not images:
             return []
-        with times.measure("preprocess", transform_seconds):
-            batch = self.finish(np.stack(images))
+        times.add("decode", sum(picture.decode_seconds for picture in batch))
+        with times.measure("preprocess", sum(picture.transform_seconds for picture in batch)):
+            finished = self.finish(np.stack(images))
         with times.measure("run"):
-            scores = self.scores(batch)
+            scores = self.scores(finished)
         with times.measure("postprocess"):
             return postprocess(scores)
 

@@ -28,7 +28,8 @@ class Times:
         """Return percentiles of each phase, in milliseconds a batch, and the images/s of `total_seconds`."""
         table = PrettyTable(["phase", "p50 ms", "p90 ms", "p99 ms", "share"], align="r")
         total = sum(map(sum, self.seconds.values()))
-        for phase, seconds in self.seconds.items():
+        together = [sum(phases) for phases in zip(*self.seconds.values())]
+        for phase, seconds in {**self.seconds, "all": together}.items():
             percentiles = (f"{1000 * value:.2f}" for value in np.percentile(seconds, [50, 90, 99]))
             table.add_row([phase, *percentiles, f"{sum(seconds) / total:.1%}"])
         return f"{table}\n{num_images} pictures, {num_images / total_seconds:.1f} images/s"

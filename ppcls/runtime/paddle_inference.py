@@ -8,6 +8,7 @@ import numpy as np
 import paddle
 from paddle import inference
 
+from ppcls import device
 from ppcls.errors import DeviceError
 from ppcls.runtime import Settings
 
@@ -40,6 +41,8 @@ class PaddleInference:
 
 
 def _config(model: Path, weights: Path, settings: Settings) -> Any:
+    # Paddle itself would compute on the CPU instead, or end the process.
+    device.require(settings.device, f"device: {settings.device}")
     half, bfloat16 = settings.precision == "float16", settings.precision == "bfloat16"
     if settings.device != "gpu" and (half or settings.tensorrt):
         wanted = "use_fp16" if half else "use_tensorrt"

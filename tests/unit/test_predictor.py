@@ -1,10 +1,11 @@
+import io
 import json
-import multiprocessing
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
 
 from ppcls import artifact
@@ -62,6 +64,23 @@ def test_images_of_another_size_are_refused(exported: Path) -> None:
 def test_what_only_a_gpu_does_is_refused_elsewhere(exported: Path, setting: dict[str, Any], name: str) -> None:
     with pytest.raises(DeviceError, match=f"{name}: works on a GPU only; received device 'cpu'; leave it out"):
         Predictor(exported, **setting)
+
+
+@pytest.mark.parametrize("device", ["gpu", "sdaa"])
+def test_a_device_that_is_not_there_is_refused(exported: Path, device: str) -> None:
+    with pytest.raises(DeviceError, match=f"device: {device}: the device '{device}' is not available; Paddle "):
+        Predictor(exported, device=device)
+
+
+def test_no_threads_are_refused(exported: Path) -> None:
+    with pytest.raises(ConfigError, match="threads: must be at least 1; received 0"):
+        Predictor(exported, threads=0)
+
+
+def test_what_is_no_picture_at_all_is_refused_by_its_type(exported: Path, photos: list[bytes]) -> None:
+    for source in (5, PIL.Image.open(io.BytesIO(photos[0]))):
+        with pytest.raises(TypeError, match=f"a picture is a path, .*; received {type(source).__name__}"):
+            Predictor(exported).predict(source)
 
 
 def same(one: Prediction, other: Prediction) -> bool:
@@ -163,10 +182,18 @@ def test_a_model_in_a_process_of_its_own_leaves_this_one_free(exported: Path, im
 def test_a_model_whose_process_died_is_started_again(exported: Path, images: np.ndarray) -> None:
     predictor = Predictor(exported, isolated=True)
     before = predictor.scores(images)
-    (process,) = (child for child in multiprocessing.active_children() if "SpawnProcess" in child.name)
-    os.kill(process.pid or 0, signal.SIGKILL)
-    process.join()
+    (child,) = Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text().split()
+    os.kill(int(child), signal.SIGKILL)
+    os.waitid(os.P_PID, int(child), os.WEXITED | os.WNOWAIT)
     np.testing.assert_array_equal(predictor.scores(images), before)
+
+
+def test_a_script_may_ask_for_a_process_of_its_own_at_its_top_level(exported: Path, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(f"import ppcls\nprint(ppcls.Predictor({str(exported)!r}, isolated=True).about)\n")
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60)
+    assert done.stdout.startswith("Paddle Inference")
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_what_the_process_cannot_load_is_reported_here(exported: Path) -> None:
