@@ -60,7 +60,9 @@ def _add_workers(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--num_workers", type=_number, default=_CPUS, help="reading processes; 0: none beside this one")
 
 
-def _whole(name: str, least: int) -> Callable[[str], int]:
+def whole(name: str, least: int) -> Callable[[str], int]:
+    """Return what reads a whole number from `least`; argparse calls it `name`."""
+
     def parse(text: str) -> int:
         if not text.isdecimal() or int(text) < least:
             raise argparse.ArgumentTypeError(f"must be a whole number from {least}; received '{text}'")
@@ -70,8 +72,8 @@ def _whole(name: str, least: int) -> Callable[[str], int]:
     return parse
 
 
-_number = _whole("number", 0)
-_pixels = _whole("pixels", 1)
+_number = whole("number", 0)
+_pixels = whole("pixels", 1)
 
 
 def _share(text: str) -> float:

@@ -1,15 +1,19 @@
 """The command `ppcls serve`."""
 
 import argparse
+import math
 import os
 import signal
 import socket
 import warnings
 
+from ppcls.data_arguments import whole
 from ppcls.errors import ConfigError
 from ppcls.serve.limits import Limits
 
 TOKEN = "PPCLS_SERVE_TOKEN"
+
+_count = whole("count", 1)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,14 +28,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--engine", choices=("paddle", "openvino", "onnxruntime"), help="unset: the fastest one here")
     parser.add_argument("-c", "--config", metavar="FILE", help="a deploy YAML that replaces PreProcess or PostProcess")
-    parser.add_argument("--instances", type=int, default=1, help="copies of the model that run at a time (%(default)s)")
-    parser.add_argument("--threads", type=int, help="CPU threads of each copy; unset: the cores shared among them")
-    parser.add_argument("--max-batch", type=int, default=8, help="pictures in one run of the model (%(default)s)")
-    parser.add_argument("--queue", type=int, default=limits.queue, help="pictures that may wait (%(default)s)")
-    parser.add_argument("--max-pictures", type=int, default=limits.pictures, help="a request (%(default)s)")
-    parser.add_argument("--max-megapixels", type=float, default=limits.pixels / 1e6, help="a picture (%(default)s)")
-    parser.add_argument("--max-body-mib", type=float, default=limits.body_bytes / 2**20, help="a request (%(default)s)")
-    parser.add_argument("--timeout", type=float, default=limits.seconds, help="seconds, a request (%(default)s)")
+    parser.add_argument(
+        "--instances", type=_count, default=1, help="copies of the model that run at once (%(default)s)"
+    )
+    parser.add_argument("--threads", type=_count, help="CPU threads of each copy; unset: the cores shared among them")
+    parser.add_argument("--max-batch", type=_count, default=8, help="pictures in one run of the model (%(default)s)")
+    parser.add_argument("--queue", type=_count, default=limits.queue, help="pictures that may wait (%(default)s)")
+    parser.add_argument("--max-pictures", type=_count, default=limits.pictures, help="a request (%(default)s)")
+    parser.add_argument("--max-megapixels", type=_size, default=limits.pixels / 1e6, help="a picture (%(default)s)")
+    parser.add_argument("--max-body-mib", type=_size, default=limits.body_bytes / 2**20, help="a request (%(default)s)")
+    parser.add_argument("--timeout", type=_size, default=limits.seconds, help="seconds, a request (%(default)s)")
+
+
+def _size(text: str) -> float:
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a number above 0; received '{text}'")
+    return value
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -39,7 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
     limits = Limits(
         body_bytes=int(arguments.max_body_mib * 2**20),
         pixels=int(arguments.max_megapixels * 1e6),
-        pictures=arguments.max_pictures,
+        # More could never find room.
+        pictures=min(arguments.max_pictures, arguments.queue),
         queue=arguments.queue,
         seconds=arguments.timeout,
     )

@@ -158,6 +158,7 @@ def test_a_client_that_goes_away_or_dawdles_harms_nobody(exported: Path, photos:
         (["{empty}"], "has no inference.yml"),
         (["{model}", "--port", "99999999"], "choose another --port"),
         (["{model}", "--device", "sdaa"], "sdaa"),
+        (["{model}", "--precision", "float16"], "use_fp16: works on a GPU only"),
     ],
 )
 def test_a_wrong_argument_gives_one_clear_line(
