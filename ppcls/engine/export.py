@@ -55,6 +55,11 @@ def export(engine: Engine, *, onnx_opset: Optional[int] = None, verify: Optional
     with _new_folder(target) as folder:
         spec = [graph.input_spec(config.Global.image_shape)]
         paddle.jit.save(paddle.jit.to_static(graph, input_spec=spec, full_graph=True), str(folder / "inference"))
+        if not (folder / artifact.MODEL).exists():
+            raise ConfigError(
+                "export: Paddle wrote its old format; received FLAGS_enable_pir_api="
+                f"{os.environ.get('FLAGS_enable_pir_api')} in the environment; unset it"
+            )
         if onnx_opset is not None:
             convert(folder, description, onnx_opset)
         artifact.write(folder, description)
