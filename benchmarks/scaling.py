@@ -94,6 +94,7 @@ def engine_turn(engine: "Engine") -> list[float]:
 
     engine.train_batches = noted  # type: ignore[method-assign]
     engine.train_epoch()
+    engine.state.end_epoch()
     engine.train_batches = batches  # type: ignore[method-assign]
     return intervals(times)
 
