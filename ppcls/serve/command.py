@@ -35,12 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-batch", type=_count, default=8, help="pictures in one run of the model (%(default)s)")
     parser.add_argument("--queue", type=_count, default=limits.queue, help="pictures that may wait (%(default)s)")
     parser.add_argument("--max-pictures", type=_count, default=limits.pictures, help="a request (%(default)s)")
-    parser.add_argument("--max-megapixels", type=_size, default=limits.pixels / 1e6, help="a picture (%(default)s)")
-    parser.add_argument("--max-body-mib", type=_size, default=limits.body_bytes / 2**20, help="a request (%(default)s)")
-    parser.add_argument("--timeout", type=_size, default=limits.seconds, help="seconds, a request (%(default)s)")
+    parser.add_argument("--max-megapixels", type=_amount, default=limits.pixels / 1e6, help="a picture (%(default)s)")
+    parser.add_argument("--max-body-mib", type=_amount, default=limits.body_bytes / 2**20, help="a request (%(default)s)")
+    parser.add_argument("--timeout", type=_amount, default=limits.seconds, help="seconds, a request (%(default)s)")
 
 
-def _size(text: str) -> float:
+def _amount(text: str) -> float:
     value = float(text)
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"must be a number above 0; received '{text}'")
