@@ -36,7 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--queue", type=_count, default=limits.queue, help="pictures that may wait (%(default)s)")
     parser.add_argument("--max-pictures", type=_count, default=limits.pictures, help="a request (%(default)s)")
     parser.add_argument("--max-megapixels", type=_amount, default=limits.pixels / 1e6, help="a picture (%(default)s)")
-    parser.add_argument("--max-body-mib", type=_amount, default=limits.body_bytes / 2**20, help="a request (%(default)s)")
+    parser.add_argument(
+        "--max-body-mib", type=_amount, default=limits.body_bytes / 2**20, help="a request (%(default)s)"
+    )
     parser.add_argument("--timeout", type=_amount, default=limits.seconds, help="seconds, a request (%(default)s)")
 
 
@@ -82,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     predictors = [first, *(first.clone() for _ in range(arguments.instances - 1))]
     app = create_app(predictors, limits=limits, max_batch=arguments.max_batch, token=os.environ.get(TOKEN))
-    listening = _listen(arguments.host, arguments.port)
+    listening = listen(arguments.host, arguments.port)
     server = uvicorn.Server(
         uvicorn.Config(
             app,
@@ -100,8 +102,13 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket. Raises ConfigError."""
     try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except (OSError, OverflowError) as error:
         raise ConfigError(f"serve: can't listen on {host} port {port}; {error}; choose another --port") from error
+    # Else the body of an answer waits until the client acknowledges the head, 40 ms. What is accepted inherits it;
+    # asyncio sets it only where the socket's protocol is named.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
