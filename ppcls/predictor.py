@@ -12,6 +12,7 @@ import numpy as np
 from ppcls import artifact, environment, pictures
 from ppcls.artifact import Artifact, Files
 from ppcls.config.load import load_deploy_config
+from ppcls.config.parts import Part
 from ppcls.config.schema import DeployConfig
 from ppcls.errors import CheckpointError, ConfigError, DataError, DeviceError
 from ppcls.pictures import Picture, Source
@@ -271,6 +272,12 @@ def _postprocess(about: Artifact, deploy: DeployConfig, class_num: int) -> PostP
     section = deploy.PostProcess
     part = about.PostProcess.main
     if section is not None:
-        part = getattr(section, section.main_indicator) or replace(part, name=section.main_indicator, args={})
+        wanted = section.main_indicator
+        part = getattr(section, wanted) or (part if part.name == wanted else Part(wanted))
+    if part.name == "ThreshOutput" and "threshold" not in part.args:
+        raise ConfigError(
+            f"{deploy.source}: PostProcess: main_indicator is ThreshOutput, whose threshold is missing; "
+            "add ThreshOutput: {threshold: 0.5}"
+        )
     built: PostProcess = POSTPROCESSES.build(part, about.PostProcess.Topk.label_list, class_num)
     return built

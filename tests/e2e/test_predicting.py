@@ -157,6 +157,10 @@ def test_a_damaged_model_is_refused(predict: Predict, journey: Journey, tmp_path
             "PreProcess: gives images [3, 20, 20]; the model t",
         ),
         (
+            ["PostProcess.main_indicator=ThreshOutput"],
+            "main_indicator is ThreshOutput, whose threshold is missing; add",
+        ),
+        (
             ["PostProcess.Topk.class_id_map_file=imagenet1k_label_list.txt"],
             "class_id_map_file: the model has 3 classes; received 1000 names (imagenet1k_label_list.txt); give the map",
         ),
