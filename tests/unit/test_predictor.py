@@ -179,12 +179,18 @@ def test_a_model_in_a_process_of_its_own_leaves_this_one_free(exported: Path, im
     np.testing.assert_array_equal(twin.scores(images[:2]), predictor.scores(images[:2]))
 
 
+def children() -> set[int]:
+    """Return the processes that this thread has started; other tests may have left some."""
+    return set(map(int, Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text().split()))
+
+
 def test_a_model_whose_process_died_is_started_again(exported: Path, images: np.ndarray) -> None:
+    others = children()
     predictor = Predictor(exported, isolated=True)
     before = predictor.scores(images)
-    (child,) = Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text().split()
-    os.kill(int(child), signal.SIGKILL)
-    os.waitid(os.P_PID, int(child), os.WEXITED | os.WNOWAIT)
+    (child,) = children() - others
+    os.kill(child, signal.SIGKILL)
+    os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
     np.testing.assert_array_equal(predictor.scores(images), before)
 
 
