@@ -48,9 +48,6 @@ class GrowingMemory {
   size_t size_ = 0;
 };
 
-struct Reordering {
-  dnnl::reorder primitive;
-};
 
 }  // namespace
 
