@@ -3,11 +3,13 @@
 #include <string>
 #include <vector>
 
+#include "arena.h"
 #include "dnnl.hpp"
 #include "kernels.h"
 #include "paddle/phi/api/ext/op_meta_info.h"
 #include "paddle/phi/api/include/api.h"
 #include "paddle/phi/api/include/tensor.h"
+#include "paddle/phi/api/include/tensor_utils.h"
 
 namespace {
 
@@ -16,14 +18,21 @@ using paddle::Tensor;
 using Tensors = std::vector<Tensor>;
 using Dims = std::vector<int64_t>;
 
-Tensor empty(const Dims& dims, DataType type) { return paddle::experimental::empty(dims, type, paddle::CPUPlace()); }
-Tensor empty_like(const Tensor& x) { return empty(x.shape(), x.dtype()); }
-
-std::string shown(const Tensor& x) {
+std::string shown(const Dims& dims) {
   std::string text = "[";
-  for (int64_t size : x.shape()) text += (text.size() > 1 ? ", " : "") + std::to_string(size);
+  for (int64_t size : dims) text += (text.size() > 1 ? ", " : "") + std::to_string(size);
   return text + "]";
 }
+std::string shown(const Tensor& x) { return shown(x.shape()); }
+
+Tensor empty(const Dims& dims, DataType type) {
+  size_t bytes = phi::SizeOf(type);
+  for (int64_t size : dims) bytes *= static_cast<size_t>(size);
+  void* data = ppcls::allocate(bytes);
+  PD_CHECK(data != nullptr, "no memory for ", bytes >> 20, " MiB, a result of the shape ", shown(dims));
+  return paddle::from_blob(data, dims, type, phi::DataLayout::NCHW, paddle::CPUPlace(), ppcls::release);
+}
+Tensor empty_like(const Tensor& x) { return empty(x.shape(), x.dtype()); }
 
 ppcls::Type type_of(const Tensor& x, const char* name) {
   PD_CHECK(x.is_cpu(), name, ": expected a tensor on the CPU");

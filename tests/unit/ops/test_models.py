@@ -1,8 +1,5 @@
 """Whole models on oneDNN's operators against the same models on Paddle's."""
 
-import os
-import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -15,8 +12,6 @@ from paddle import nn
 from ppcls import create_model
 from ppcls.arch.layers import STOCK, compute_with
 from ppcls.ops.operators import OneDNN
-
-REPO = Path(__file__).resolve().parents[3]
 
 
 def images(size: int = 64, batch: int = 2) -> paddle.Tensor:
@@ -136,44 +131,3 @@ def test_threads_do_not_disturb_each_other(onednn: OneDNN) -> None:
         thread.join()
     for size in sizes:
         np.testing.assert_allclose(together[size], alone[size], rtol=1e-5, atol=1e-5)
-
-
-START = """
-import os
-from ppcls import environment
-environment.prepare()
-import numpy as np, paddle
-from ppcls.ops.operators import OneDNN, run
-OneDNN()
-x, w = paddle.ones([2, 16, 16, 32]), paddle.ones([32, 32, 3, 3])
-"""
-NUM_THREADS = """
-before = len(os.listdir("/proc/self/task"))
-run("convolution", x, w, [1] * 6, 1, True)
-print(len(os.listdir("/proc/self/task")) - before)
-"""
-FORKED = """
-expected = run("convolution", x, w, [1] * 6, 1, True)[0].numpy()
-child = os.fork()
-if child == 0:
-    same = np.array_equal(run("convolution", x, w, [1] * 6, 1, True)[0].numpy(), expected)
-    os._exit(0 if same else 1)
-print(os.waitpid(child, 0)[1])
-"""
-
-
-def by_threads(count: int, code: str) -> str:
-    """Return the last line that `code` prints in a process with so many threads for operators."""
-    environment = {**os.environ, "PYTHONPATH": str(REPO), "MKL_NUM_THREADS": str(count)}
-    command = [sys.executable, "-c", START + code]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=True)
-    return done.stdout.splitlines()[-1]
-
-
-@pytest.mark.parametrize("count", [1, 3])
-def test_onednn_itself_takes_the_threads_that_it_is_given(onednn: OneDNN, count: int) -> None:
-    assert by_threads(count, NUM_THREADS) == str(count - 1)  # the one that calls computes too
-
-
-def test_a_forked_child_computes_alone_instead_of_waiting_for_threads_that_are_not_there(onednn: OneDNN) -> None:
-    assert by_threads(2, FORKED) == "0"
