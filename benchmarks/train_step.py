@@ -1,6 +1,7 @@
 """Training steps on the CPU, side by side: Paddle's own operators, oneDNN's (ppcls/ops), and PyTorch's.
 
     python benchmarks/train_step.py --model ResNet50 --batch 16 --threads 2
+    python benchmarks/train_step.py --evaluation    the forward pass alone, without gradients
 
 Each candidate lives in a process of its own and they take turns, one step each, so that a machine that slows down
 does so for all; the medians count. PyTorch is left out where it is not installed. `--torch_python` names another
@@ -23,7 +24,9 @@ from typing import Any, Callable
 REPO = Path(__file__).resolve().parents[1]
 # Threads of OpenMP spin for 0.2 s after their work, and would do so in the next one's turn.
 SPIN_SECONDS = 0.25
+AS_IT_COMES = "stock as it comes"  # which is one thread, whatever the machine has
 CANDIDATES = (
+    AS_IT_COMES,
     "stock",
     "onednn float32",
     "onednn bfloat16",
@@ -35,15 +38,16 @@ CANDIDATES = (
 GIGA_MACS = {"ResNet18": 1.82, "ResNet50": 4.09, "ResNet101": 7.80}
 BLOCKS = {"ResNet18": (2, 2, 2, 2), "ResNet50": (3, 4, 6, 3), "ResNet101": (3, 4, 23, 3)}
 
-Step = Callable[[], float]  # trains one step and returns its loss
+Step = Callable[[], float]  # trains one step and returns its loss, or evaluates a batch and returns a logit
 
 
-def paddle_step(candidate: str, model_name: str, batch: int, side_px: int) -> Step:
+def paddle_step(candidate: str, model_name: str, batch: int, side_px: int, evaluation: bool) -> Step:
     """A step of one of ours."""
     sys.path.insert(0, str(REPO))
     from ppcls import create_model, environment
 
-    environment.prepare()
+    if candidate != AS_IT_COMES:
+        environment.prepare()
     import paddle
 
     from ppcls.arch.layers import compute_with
@@ -51,8 +55,9 @@ def paddle_step(candidate: str, model_name: str, batch: int, side_px: int) -> St
 
     paddle.seed(0)
     model = create_model(model_name)
-    if candidate != "stock":
-        compute_with(model, OneDNN(bfloat16="bfloat16" in candidate))
+    if "stock" not in candidate:
+        bfloat16 = "bfloat16" in candidate
+        compute_with(model, OneDNN(bfloat16=bfloat16, bfloat16_evaluation=bfloat16))
     optimizer = paddle.optimizer.Momentum(0.01, 0.9, parameters=model.parameters(), weight_decay=1e-4)
     images, labels = paddle.randn([batch, 3, side_px, side_px]), paddle.randint(0, 1000, [batch])
 
@@ -60,18 +65,21 @@ def paddle_step(candidate: str, model_name: str, batch: int, side_px: int) -> St
         loss = paddle.nn.functional.cross_entropy(model(images), labels)
         loss.backward()
         optimizer.step()
-        optimizer.clear_grad()
+        optimizer.clear_grad(set_to_zero=False)
         return float(loss)
 
-    return step
+    @paddle.no_grad()
+    def evaluate() -> float:
+        return float(model(images)[0, 0])
+
+    if evaluation:
+        model.eval()
+    return evaluate if evaluation else step
 
 
-def torch_step(candidate: str, model_name: str, batch: int, side_px: int) -> Step:
-    """A step of the same model in PyTorch."""
-    import torch
+def torch_model(model_name: str) -> Any:
+    """The same model in PyTorch."""
     from torch import nn
-
-    torch.set_num_threads(int(os.environ["MKL_NUM_THREADS"]))
 
     def conv_bn(channels_in: int, channels: int, kernel: int, stride: int = 1, relu: bool = True) -> nn.Module:
         conv = nn.Conv2d(channels_in, channels, kernel, stride, kernel // 2, bias=False)
@@ -101,22 +109,37 @@ def torch_step(candidate: str, model_name: str, batch: int, side_px: int) -> Ste
                 channels_in = channels * (4 if bottleneck else 1)
         yield from (nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels_in, 1000))
 
+    return nn.Sequential(conv_bn(3, 64, 7, 2), nn.MaxPool2d(3, 2, 1), *blocks())
+
+
+def torch_step(candidate: str, model_name: str, batch: int, side_px: int, evaluation: bool) -> Step:
+    """A step of one of PyTorch's."""
+    import torch
+
+    torch.set_num_threads(int(os.environ["MKL_NUM_THREADS"]))
     torch.manual_seed(0)
     layout = torch.channels_last if "channels_last" in candidate else torch.contiguous_format
-    model = nn.Sequential(conv_bn(3, 64, 7, 2), nn.MaxPool2d(3, 2, 1), *blocks()).to(memory_format=layout)
+    model = torch_model(model_name).to(memory_format=layout)
     optimizer = torch.optim.SGD(model.parameters(), 0.01, 0.9, weight_decay=1e-4)
     images = torch.randn(batch, 3, side_px, side_px).to(memory_format=layout)
     labels = torch.randint(0, 1000, (batch,))
 
     def step() -> float:
         with torch.autocast("cpu", torch.bfloat16, enabled="bfloat16" in candidate):
-            loss = nn.functional.cross_entropy(model(images), labels)
+            loss = torch.nn.functional.cross_entropy(model(images), labels)
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
         return float(loss.detach())
 
-    return step
+    @torch.no_grad()
+    def evaluate() -> float:
+        with torch.autocast("cpu", torch.bfloat16, enabled="bfloat16" in candidate):
+            return float(model(images)[0, 0])
+
+    if evaluation:
+        model.eval()
+    return evaluate if evaluation else step
 
 
 def gemm_step(size: int = 2048) -> Step:
@@ -136,11 +159,11 @@ def gemm_step(size: int = 2048) -> Step:
 
 def work(arguments: argparse.Namespace) -> None:
     """Be one candidate: for each line of the input train a step and print its seconds and the memory so far."""
-    sides = (arguments.model, arguments.batch, arguments.side_px)
     if arguments.worker == "gemm":
         step = gemm_step()
     else:
-        step = (torch_step if arguments.worker.startswith("torch") else paddle_step)(arguments.worker, *sides)
+        step_of = torch_step if arguments.worker.startswith("torch") else paddle_step
+        step = step_of(arguments.worker, arguments.model, arguments.batch, arguments.side_px, arguments.evaluation)
     step()
     print("ready", flush=True)
     for _ in sys.stdin:
@@ -155,7 +178,11 @@ def start(candidate: str, arguments: argparse.Namespace) -> "subprocess.Popen[st
     python = arguments.torch_python if candidate.startswith("torch") else sys.executable
     command = [python, __file__, "--worker", candidate, "--model", arguments.model]
     command += ["--batch", str(arguments.batch), "--side_px", str(arguments.side_px)]
-    environment = {**os.environ, "MKL_NUM_THREADS": str(arguments.threads)}
+    command += ["--evaluation"] if arguments.evaluation else []
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    environment["PYTHONWARNINGS"] = "ignore"
+    if candidate != AS_IT_COMES:
+        environment["MKL_NUM_THREADS"] = str(arguments.threads)
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
     assert process.stdout is not None
     while process.stdout.readline() != "ready\n":
@@ -180,6 +207,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--side_px", type=int, default=224)
+    parser.add_argument("--evaluation", action="store_true", help="evaluate instead of training")
     parser.add_argument("--rounds", type=int, default=7, help="steps of each candidate")
     parser.add_argument("--only", nargs="*", default=CANDIDATES, help="candidates, for instance 'onednn float32'")
     parser.add_argument("--torch_python", default=sys.executable, help="the interpreter for PyTorch")
@@ -200,9 +228,11 @@ def main() -> None:
     for process in processes.values():
         process.communicate()
     peak = 2 * 2048**3 / 1e9 / min(seconds["gemm"])
-    giga_flops = 6 * GIGA_MACS[arguments.model] * arguments.batch * (arguments.side_px / 224) ** 2
-    print(f"{arguments.model}, batch {arguments.batch}, {arguments.side_px} px, {arguments.threads} thread(s), "
-          f"{arguments.rounds} rounds; float32 matrix products reach {peak:.0f} GFLOP/s")  # fmt: skip
+    what, passes = ("evaluation", 1) if arguments.evaluation else ("training", 3)
+    giga_flops = 2 * passes * GIGA_MACS[arguments.model] * arguments.batch * (arguments.side_px / 224) ** 2
+    sides = f"batch {arguments.batch}, {arguments.side_px} px, {arguments.threads} thread(s)"
+    print(f"{what} of {arguments.model}, {sides}, {arguments.rounds} rounds; "
+          f"float32 matrix products reach {peak:.0f} GFLOP/s")  # fmt: skip
     for name in wanted:
         median = statistics.median(seconds[name])
         print(f"{name:30s} {arguments.batch / median:6.2f} images/s (best {arguments.batch / min(seconds[name]):6.2f})"
