@@ -1,13 +1,17 @@
 """Fixtures that every test may use."""
 
+import logging
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Callable
 
 import cv2
 import numpy as np
 import pytest
+
+from ppcls.run.log import close_log
 
 # The reference numbers were computed with one thread, and small models are no faster with more.
 os.environ.setdefault("MKL_NUM_THREADS", "1")
@@ -70,6 +74,15 @@ Metric:
 """
 
 REPO = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(autouse=True)
+def logger_as_before() -> Iterator[None]:
+    """A command that ran in the test's own process leaves its log there, and its lines out of `caplog`."""
+    yield
+    logger = logging.getLogger("ppcls")
+    close_log(logger)
+    logger.propagate = True
 
 
 @pytest.fixture(scope="session")
