@@ -11,20 +11,18 @@ from ppcls.optim.regularizers import L1, L2
 NO_DECAY = paddle.regularizer.L2Decay(0.0)
 
 
-def undecayed(
-    model: nn.Layer, *, no_weight_decay_name: Optional[str], one_dim_param_no_weight_decay: bool
-) -> list[paddle.Tensor]:
-    """Return the parameters that weight decay leaves alone.
+def undecayed(model: nn.Layer, *, no_weight_decay_name: Optional[str], one_dim_param_no_weight_decay: bool) -> set[str]:
+    """Return the names, as Paddle's optimizers know them, of the parameters that weight decay leaves alone.
 
     `no_weight_decay_name`: space-separated parts of names in the model's state dict, such as "bn .bias".
     `one_dim_param_no_weight_decay`: biases and normalization weights.
     """
     parts = (no_weight_decay_name or "").split()
-    return [
-        parameter
+    return {
+        parameter.name
         for name, parameter in model.named_parameters()
         if any(part in name for part in parts) or (one_dim_param_no_weight_decay and parameter.ndim == 1)
-    ]
+    }
 
 
 def gradient_decay(
@@ -47,11 +45,12 @@ def gradient_decay(
     if weight_decay is not None:
         require("weight_decay", weight_decay, 0.0)
         regularizer = L2(coeff=weight_decay)
-    excluded = undecayed(
+    excluded_names = undecayed(
         model,
         no_weight_decay_name=no_weight_decay_name,
         one_dim_param_no_weight_decay=one_dim_param_no_weight_decay,
     )
-    for parameter in excluded:
-        parameter.regularizer = NO_DECAY
+    for parameter in model.parameters():
+        if parameter.name in excluded_names:
+            parameter.regularizer = NO_DECAY
     return regularizer

@@ -49,12 +49,11 @@ class LarsMomentum(paddle.optimizer.Momentum):
             multi_precision=multi_precision,
         )
         self.coeff, self.epsilon, self.decay = lars_coeff, epsilon, weight_decay
-        excluded = undecayed(
+        self.excluded_names = undecayed(
             model,
             no_weight_decay_name=no_weight_decay_name,
             one_dim_param_no_weight_decay=one_dim_param_no_weight_decay,
         )
-        self.excluded_names = {parameter.name for parameter in excluded}
 
     def _append_optimize_op(self, block: Any, param_and_grad: tuple[paddle.Tensor, paddle.Tensor]) -> None:
         """Update one parameter: what Paddle's optimizers define, in place of their operator."""
@@ -104,12 +103,11 @@ class Lamb(paddle.optimizer.Lamb):
         require("beta2", beta2, 0.0, below=1.0)
         if weight_decay <= 0:
             raise ValueError(f"weight_decay: Lamb without decay is Adam; received {weight_decay}; use Adam")
-        excluded = undecayed(
+        excluded_names = undecayed(
             model,
             no_weight_decay_name=no_weight_decay_name,
             one_dim_param_no_weight_decay=one_dim_param_no_weight_decay,
         )
-        excluded_names = {parameter.name for parameter in excluded}
         super().__init__(
             learning_rate=learning_rate,
             lamb_weight_decay=float(weight_decay),

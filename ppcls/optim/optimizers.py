@@ -203,12 +203,11 @@ class AdamW(paddle.optimizer.AdamW):
         require("beta1", beta1, 0.0, below=1.0)
         require("beta2", beta2, 0.0, below=1.0)
         require("weight_decay", weight_decay, 0.0)
-        excluded = undecayed(
+        excluded_names = undecayed(
             model,
             no_weight_decay_name=no_weight_decay_name,
             one_dim_param_no_weight_decay=one_dim_param_no_weight_decay,
         )
-        excluded_names = {parameter.name for parameter in excluded}
         super().__init__(
             learning_rate=learning_rate,
             beta1=beta1,
