@@ -48,7 +48,6 @@ class GrowingMemory {
   size_t size_ = 0;
 };
 
-
 }  // namespace
 
 const dnnl::engine& engine() {
