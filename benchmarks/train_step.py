@@ -209,7 +209,7 @@ def main() -> None:
     parser.add_argument("--side_px", type=int, default=224)
     parser.add_argument("--evaluation", action="store_true", help="evaluate instead of training")
     parser.add_argument("--rounds", type=int, default=7, help="steps of each candidate")
-    parser.add_argument("--only", nargs="*", default=CANDIDATES, help="candidates, for instance 'onednn float32'")
+    parser.add_argument("--only", nargs="*", choices=CANDIDATES, default=CANDIDATES, help="some of them")
     parser.add_argument("--torch_python", default=sys.executable, help="the interpreter for PyTorch")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
