@@ -32,11 +32,11 @@ def export(name: str, folder: Path) -> None:
     import paddle
 
     import ppcls
-    from ppcls import artifact
     from ppcls.config.parts import Part
     from ppcls.config.schema import PreProcessSection
-    from ppcls.engine.export_onnx import convert
-    from ppcls.engine.graph import Scores
+    from ppcls.export.graph import Scores
+    from ppcls.export.onnx import convert
+    from ppcls.inference import artifact
 
     paddle.seed(0)
     model = ppcls.create_model(name)
@@ -118,8 +118,8 @@ def contenders(folder: Path, batch: int, threads: int, precision: str) -> dict[s
     """Return what is compared, by its name; `ours` comes first, and then ours with each engine."""
     import numpy as np
 
-    from ppcls.predictor import Predictor
-    from ppcls.runtime import installed
+    from ppcls.inference.predictor import Predictor
+    from ppcls.inference.runtimes import installed
 
     samples = np.random.default_rng(0).integers(0, 256, (batch, *SHAPE[1:], 3), dtype="uint8")
     plain = precision == "float32"

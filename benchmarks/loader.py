@@ -26,12 +26,12 @@ from prettytable import PrettyTable
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from ppcls.data.dataset import LabelledPictures
-from ppcls.data.loader import Loader
-from ppcls.data.pool import ENVIRONMENT
-from ppcls.data.sampler import BatchSampler
-from ppcls.registry import TRANSFORMS
-from ppcls.transforms.compose import Pipeline
+from ppcls.data.loader.loader import Loader
+from ppcls.data.loader.pool import ENVIRONMENT
+from ppcls.data.samplers.base import BatchSampler
+from ppcls.data.sources.dataset import LabelledPictures
+from ppcls.images import TRANSFORMS
+from ppcls.images.pipeline import Pipeline
 
 LEAST_PICTURES = 4000
 LEVELS = np.arange(256, dtype=np.float32) / np.float32(255)

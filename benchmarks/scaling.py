@@ -69,8 +69,8 @@ def quartiles(seconds: list[float]) -> str:
 def load_engine(config: Path) -> "Engine":
     environment.prepare()
     from ppcls.config import load_config
+    from ppcls.engine import log
     from ppcls.engine.engine import Engine
-    from ppcls.run import log
 
     log.start_console(quiet=True)
     return Engine(load_config(str(config)))
@@ -142,15 +142,15 @@ def sharing_steps(engine: "Engine") -> dict[str, Callable[[], None]]:
     """Return training steps on one batch, with and without sharing its gradients among the ranks."""
     import paddle
 
+    from ppcls.engine import ranks
     from ppcls.engine.engine import tensors
-    from ppcls.run import dist
 
     model, optimizer = engine.parallel_model, engine.state.optimizer
     images_NCHW, labels = next(tensors(engine.train_loader.epoch(0)))
     engine.model.train()
 
     def step(share: bool) -> None:
-        with dist.sharing_gradients(model, share):
+        with ranks.sharing_gradients(model, share):
             loss = paddle.nn.functional.cross_entropy(model(images_NCHW), labels)
         loss.backward()
         optimizer.step()
@@ -161,12 +161,12 @@ def sharing_steps(engine: "Engine") -> dict[str, Callable[[], None]]:
 
 def timed(step: Callable[[], None]) -> float:
     """Return the seconds until the last rank has done a step that all begin together."""
-    from ppcls.run import dist
+    from ppcls.engine import ranks
 
-    dist.wait_for_all()
+    ranks.wait_for_all()
     started = time.perf_counter()
     step()
-    dist.wait_for_all()
+    ranks.wait_for_all()
     return time.perf_counter() - started
 
 
@@ -193,7 +193,7 @@ def work(arguments: argparse.Namespace) -> None:
     engine = load_engine(arguments.config)
     import paddle
 
-    from ppcls.run import dist
+    from ppcls.engine import ranks
 
     if arguments.one_bucket:  # which is full when the backward pass is over
         engine.parallel_model = paddle.DataParallel(engine.model, comm_buffer_size=1024, last_comm_buffer_size=1024)
@@ -212,13 +212,13 @@ def work(arguments: argparse.Namespace) -> None:
         "seconds": seconds,
         "sent_bytes": {name: n // len(seconds[name]) for name, n in sent_bytes.items()},
     }
-    if dist.world_size() > 1:
+    if ranks.world_size() > 1:
         sizes = [4 * parameter.size for parameter in engine.model.parameters() if not parameter.stop_gradient]
         buckets = engine.parallel_model.group_indices
         # In the order in which the backward pass fills them: the last layers come first.
         found["bucket_bytes"] = [sum(sizes[index] for index in bucket) for bucket in reversed(buckets)]
         found["all_reduce"] = {size: time_all_reduce(size) for size in ALL_REDUCE_SIZES}
-    if dist.rank() == 0:
+    if ranks.rank() == 0:
         (arguments.config.parent / "found.json").write_text(json.dumps(found))
 
 

@@ -19,7 +19,7 @@ sys.path.insert(1, str(Path(__file__).resolve().parents[1] / "docs"))
 from gallery import FRAME, built, square
 from prettytable import PrettyTable
 
-from ppcls.registry import TRANSFORMS
+from ppcls.images import TRANSFORMS
 
 DRAWS = 300
 

@@ -15,14 +15,14 @@ from landscape import landscape
 from numpy.typing import NDArray
 
 from ppcls.config.describe import describe
-from ppcls.config.parts import Part
 from ppcls.config.signature import REQUIRED, arguments_of
-from ppcls.data.mixing import Candidate
-from ppcls.registry import BATCH_TRANSFORMS, TRANSFORMS, Registry
-from ppcls.transforms.compose import Pipeline
-from ppcls.transforms.decode import Image
-from ppcls.transforms.erasing import Erasing
-from ppcls.transforms.layout import NormalizeImage
+from ppcls.images import BATCH_TRANSFORMS, TRANSFORMS
+from ppcls.images.decode import Image
+from ppcls.images.mixing.operators import Candidate
+from ppcls.images.pipeline import Pipeline
+from ppcls.images.transforms.erasing import Erasing
+from ppcls.images.transforms.layout import NormalizeImage
+from ppcls.registry import Part, Registry
 
 DOCS = Path(__file__).parent
 TILE, GAP, DRAWS = 112, 4, 6

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from ppcls.transforms.decode import Image
+from ppcls.images.decode import Image
 
 
 def landscape(seed: int, height: int = 300, width: int = 400) -> Image:

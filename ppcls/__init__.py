@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Union
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from ppcls.predictor import Predictor
+    from ppcls.inference.predictor import Predictor
 
 __all__ = ["Predictor", "create_model", "list_models"]
 
@@ -19,14 +19,14 @@ def __getattr__(name: str) -> Any:
     from ppcls import environment
 
     environment.prepare()
-    from ppcls.predictor import Predictor
+    from ppcls.inference.predictor import Predictor
 
     return Predictor
 
 
 def list_models(pattern: str = "*") -> list[str]:
     """Return the names of the architectures that match a shell pattern, in any case, sorted."""
-    from ppcls.registry import ARCHITECTURES
+    from ppcls.models import ARCHITECTURES
 
     return sorted(name for name in ARCHITECTURES.names() if fnmatch.fnmatchcase(name.lower(), pattern.lower()))
 
@@ -39,7 +39,7 @@ def create_model(name: str, *, pretrained: Union[bool, str] = False, use_ssld: b
     Raises: ConfigError for an unknown name or argument, CheckpointError for weights that can't be used.
     """
     from ppcls.errors import ConfigError, did_you_mean
-    from ppcls.registry import ARCHITECTURES
+    from ppcls.models import ARCHITECTURES
 
     constructor = ARCHITECTURES.load(name)
     known = inspect.signature(constructor).parameters
@@ -48,7 +48,7 @@ def create_model(name: str, *, pretrained: Union[bool, str] = False, use_ssld: b
             hint = did_you_mean(argument, known) or f"; known: {', '.join(known)}"
             raise ConfigError(f"create_model: unknown argument of {name} '{argument}'{hint}")
     # Only now: the line above is the first that needs paddle.
-    from ppcls.arch.weights import load_weights, resolve_pretrained
+    from ppcls.models.weights import load_weights, resolve_pretrained
 
     source = resolve_pretrained(name, pretrained, use_ssld)
     model = constructor(**arguments)

@@ -7,12 +7,25 @@ Names are known without importing anything; `load` imports the one module that h
 
 import importlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Callable
+from dataclasses import dataclass, field
+from typing import Any, Callable
 
 from ppcls.errors import ConfigError, did_you_mean
 
-if TYPE_CHECKING:
-    from ppcls.config.parts import Part
+
+@dataclass(frozen=True)
+class Part:
+    """Something that a registry builds: `{name: Momentum, momentum: 0.9}` or `- CELoss: {epsilon: 0.1}`.
+
+    A field of this type is `Annotated` with the registry of its name. Keys that a subclass adds are the
+    config's own; all others are arguments of the constructor, checked against its signature.
+    """
+
+    name: str = ""
+    # Only what was given; converted to the types of the constructor's signature.
+    args: Mapping[str, Any] = field(default_factory=dict)
+    # For messages at build time: "configs/my.yaml:12: Optimizer.lr".
+    where: str = field(default="", compare=False)
 
 
 class Registry:
@@ -46,7 +59,7 @@ class Registry:
         constructor: Callable[..., Any] = getattr(importlib.import_module(self.module_of[name]), name)
         return constructor
 
-    def build(self, part: "Part", *supplied: Any, **overrides: Any) -> Any:
+    def build(self, part: Part, *supplied: Any, **overrides: Any) -> Any:
         """Build a part from what the builder has `supplied` and from its YAML arguments.
 
         Raises ConfigError, with the part's place, for a value that the constructor refuses.
@@ -55,62 +68,3 @@ class Registry:
             return self.load(part.name)(*supplied, **{**part.args, **overrides})
         except ValueError as error:
             raise ConfigError(f"{part.where}: {part.name}: {error}") from error
-
-
-ARCHITECTURES = Registry(
-    "architecture",
-    {
-        "ppcls.arch.resnet": "ResNet18 ResNet34 ResNet50 ResNet101 ResNet152 "
-        "ResNet18_vd ResNet34_vd ResNet50_vd ResNet101_vd ResNet152_vd ResNet50_vc",
-    },
-)
-LOSSES = Registry("loss", {"ppcls.loss": "CELoss MixCELoss"})
-METRICS = Registry("metric", {"ppcls.metric": "TopkAcc"})
-OPTIMIZERS = Registry(
-    "optimizer",
-    {"ppcls.optim.optimizers": "SGD Momentum Adam AdamW RMSProp", "ppcls.optim.large_batch": "LarsMomentum Lamb"},
-)
-REGULARIZERS = Registry("regularizer", {"ppcls.optim.regularizers": "L1 L2"})
-SCHEDULES = Registry(
-    "learning-rate schedule",
-    {
-        "ppcls.optim.schedules": "Constant ConstLR Linear Cosine Step Piecewise MultiStepDecay "
-        "Cyclic OneCycleLR ReduceOnPlateau",
-    },
-)
-DATASETS = Registry(
-    "data set",
-    {
-        "ppcls.data.dataset": "ImageNetDataset ImageFolder MultiLabelDataset",
-        "ppcls.data.packed": "PackedDataset",
-        "ppcls.data.cifar": "Cifar10 Cifar100",
-        "ppcls.data.mnist": "MNIST FashionMNIST",
-    },
-)
-SAMPLERS = Registry(
-    "sampler", {"ppcls.data.sampler": "BatchSampler DistributedBatchSampler RepeatedAugSampler ClassAwareSampler"}
-)
-TRANSFORMS = Registry(
-    "transform",
-    {
-        "ppcls.transforms.decode": "DecodeImage",
-        "ppcls.transforms.geometry": "ResizeImage CropImage RandCropImage RandFlipImage RandomHorizontalFlip",
-        "ppcls.transforms.crops": "CropImageAtRatio RandomCropImage RandCropImageV2 CropWithPadding "
-        "CenterCrop Resize RandomCrop RandomResizedCrop RandomResizedCropAndInterpolation",
-        "ppcls.transforms.placing": "RandomRot90 RandomRotation Pad Padv2",
-        "ppcls.transforms.tone": "ColorJitter RandomGrayscale PCALighting BlurImage RandomInterpolationAugment",
-        "ppcls.transforms.policy": "AutoAugment RandAugment RandAugmentV2 RandAugmentV3 RandAugmentV4 AugMix",
-        "ppcls.transforms.timm_policy": "TimmAutoAugment RawTimmAutoAugment",
-        "ppcls.transforms.erasing": "Cutout HideAndSeek GridMask RandomErasing",
-        "ppcls.transforms.chance": "RandomApply",
-        "ppcls.transforms.layout": "NormalizeImage ToCHWImage ToTensor Normalize",
-    },
-)
-BATCH_TRANSFORMS = Registry(
-    "batch transform",
-    {
-        "ppcls.data.mixing": "MixupOperator CutmixOperator FmixOperator OpSampler",
-        "ppcls.data.hybrid": "MixupCutmixHybrid",
-    },
-)
-POSTPROCESSES = Registry("post-process", {"ppcls.postprocess": "Topk ThreshOutput MultiLabelThreshOutput"})

@@ -27,8 +27,8 @@ from launched import run  # noqa: E402
 
 from ppcls import environment, list_models  # noqa: E402
 from ppcls.config import load_config  # noqa: E402
+from ppcls.engine import checkpoints  # noqa: E402
 from ppcls.errors import ConfigError, DataError, DeviceError, PpclsError, TerminatedError, UserError  # noqa: E402
-from ppcls.run import checkpoint  # noqa: E402
 
 # Global batches of this many samples count one step of the warm-up rule.
 WARMUP_BATCH = 256
@@ -257,7 +257,7 @@ def train(flags: argparse.Namespace) -> int:
         talk_through(launch[launch.index("--host") + 1])
     logs = Path(launch[launch.index("--log_dir") + 1])
     folder = Path(config.Global.output_dir, config.Arch.name)
-    older = checkpoint.stamps(folder)
+    older = checkpoints.stamps(folder)
     restarts_left = flags.max_restart
     while True:
         options = [word for override in overrides for word in ("-o", override)]
@@ -270,8 +270,8 @@ def train(flags: argparse.Namespace) -> int:
             return status
         print(f"start again, {restarts_left} of {flags.max_restart} restarts left", file=sys.stderr)
         restarts_left -= 1
-        found = checkpoint.newest(folder, but=older)
-        if found and config.Global.checkpoints != checkpoint.AUTO:  # which finds it by itself
+        found = checkpoints.newest(folder, but=older)
+        if found and config.Global.checkpoints != checkpoints.AUTO:  # which finds it by itself
             overrides.append(f"Global.checkpoints={quoted(found[0])}")
 
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ppcls.run.log import close_log
+from ppcls.engine.log import close_log
 
 # The reference numbers were computed with one thread, and small models are no faster with more.
 os.environ.setdefault("MKL_NUM_THREADS", "1")
@@ -99,7 +99,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of an exported ResNet18 of 10 classes, of 32 x 32 pixels."""
     from ppcls.config import load_config
     from ppcls.engine.engine import Engine
-    from ppcls.engine.export import export
+    from ppcls.export.export import export
 
     folder = tmp_path_factory.mktemp("model")
     (folder / "labels.txt").write_text("".join(f"{index} digit {index}\n" for index in range(10)))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ppcls.cli import _parser
+from ppcls.cli.entry import make_parser
 from ppcls.config import load_config, load_deploy_config
 
 REPO = Path(__file__).resolve().parents[1]
@@ -35,7 +35,7 @@ def test_every_command_of_a_page_is_accepted(page: Path, monkeypatch: pytest.Mon
         in_deploy = script.startswith("python/")
         monkeypatch.chdir(REPO / "deploy" if in_deploy else REPO)
         assert Path(script).is_file(), script
-        arguments = _parser(SCRIPTS[Path(script).name]).parse_args(words)
+        arguments = make_parser(SCRIPTS[Path(script).name]).parse_args(words)
         load = load_deploy_config if arguments.command == "predict" else load_config
         load(arguments.config, arguments.override)
 

@@ -11,23 +11,29 @@ MODULES = {
     ".".join(file.relative_to(REPO).with_suffix("").parts): file for file in sorted((REPO / "ppcls").rglob("*.py"))
 }
 
-# The modules and packages directly below ppcls. Those of one floor know nothing of each other, but for 0 and 4.
+# The modules and packages directly below ppcls. Those of one floor know nothing of each other, but for the first.
 FLOORS = (
-    "errors files download registry environment config transforms postprocess pictures artifact pdparams device "
-    "predictor predict results runtime timing",
-    "arch ops loss metric optim data",
-    "run",
+    "errors files download environment registry class_names pdparams",
+    "config device",
+    "images",
+    "data models losses metrics optim ops inference",
+    "doctor",
     "engine",
-    "cli data_arguments data_commands serve",
+    "export",
+    "serve",
+    "cli",
 )
 FLOOR_OF = {part: floor for floor, parts in enumerate(FLOORS) for part in parts.split()}
-# Of floor 0, what predicts; `data` and the commands are without Paddle too, to start fast and stay small.
-WITH_PADDLE = {"device", "predictor", "predict", "runtime"}
-WITHOUT_PADDLE = {*FLOORS[0].split(), "data", "cli"} - WITH_PADDLE
+# What predicts must run without the training side.
+INFERENCE = {*FLOORS[0].split(), *FLOORS[1].split(), *FLOORS[2].split(), "inference"}
+# To start fast and stay small.
+WITHOUT_PADDLE = {*FLOORS[0].split(), "config", "images", "data", "doctor", "cli"}
+# A package's own file holds tables of names only, and anyone may read those.
+TABLES = {"models", "losses", "metrics", "optim", "data", "images", "inference"}
 
 
 def part_of(module: str) -> str:
-    """Return `arch` for ppcls.arch.resnet; "" for the package itself."""
+    """Return `models` for ppcls.models.resnet; "" for the package itself."""
     return f"{module}.".split(".")[1]
 
 
@@ -37,7 +43,7 @@ def imports(file: Path) -> Iterator[tuple[int, str]]:
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names if part_of(alias.name) in FLOOR_OF)
         elif isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "ppcls":
-            # `from ppcls import artifact` imports ppcls.artifact.
+            # `from ppcls.inference import artifact` imports ppcls.inference.artifact.
             names = [f"{node.module}.{alias.name}" for alias in node.names]
             yield from ((node.lineno, name) for name in names if part_of(name) in FLOOR_OF)
 
@@ -50,7 +56,7 @@ def loads(code: str) -> set[str]:
 
 
 def test_every_part_has_its_floor() -> None:
-    assert {part_of(name) for name in MODULES} - {"__init__"} == set(FLOOR_OF)
+    assert {part_of(name) for name in MODULES} - {"__init__", "__main__"} == set(FLOOR_OF)
 
 
 def test_nobody_imports_from_a_higher_floor_or_from_a_neighbour() -> None:
@@ -59,28 +65,35 @@ def test_nobody_imports_from_a_higher_floor_or_from_a_neighbour() -> None:
         part = part_of(name)
         for line, imported in imports(file):
             other = part_of(imported)
-            if part in ("__init__", other) or FLOOR_OF[other] < FLOOR_OF[part]:
+            if part in ("__init__", other) or FLOOR_OF[other] < FLOOR_OF[part] or is_table(imported):
                 continue
-            if FLOOR_OF[other] > FLOOR_OF[part] or FLOOR_OF[part] not in (0, 4):
+            if FLOOR_OF[other] > FLOOR_OF[part] or FLOOR_OF[part] > 0:
                 faults.append(f"{file.relative_to(REPO)}:{line}: imports {imported}")
     assert not faults, "\n".join(faults)
 
 
-def test_what_predicts_needs_floor_0_alone() -> None:
-    reached: set[str] = set()
-    todo = [f"ppcls.{part}" for part in WITH_PADDLE]
-    while todo:
-        name = todo.pop()
-        if name in reached or not part_of(name):
-            continue
-        reached.add(name)
-        files = [MODULES[module] for module in (name, f"{name}.__init__") if module in MODULES]
-        # What is imported may be a module, or a name in one.
-        todo += [it for file in files for _, found in imports(file) for it in (found, found.rpartition(".")[0])]
-    assert {name for name in reached if FLOOR_OF[part_of(name)] > 0} == set()
+def is_table(imported: str) -> bool:
+    """Return whether it is a package of TABLES itself, or one of its tables, such as ppcls.losses.LOSSES."""
+    _, package, *names = imported.split(".")
+    return package in TABLES and all(name.isupper() for name in names)
 
 
-def test_floor_0_the_data_and_the_commands_load_no_paddle() -> None:
+def test_tables_import_the_registry_alone() -> None:
+    for package in TABLES:
+        found = {name for _, name in imports(REPO / "ppcls" / package / "__init__.py")}
+        assert found == {"ppcls.registry.Registry"}, package
+
+
+def test_what_predicts_needs_nothing_of_the_training_side() -> None:
+    faults = []
+    for name, file in MODULES.items():
+        for line, imported in imports(file):
+            if part_of(name) in INFERENCE and part_of(imported) not in INFERENCE and not is_table(imported):
+                faults.append(f"{file.relative_to(REPO)}:{line}: imports {imported}")
+    assert not faults, "\n".join(faults)
+
+
+def test_the_ground_the_data_and_the_commands_load_no_paddle() -> None:
     names = [name.replace(".__init__", "") for name in MODULES if part_of(name) in WITHOUT_PADDLE]
     assert len(names) > 30
     assert "paddle" not in loads("import ppcls")

@@ -1,7 +1,6 @@
 """The config: a YAML file and `-o` options become one checked, frozen object."""
 
 from ppcls.config.load import dump_config, listed, load_config, load_deploy_config
-from ppcls.config.parts import Part
 from ppcls.config.schema import (
     ArchPart,
     DataSection,
@@ -11,6 +10,7 @@ from ppcls.config.schema import (
     OptimizerPart,
     RunConfig,
 )
+from ppcls.registry import Part
 
 __all__ = [
     "ArchPart",

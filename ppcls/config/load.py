@@ -10,9 +10,10 @@ import yaml
 
 from ppcls.config.faults import Faults
 from ppcls.config.parse import parse
-from ppcls.config.parts import Part, keys_of
+from ppcls.config.parts import keys_of
 from ppcls.config.read import RESOLVERS, Node, read_config
 from ppcls.config.schema import DeployConfig, RunConfig
+from ppcls.registry import Part
 
 Config = TypeVar("Config", RunConfig, DeployConfig)
 

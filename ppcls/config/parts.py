@@ -2,24 +2,8 @@
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Optional
-
-
-@dataclass(frozen=True)
-class Part:
-    """Something that a registry builds: `{name: Momentum, momentum: 0.9}` or `- CELoss: {epsilon: 0.1}`.
-
-    A field of this type is `Annotated` with the registry of its name. Keys that a subclass adds are the
-    config's own; all others are arguments of the constructor, checked against its signature.
-    """
-
-    name: str = ""
-    # Only what was given; converted to the types of the constructor's signature.
-    args: Mapping[str, Any] = field(default_factory=dict)
-    # For messages at build time: "configs/my.yaml:12: Optimizer.lr".
-    where: str = field(default="", compare=False)
 
 
 class Rule(ABC):

@@ -9,11 +9,14 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, get_args, get_type_hints
 
-from ppcls import registry
+from ppcls import data, images, inference, losses, metrics, models, optim
 from ppcls.config.describe import describe
 from ppcls.config.parts import keys_of
 from ppcls.config.schema import DeployConfig, RunConfig
 from ppcls.config.signature import REQUIRED, arguments_of
+from ppcls.registry import Registry
+
+PACKAGES = (models, losses, metrics, optim, data, images, inference)
 
 INTRODUCTION = """\
 <!-- Written by `make docs` from ppcls/config/schema.py and the signatures of the parts. -->
@@ -31,12 +34,17 @@ A config is a YAML file with the sections below; keys that are not here are refu
 - Numbers may be fractions such as `1.0/255.0`. `on`, `off`, `yes` and `no` are text: write `true` or `false`."""
 
 
+def registries() -> list[Registry]:
+    """Return all tables of parts."""
+    return [value for package in PACKAGES for value in list(vars(package).values()) if isinstance(value, Registry)]
+
+
 def reference() -> str:
     """Return the page."""
     lines = [INTRODUCTION, *_sections(RunConfig)]
     lines += ["", "# Deployment", "", "The YAML of `deploy/python/predict_cls.py`.", *_sections(DeployConfig)]
     lines += ["", "# Parts"]
-    for kind in (value for value in vars(registry).values() if isinstance(value, registry.Registry)):
+    for kind in registries():
         lines += ["", f"## {kind.kind.capitalize()}", *_parts(kind)]
     return "\n".join(lines) + "\n"
 
@@ -73,7 +81,7 @@ def _sections_in(annotation: Any) -> Iterator[type]:
         yield from _sections_in(inner)
 
 
-def _parts(kind: registry.Registry) -> Iterator[str]:
+def _parts(kind: Registry) -> Iterator[str]:
     """Yield a heading and a table of arguments a part; neighbours with the same arguments share one."""
     shared: list[tuple[list[str], list[str], str]] = []
     for name in kind.names():

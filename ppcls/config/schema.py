@@ -7,21 +7,16 @@ import re
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Optional, Union
 
-from ppcls.config.parts import AtLeast, BareNumber, Named, Only, Part, Rule, Within, key, required
+from ppcls.config.parts import AtLeast, BareNumber, Named, Only, Rule, Within, key, required
+from ppcls.data import DATASETS, SAMPLERS
 from ppcls.errors import ConfigError
-from ppcls.registry import (
-    ARCHITECTURES,
-    BATCH_TRANSFORMS,
-    DATASETS,
-    LOSSES,
-    METRICS,
-    OPTIMIZERS,
-    POSTPROCESSES,
-    REGULARIZERS,
-    SAMPLERS,
-    SCHEDULES,
-    TRANSFORMS,
-)
+from ppcls.images import BATCH_TRANSFORMS, TRANSFORMS
+from ppcls.inference import POSTPROCESSES
+from ppcls.losses import LOSSES
+from ppcls.metrics import METRICS
+from ppcls.models import ARCHITECTURES
+from ppcls.optim import OPTIMIZERS, REGULARIZERS, SCHEDULES
+from ppcls.registry import Part
 
 Count = Annotated[int, AtLeast(1)]
 Limit = Annotated[int, AtLeast(1, off=-1)]

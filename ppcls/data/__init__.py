@@ -1,0 +1,16 @@
+"""Data sets and samplers: which module has which names."""
+
+from ppcls.registry import Registry
+
+DATASETS = Registry(
+    "data set",
+    {
+        "ppcls.data.sources.dataset": "ImageNetDataset ImageFolder MultiLabelDataset",
+        "ppcls.data.sources.packed": "PackedDataset",
+        "ppcls.data.sources.cifar": "Cifar10 Cifar100",
+        "ppcls.data.sources.mnist": "MNIST FashionMNIST",
+    },
+)
+SAMPLERS = Registry(
+    "sampler", {"ppcls.data.samplers.base": "BatchSampler DistributedBatchSampler RepeatedAugSampler ClassAwareSampler"}
+)

@@ -6,7 +6,7 @@ from typing import Any, Optional
 import numpy as np
 import paddle
 
-from ppcls.run import dist
+from ppcls.engine import ranks
 
 # Values are read back after this many batches at the latest, so that their number stays bounded.
 MAX_PENDING = 256
@@ -60,7 +60,7 @@ class Averages:
     def read_all_ranks(self) -> dict[str, float]:
         """Return the averages over the samples of all ranks; every rank must call it."""
         self.drain()
-        *sums, num_samples = dist.sum_over_ranks(np.append(self.totals, self.num_samples))
+        *sums, num_samples = ranks.sum_over_ranks(np.append(self.totals, self.num_samples))
         return {name: float(total / max(num_samples, 1)) for name, total in zip(self.names, sums)}
 
     def state_dict(self) -> dict[str, Any]:
@@ -71,13 +71,13 @@ class Averages:
 
 def rows_of_ranks(values: Sequence[float]) -> np.ndarray:
     """Return the `values` of every rank as [rank, value], in float64; every rank must call it."""
-    rows = np.zeros((dist.world_size(), len(values)))
-    rows[dist.rank()] = values
-    return dist.sum_over_ranks(rows)
+    rows = np.zeros((ranks.world_size(), len(values)))
+    rows[ranks.rank()] = values
+    return ranks.sum_over_ranks(rows)
 
 
 def _own_row(rows: np.ndarray) -> tuple[np.ndarray, int]:
     """Return the totals and samples that this rank goes on from; of another number of ranks the first takes all."""
-    same_ranks = len(rows) == dist.world_size()
-    row = rows[dist.rank()] if same_ranks else rows.sum(axis=0) * (dist.rank() == 0)
+    same_ranks = len(rows) == ranks.world_size()
+    row = rows[ranks.rank()] if same_ranks else rows.sum(axis=0) * (ranks.rank() == 0)
     return row[:-1], int(row[-1])

@@ -6,31 +6,25 @@ from typing import Any
 import numpy as np
 from paddle import nn
 
-from ppcls import pictures
-from ppcls.arch.weights import load_weights, resolve_pretrained
-from ppcls.config.parts import Part
 from ppcls.config.schema import DataSection, RunConfig
-from ppcls.data.dataset import Labels
-from ppcls.data.loader import Loader
+from ppcls.data import DATASETS, SAMPLERS
+from ppcls.data.loader.loader import Loader
+from ppcls.data.sources.dataset import Labels
+from ppcls.engine import checkpoints, ranks
 from ppcls.errors import ConfigError
-from ppcls.loss import CombinedLoss
-from ppcls.metric import CombinedMetric
+from ppcls.images import BATCH_TRANSFORMS, stream
+from ppcls.inference import POSTPROCESSES
+from ppcls.inference.postprocess import PostProcess
+from ppcls.losses import LOSSES
+from ppcls.losses.cross_entropy import CombinedLoss
+from ppcls.metrics import METRICS
+from ppcls.metrics.topk import CombinedMetric
+from ppcls.models import ARCHITECTURES
+from ppcls.models.weights import load_weights, resolve_pretrained
+from ppcls.optim import OPTIMIZERS, REGULARIZERS, SCHEDULES
 from ppcls.optim.plateau import ReduceOnPlateau
 from ppcls.optim.schedule import Schedule, Span
-from ppcls.postprocess import PostProcess
-from ppcls.registry import (
-    ARCHITECTURES,
-    BATCH_TRANSFORMS,
-    DATASETS,
-    LOSSES,
-    METRICS,
-    OPTIMIZERS,
-    POSTPROCESSES,
-    REGULARIZERS,
-    SAMPLERS,
-    SCHEDULES,
-)
-from ppcls.run import checkpoint, dist
+from ppcls.registry import Part
 
 
 def eval_transforms(config: RunConfig) -> Sequence[Part]:
@@ -60,10 +54,10 @@ def load_start_weights(config: RunConfig, built: nn.Layer, *, new_head: bool) ->
 
 def loader(config: RunConfig, data: DataSection, *, training: bool) -> Loader:
     """Build a data set with its transforms, sampler and reading processes."""
-    transforms = pictures.pipeline(data.dataset.transform_ops)
+    transforms = stream.pipeline(data.dataset.transform_ops)
     dataset = DATASETS.build(data.dataset, transforms, config.class_num)
     sampler = SAMPLERS.build(
-        data.sampler, dataset.labels, config.Global.seed, dist.rank(), dist.world_size(), not training
+        data.sampler, dataset.labels, config.Global.seed, ranks.rank(), ranks.world_size(), not training
     )
     mixing = [BATCH_TRANSFORMS.build(part, config.class_num) for part in data.dataset.batch_transform_ops]
     return Loader(
@@ -121,5 +115,5 @@ def postprocess(config: RunConfig) -> PostProcess:
 def label_names(config: RunConfig) -> Sequence[str]:
     """Return the names of the classes that were saved with the weights; empty where there are none."""
     weights = config.Global.pretrained_model
-    names: Sequence[str] = checkpoint.about(weights).get("label_names", ()) if weights else ()
+    names: Sequence[str] = checkpoints.about(weights).get("label_names", ()) if weights else ()
     return names

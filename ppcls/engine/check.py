@@ -6,9 +6,9 @@ from typing import Any
 import paddle
 from prettytable import PrettyTable
 
-from ppcls.arch.layers import STOCK, compute_with
 from ppcls.engine.engine import Engine
 from ppcls.engine.macs import count_macs
+from ppcls.models.layers.base import STOCK, compute_with
 
 
 def report(engine: Engine) -> str:

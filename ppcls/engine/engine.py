@@ -12,16 +12,15 @@ import paddle
 
 from ppcls.config import dump_config
 from ppcls.config.schema import RunConfig
-from ppcls.data.loader import Loader
-from ppcls.engine import build
+from ppcls.data.loader.loader import Loader
+from ppcls.engine import build, log, ranks
 from ppcls.engine.averages import Averages
 from ppcls.engine.parts import Parts, refuse_other_classes
 from ppcls.engine.progress import Progress, diverged, text_of
 from ppcls.engine.saving import SavePoints
+from ppcls.engine.seed import seed_batch
 from ppcls.errors import TerminatedError, TrainingError
 from ppcls.files import write_text
-from ppcls.run import dist, log
-from ppcls.run.seed import seed_batch
 
 logger = logging.getLogger("ppcls")
 
@@ -57,7 +56,7 @@ class Engine(Parts):
         state = self.state
         progress = self.start_progress()
         for images_NCHW, labels in progress.timed(self.train_batches()):
-            with dist.sharing_gradients(self.parallel_model, self.ends_group), self.precision.autocast():
+            with ranks.sharing_gradients(self.parallel_model, self.ends_group), self.precision.autocast():
                 logits = self.parallel_model(images_NCHW)
                 loss = self.train_loss(logits, labels)
             lr = state.schedule.lr(state.step)  # of the update that this batch is for
@@ -163,7 +162,7 @@ class Engine(Parts):
 
     def log_to(self, name: str) -> None:
         """Also log to a file in the run's folder; only the first rank does."""
-        if dist.rank() == 0:
+        if ranks.rank() == 0:
             self.checkpoints.make_folder()
             log.start_file(self.folder / name)
 
@@ -189,7 +188,7 @@ class Engine(Parts):
 
         Only the first rank does.
         """
-        if dist.rank() == 0:
+        if ranks.rank() == 0:
             saved = self.state.checkpoint(
                 label_names=list(self.train_loader.dataset.label_names),
                 class_num=self.config.class_num,
@@ -202,7 +201,7 @@ class Engine(Parts):
                 self.checkpoints.save_latest(saved)
             else:
                 self.checkpoints.save(saved, epoch=self.state.epoch, best=best)
-        dist.wait_for_all()
+        ranks.wait_for_all()
         self.save_points.saved()
         self.resume_from = self.folder / "latest"
 
@@ -218,7 +217,7 @@ class Engine(Parts):
         self.model.train()
         batches = self.train_loader.epoch(state.epoch, skip=state.batches_done)
         for batch in tensors(itertools.islice(batches, self.batches_per_epoch - state.batches_done)):
-            seed_batch(self.config.Global.seed, state.epoch, state.batches_done, dist.rank())
+            seed_batch(self.config.Global.seed, state.epoch, state.batches_done, ranks.rank())
             yield batch
 
     def start_progress(self) -> Progress:
@@ -242,7 +241,7 @@ class Engine(Parts):
         settings, config = self.config.Global, self.config
         train, state = self.train_loader.dataset, self.state
         self.profile.start()
-        if dist.rank() == 0:
+        if ranks.rank() == 0:
             done = (state.epoch, state.batches_done)
             self.checkpoints.make_room(state.checkpoint())
             write_text(self.folder / "config.yaml", dump_config(config))

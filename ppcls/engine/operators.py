@@ -6,10 +6,10 @@ from typing import Any
 import paddle
 from paddle import nn
 
-from ppcls.arch.layers import compute_with
 from ppcls.config.schema import RunConfig
 from ppcls.engine.macs import count_macs
 from ppcls.errors import DeviceError
+from ppcls.models.layers.base import compute_with
 from ppcls.ops import compiled
 from ppcls.ops.operators import OneDNN
 

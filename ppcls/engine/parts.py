@@ -11,17 +11,16 @@ from paddle import nn
 
 from ppcls import device
 from ppcls.config.schema import RunConfig
-from ppcls.data.loader import Loader
-from ppcls.engine import build, operators, resume
+from ppcls.data.loader.loader import Loader
+from ppcls.engine import build, checkpoints, operators, ranks, resume
+from ppcls.engine.ema import Ema, NoEma
+from ppcls.engine.precision import Precision
+from ppcls.engine.profile import NoProfile, Profile
+from ppcls.engine.seed import seed_weights
 from ppcls.engine.state import TrainState
 from ppcls.errors import DataError
-from ppcls.loss import CombinedLoss
-from ppcls.metric import CombinedMetric
-from ppcls.run import checkpoint, dist
-from ppcls.run.amp import Precision
-from ppcls.run.ema import Ema, NoEma
-from ppcls.run.profile import NoProfile, Profile
-from ppcls.run.seed import seed_weights
+from ppcls.losses.cross_entropy import CombinedLoss
+from ppcls.metrics.topk import CombinedMetric
 
 
 class Parts:
@@ -29,10 +28,10 @@ class Parts:
 
     def __init__(self, config: RunConfig) -> None:
         self.config = config
-        dist.report_in_python()
+        ranks.report_in_python()
         self.device = device.select(config.Global.device)
-        self.watchdog = dist.watchdog(config.Global.hang_seconds)
-        dist.start(self.device)
+        self.watchdog = ranks.watchdog(config.Global.hang_seconds)
+        ranks.start(self.device)
         seed_weights(config.Global.seed)
         self.precision = Precision(config.AMP, self.device)
         self.folder = Path(config.Global.output_dir) / config.Arch.name
@@ -56,7 +55,7 @@ class Parts:
     def parallel_model(self) -> nn.Layer:
         """The model as it is trained: as a static graph if `to_static`, with gradients shared among the ranks."""
         model = paddle.jit.to_static(self.model) if self.config.Global.to_static else self.model
-        return dist.parallel(model)
+        return ranks.parallel(model)
 
     @functools.cached_property
     def train_loader(self) -> Loader:
@@ -85,9 +84,9 @@ class Parts:
         return build.metric(self.config.Metric.Eval, self.config.class_num)
 
     @functools.cached_property
-    def checkpoints(self) -> checkpoint.Checkpoints:
+    def checkpoints(self) -> checkpoints.Checkpoints:
         settings = self.config.Global
-        return checkpoint.Checkpoints(self.folder, keep=settings.keep, save_interval=settings.save_interval)
+        return checkpoints.Checkpoints(self.folder, keep=settings.keep, save_interval=settings.save_interval)
 
     @functools.cached_property
     def state(self) -> TrainState:
@@ -114,8 +113,8 @@ class Parts:
     def pace(self) -> resume.Pace:
         freq = self.config.Global.update_freq
         return resume.Pace(
-            world_size=dist.world_size(),
-            global_batch=self.train_loader.batch_size(0) * dist.world_size(),
+            world_size=ranks.world_size(),
+            global_batch=self.train_loader.batch_size(0) * ranks.world_size(),
             update_freq=freq,
             batches_per_epoch=self.batches_per_epoch,
             steps_per_epoch=-(-self.batches_per_epoch // freq),
@@ -129,7 +128,7 @@ class Parts:
     @functools.cached_property
     def profile(self) -> Union[Profile, NoProfile]:
         settings = self.config.Global
-        return Profile(settings.profiler_path) if settings.profiler and dist.rank() == 0 else NoProfile()
+        return Profile(settings.profiler_path) if settings.profiler and ranks.rank() == 0 else NoProfile()
 
     @functools.cached_property
     def batches_per_epoch(self) -> int:

@@ -10,8 +10,8 @@ import paddle
 
 from ppcls import device
 from ppcls.engine.averages import Averages, rows_of_ranks
+from ppcls.engine.log import Scalars
 from ppcls.errors import TrainingError
-from ppcls.run.log import Scalars
 
 logger = logging.getLogger("ppcls")
 Item = TypeVar("Item")

@@ -10,11 +10,11 @@ import yaml
 
 from ppcls.config import dump_config
 from ppcls.config.schema import RunConfig
+from ppcls.engine import checkpoints
 from ppcls.engine.averages import rows_of_ranks
+from ppcls.engine.checkpoints import Checkpoint
 from ppcls.engine.state import TrainState
 from ppcls.errors import CheckpointError
-from ppcls.run import checkpoint
-from ppcls.run.checkpoint import Checkpoint
 
 logger = logging.getLogger("ppcls")
 
@@ -42,9 +42,9 @@ def find(config: RunConfig, folder: Path) -> Optional[tuple[Path, Checkpoint]]:
     wanted = config.Global.checkpoints
     if not wanted:
         return None
-    if wanted != checkpoint.AUTO:
-        return Path(wanted), checkpoint.read(Path(wanted))
-    found = checkpoint.newest(folder)
+    if wanted != checkpoints.AUTO:
+        return Path(wanted), checkpoints.read(Path(wanted))
+    found = checkpoints.newest(folder)
     if found is None:
         logger.info(f"Global.checkpoints: auto: no checkpoint in '{folder}'; a new run begins")
     return found

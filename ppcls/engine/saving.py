@@ -7,7 +7,7 @@ from typing import Any, Optional
 
 import numpy as np
 
-from ppcls.run import dist
+from ppcls.engine import ranks
 
 # Several ranks ask each other about so often; each time they wait for their devices.
 AGREE_SECONDS = 1.0
@@ -40,7 +40,7 @@ class SavePoints:
     def count_batch(self) -> None:
         """Count a batch, and let all ranks agree if it is time; every rank must call it."""
         self.batches += 1
-        if dist.world_size() == 1 or self.batches >= self.batches_to_agree:
+        if ranks.world_size() == 1 or self.batches >= self.batches_to_agree:
             self.agree()
 
     def agree(self) -> None:
@@ -48,11 +48,11 @@ class SavePoints:
         now = time.monotonic()
         is_late = 0 <= self.seconds <= now - self.last_time
         milliseconds = int(1000 * (now - self.last_agreed))  # whole, and so the same sum on every rank
-        stops, late, total = dist.sum_over_ranks(np.array([self.told_to_stop, is_late, milliseconds]))
+        stops, late, total = ranks.sum_over_ranks(np.array([self.told_to_stop, is_late, milliseconds]))
         self.stops, self.is_late = bool(stops), bool(late)
         if self.stops:
             self.told_to_stop = True
-        interval = max(total, 1) / dist.world_size() / 1000
+        interval = max(total, 1) / ranks.world_size() / 1000
         self.batches_to_agree = int(AGREE_SECONDS / interval * self.batches)
         self.batches, self.last_agreed = 0, now
 

@@ -8,12 +8,12 @@ import numpy as np
 import paddle
 from paddle import nn
 
+from ppcls.engine import ranks
+from ppcls.engine.checkpoints import Checkpoint
+from ppcls.engine.ema import Ema, NoEma
+from ppcls.engine.precision import LossScaler
 from ppcls.optim.schedule import Schedule
 from ppcls.optim.state import load_optimizer_state, optimizer_state, refuse_misfits
-from ppcls.run import dist
-from ppcls.run.amp import LossScaler
-from ppcls.run.checkpoint import Checkpoint
-from ppcls.run.ema import Ema, NoEma
 
 # The fields of a TrainState that are kept as they are.
 PLAIN = ("epoch", "batches_done", "step", "best_metric", "results", "averages")
@@ -61,7 +61,7 @@ class TrainState:
 
     def share_statistics(self) -> None:
         """Average the running statistics over the ranks: all hold, evaluate and save one and the same model."""
-        dist.average_over_ranks(self.statistics)
+        ranks.average_over_ranks(self.statistics)
 
     def checkpoint(self, **about: Any) -> Checkpoint:
         """Return all of it as numpy arrays and plain values; `about` is kept beside it.

@@ -15,7 +15,7 @@ def run(name: str, *arguments: Any) -> Any:
 
 
 class OneDNN:
-    """Stands in for ppcls.arch.layers.StockOperators; the numbers differ by rounding alone.
+    """Stands in for ppcls.models.layers.base.StockOperators; the numbers differ by rounding alone.
 
     Activations and their gradients are bfloat16 in training if `bfloat16`, and in evaluation if
     `bfloat16_evaluation`; weights, statistics, their gradients and the classifier are float32 always.

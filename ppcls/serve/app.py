@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import ppcls
-from ppcls.predictor import Predictor
+from ppcls.inference.predictor import Predictor
 from ppcls.serve.intake import BODIES, Intake
 from ppcls.serve.limits import Limits
 from ppcls.serve.metrics import Metrics

@@ -9,7 +9,7 @@ from typing import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from ppcls.transforms.decode import Image
+from ppcls.images.decode import Image
 
 Scores = NDArray[np.floating]
 

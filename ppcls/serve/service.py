@@ -10,16 +10,17 @@ from typing import Any, Optional
 import numpy as np
 from starlette.exceptions import HTTPException
 
-from ppcls import artifact, environment
+from ppcls import environment
 from ppcls.config import Part
 from ppcls.errors import DataError
-from ppcls.postprocess import PostProcess
-from ppcls.predictor import Predictor
+from ppcls.images.decode import Image
+from ppcls.inference import artifact
+from ppcls.inference.postprocess import PostProcess
+from ppcls.inference.predictor import Predictor
 from ppcls.serve.batching import Batcher, Scores
 from ppcls.serve.intake import RETRY, Picture
 from ppcls.serve.limits import Limits, check_picture
 from ppcls.serve.metrics import Metrics
-from ppcls.transforms.decode import Image
 
 
 class Service:

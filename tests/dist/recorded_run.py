@@ -17,10 +17,10 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from ppcls.arch.layers import ConvBN, Head, LayerOptions
+from ppcls.models.layers.base import ConvBN, Head, LayerOptions
 from ppcls.config import load_config
 from ppcls.engine.engine import Engine
-from ppcls.run import dist, log
+from ppcls.engine import ranks, log
 
 
 class RecordingEngine(Engine):
@@ -43,7 +43,7 @@ class RecordingEngine(Engine):
 
 
 def main(output: Path, config: str, *overrides: str) -> None:
-    log.start_console(quiet=dist.rank() != 0)
+    log.start_console(quiet=ranks.rank() != 0)
     engine = RecordingEngine(load_config(config, overrides))
     engine.train()
     digest = hashlib.sha256()
@@ -51,7 +51,7 @@ def main(output: Path, config: str, *overrides: str) -> None:
         for name, value in sorted(entries.items()):
             digest.update(name.encode() + value.numpy().tobytes())
     output.mkdir(parents=True, exist_ok=True)
-    np.savez(output / f"rank_{dist.rank()}.npz", losses=engine.losses, digest=digest.hexdigest())
+    np.savez(output / f"rank_{ranks.rank()}.npz", losses=engine.losses, digest=digest.hexdigest())
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from typing import Callable
 import pytest
 from scripts import EXPORT, TRAIN, TRANSFORMS, Journey, run
 
-from ppcls.run import log
+from ppcls.engine import log
 
 
 @pytest.fixture(autouse=True)

@@ -14,9 +14,9 @@ import pytest
 from planted import FILES, jpeg, plant, plant_list, scene
 
 from ppcls.cli import main
-from ppcls.data.dataset import ImageFolder, ImageNetDataset
-from ppcls.data.packed import Pack, PackedDataset
-from ppcls.transforms.compose import Pipeline
+from ppcls.data.sources.dataset import ImageFolder, ImageNetDataset
+from ppcls.data.sources.packed import Pack, PackedDataset
+from ppcls.images.pipeline import Pipeline
 
 REPO = Path(__file__).resolve().parents[2]
 
@@ -252,10 +252,10 @@ SMALL_SHM = """
 import subprocess, sys
 subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", "/dev/shm"], check=True)
 sys.path.insert(0, {repo!r})
-from ppcls.data.dataset import ImageFolder
-from ppcls.data.loader import Loader
-from ppcls.data.sampler import BatchSampler
-from ppcls.transforms.compose import Pipeline
+from ppcls.data.sources.dataset import ImageFolder
+from ppcls.data.loader.loader import Loader
+from ppcls.data.samplers.base import BatchSampler
+from ppcls.images.pipeline import Pipeline
 dataset = ImageFolder(Pipeline([]), 2, image_root={root!r})
 loader = Loader(dataset, BatchSampler(dataset.labels, 0, 0, 1, False, batch_size=20), [], 0, num_workers=2)
 print(sum(len(labels) for _ in range(3) for _, labels in loader.epoch(0)))

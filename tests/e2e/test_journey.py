@@ -10,7 +10,7 @@ from pathlib import Path
 import paddle
 from scripts import EVAL, EXPORT, INFER, PREDICT, REPO, TRANSFORMS, Journey, run
 
-from ppcls.run import checkpoint
+from ppcls.engine import checkpoints
 
 LINE = re.compile(
     r"(?P<name>\d\.png):\tclass id\(s\): \[(?P<ids>[012](, [012]){2})\], "
@@ -52,7 +52,7 @@ def test_the_whole_way(journey: Journey, shapes: Path) -> None:
     )
     assert {"train.log", "eval.log", "export.log", "config.yaml"} <= {file.name for file in run_folder.iterdir()}
     best_weights = paddle.load(str(run_folder / "best_model.pdparams"))
-    assert list(best_weights) == list(checkpoint.read(run_folder / "latest").weights)
+    assert list(best_weights) == list(checkpoints.read(run_folder / "latest").weights)
 
     assert (journey.folder / hint(evaluation.stdout, "export")[0]).resolve() == REPO / EXPORT
     folder = journey.folder / "exported"

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from scripts import EVAL, EXPORT, INFER, REPO, TRAIN, Journey, command, run
 
-from ppcls.run import checkpoint
+from ppcls.engine import checkpoints
 
 TRAIN_SET, EVAL_SET = "DataLoader.Train.dataset", "DataLoader.Eval.dataset"
 LISTED = f"{TRAIN_SET}={{name: ImageNetDataset, image_root: pictures, cls_label_path: %s}}"
@@ -285,7 +285,7 @@ def test_ctrl_c_tells_how_to_go_on(write_shapes_yaml: Any, tmp_path: Path) -> No
     latest = tmp_path / "output/ResNet18/latest"
     assert (tmp_path / shlex.split(hint)[0]).resolve() == REPO / TRAIN
     assert shlex.split(hint)[-2:] == ["-o", f"Global.checkpoints={latest}"]
-    assert checkpoint.read(latest).states["epoch"] >= 1
+    assert checkpoints.read(latest).states["epoch"] >= 1
     resumed = subprocess.run(
         [sys.executable, *shlex.split(hint), "-o", "Global.early_stop=2"],
         cwd=tmp_path,

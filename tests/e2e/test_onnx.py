@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ppcls import artifact
 from ppcls.cli import main
 from ppcls.errors import CheckpointError, DeviceError
-from ppcls.predictor import Predictor
+from ppcls.inference import artifact
+from ppcls.inference.predictor import Predictor
 
 pytest.importorskip("paddle2onnx", reason="the extra `onnx` is not installed")
 onnxruntime = pytest.importorskip("onnxruntime", reason="the extra `onnx` is not installed")

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 from scripts import TRANSFORMS, Journey
 
-from ppcls import pictures
 from ppcls.config import load_config
 from ppcls.engine.engine import Engine
-from ppcls.predictor import Predictor
+from ppcls.images import stream
+from ppcls.inference.predictor import Predictor
 
 ORIENTATION = 0x0112
 TURNED_LEFT = 8
@@ -51,8 +51,8 @@ def compare(journey: Journey, photos: list[Image.Image], folder: Path) -> None:
     overrides = [f"DataLoader.Eval.dataset={dataset}", TRANSFORMS]
     engine = Engine(load_config(str(journey.folder / Journey.config), overrides))
     evaluated = np.concatenate([images for images, _ in engine.eval_loader.epoch(0)])
-    todo = pictures.Pictures(
-        pictures.find(f"{folder}/list.txt"), Predictor(journey.folder / "exported").pipeline, batch_size=5
+    todo = stream.Pictures(
+        stream.find(f"{folder}/list.txt"), Predictor(journey.folder / "exported").pipeline, batch_size=5
     )
     predicted = np.concatenate([images for _, images in todo.batches()])
     assert not todo.failed

@@ -25,7 +25,7 @@ pytest.importorskip("fastapi", reason="the extra `serve` is not installed")
 
 import browser
 
-from ppcls.predictor import Predictor
+from ppcls.inference.predictor import Predictor
 
 COMMAND = [sys.executable, "-c", "import sys; from ppcls.cli import main; sys.exit(main())", "serve"]
 

@@ -9,7 +9,7 @@ import numpy as np
 import paddle
 import pytest
 
-from ppcls.registry import ARCHITECTURES
+from ppcls.models import ARCHITECTURES
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
+from ppcls.optim import SCHEDULES
 from ppcls.optim.schedule import Span
-from ppcls.registry import SCHEDULES
 
 
 def test_schedules_give_the_reference_rate_before_every_step(shared: Path) -> None:

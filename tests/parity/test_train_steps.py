@@ -10,11 +10,13 @@ import paddle
 import pytest
 from paddle import nn
 
-from ppcls.arch.layers import STOCK, compute_with
+from ppcls.losses import LOSSES
+from ppcls.models import ARCHITECTURES
+from ppcls.models.layers.base import STOCK, compute_with
 from ppcls.ops import compiled
 from ppcls.ops.operators import OneDNN
+from ppcls.optim import OPTIMIZERS, REGULARIZERS, SCHEDULES
 from ppcls.optim.schedule import Span
-from ppcls.registry import ARCHITECTURES, LOSSES, OPTIMIZERS, REGULARIZERS, SCHEDULES
 
 
 def fill(model: nn.Layer) -> None:

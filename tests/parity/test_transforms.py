@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ppcls.registry import TRANSFORMS
-from ppcls.transforms.compose import Pipeline
+from ppcls.images import TRANSFORMS
+from ppcls.images.pipeline import Pipeline
 
 
 @pytest.mark.parametrize("chain", ["imagenet_eval", "bicubic_pil", "bicubic_cv2_292_256", "area_square"])

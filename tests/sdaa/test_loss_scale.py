@@ -11,7 +11,7 @@ REPO = Path(__file__).resolve().parents[2]
 SCRIPT = """
 import json
 import paddle
-from ppcls.run.amp import LossScaler
+from ppcls.engine.precision import LossScaler
 
 paddle.set_device("sdaa")
 weight = paddle.create_parameter([1], "float32", default_initializer=paddle.nn.initializer.Constant(64.0))

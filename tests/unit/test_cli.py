@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import pytest
 
-from ppcls import cli
+from ppcls.cli import entry as cli
 from ppcls.cli import main
 from ppcls.errors import CheckpointError, TrainingError
 

@@ -15,8 +15,8 @@ import launched  # noqa: E402
 import run_paddle_resnet as launcher  # noqa: E402
 
 from ppcls.config import RunConfig, load_config  # noqa: E402
+from ppcls.engine.checkpoints import Checkpoint, Checkpoints  # noqa: E402
 from ppcls.errors import PpclsError  # noqa: E402
-from ppcls.run.checkpoint import Checkpoint, Checkpoints  # noqa: E402
 
 
 @pytest.fixture

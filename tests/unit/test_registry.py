@@ -1,11 +1,11 @@
 import pytest
 
-from ppcls import registry
-from ppcls.config.parts import Part
+from ppcls import inference
+from ppcls.config.reference import registries
 from ppcls.errors import ConfigError
-from ppcls.registry import Registry
+from ppcls.registry import Part, Registry
 
-ALL = [value for value in vars(registry).values() if isinstance(value, Registry)]
+ALL = registries()
 
 
 @pytest.mark.parametrize("table", ALL, ids=lambda table: table.kind)
@@ -16,7 +16,7 @@ def test_every_name_is_there(table: Registry) -> None:
 
 
 def test_an_unknown_name_is_refused_with_the_nearest_one_or_all() -> None:
-    table = Registry("loss", {"ppcls.loss": "CELoss MixCELoss"})
+    table = Registry("loss", {"ppcls.losses.cross_entropy": "CELoss MixCELoss"})
     with pytest.raises(ConfigError, match="^unknown loss 'CEloss'; did you mean 'CELoss'\\?$"):
         table.load("CEloss")
     with pytest.raises(ConfigError, match="^unknown loss 'zzz'; known: CELoss, MixCELoss$"):
@@ -26,4 +26,4 @@ def test_an_unknown_name_is_refused_with_the_nearest_one_or_all() -> None:
 def test_a_value_that_a_part_refuses_is_reported_with_its_place() -> None:
     part = Part("Topk", {"topk": 0}, "my.yaml:3: Infer.PostProcess")
     with pytest.raises(ConfigError, match="^my.yaml:3: Infer.PostProcess: Topk: topk: must be at least 1; received 0"):
-        registry.POSTPROCESSES.build(part)
+        inference.POSTPROCESSES.build(part)

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ppcls import pictures
 from ppcls.config import RunConfig, dump_config, load_config
+from ppcls.data import SAMPLERS
 from ppcls.errors import ConfigError
-from ppcls.registry import BATCH_TRANSFORMS, LOSSES, SAMPLERS
+from ppcls.images import BATCH_TRANSFORMS, stream
+from ppcls.losses import LOSSES
 
 NORMALIZE = """
 - NormalizeImage:
@@ -152,7 +153,7 @@ def load(
 def test_a_list_is_built_and_makes_a_batch(tmp_path: Path, name: str) -> None:
     data = load(tmp_path, LISTS[name]).DataLoader.Train
     assert data is not None
-    pipeline = pictures.pipeline(data.dataset.transform_ops)
+    pipeline = stream.pipeline(data.dataset.transform_ops)
     picture = np.random.default_rng(0).integers(0, 256, (400, 500, 3), dtype=np.uint8)
     images = np.stack([pipeline.sample(picture, np.random.default_rng(seed)) for seed in range(2)])
     assert pipeline.finish(images).dtype == np.float32
@@ -207,4 +208,4 @@ def test_a_transform_that_can_not_follow_normalizeimage_is_refused_with_its_plac
     data = load(tmp_path, CROPPED + NORMALIZE + "- ColorJitter: {brightness: 0.4}\n").DataLoader.Train
     assert data is not None
     with pytest.raises(ConfigError, match=r"run.yaml:\d+: .*move ColorJitter before it"):
-        pictures.pipeline(data.dataset.transform_ops)
+        stream.pipeline(data.dataset.transform_ops)

@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 import pytest
 
-from ppcls.data.dataset import ImageFolder, ImageNetDataset, MultiLabelDataset
-from ppcls.data.loader import Loader
-from ppcls.data.sampler import BatchSampler
+from ppcls.data.loader.loader import Loader
+from ppcls.data.samplers.base import BatchSampler
+from ppcls.data.sources.dataset import ImageFolder, ImageNetDataset, MultiLabelDataset
 from ppcls.errors import DataError
-from ppcls.transforms.compose import Pipeline
-from ppcls.transforms.decode import UndecodableError
-from ppcls.transforms.geometry import CropImage
+from ppcls.images.decode import UndecodableError
+from ppcls.images.pipeline import Pipeline
+from ppcls.images.transforms.geometry import CropImage
 
 RNG = np.random.default_rng(0)
 PIPELINE = Pipeline([])

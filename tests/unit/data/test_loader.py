@@ -14,14 +14,14 @@ import cv2
 import numpy as np
 import pytest
 
-from ppcls.data.dataset import ImageFolder
-from ppcls.data.loader import Loader
-from ppcls.data.mixing import MixupOperator
-from ppcls.data.sampler import BatchSampler
+from ppcls.data.loader.loader import Loader
+from ppcls.data.samplers.base import BatchSampler
+from ppcls.data.sources.dataset import ImageFolder
 from ppcls.errors import DataError, TrainingError
-from ppcls.registry import TRANSFORMS
-from ppcls.transforms.compose import Pipeline
-from ppcls.transforms.layout import NormalizeImage
+from ppcls.images import TRANSFORMS
+from ppcls.images.mixing.operators import MixupOperator
+from ppcls.images.pipeline import Pipeline
+from ppcls.images.transforms.layout import NormalizeImage
 
 CropImage, RandCropImage, RandFlipImage = map(TRANSFORMS.load, ("CropImage", "RandCropImage", "RandFlipImage"))
 REPO = Path(__file__).resolve().parents[3]

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ppcls.data.memory import available_bytes
+from ppcls.data.loader.memory import available_bytes
 
 REPO = Path(__file__).resolve().parents[3]
 MACHINE = {"proc/meminfo": "MemTotal:  9000 kB\nMemAvailable:  4000 kB\n"}
@@ -63,12 +63,12 @@ LIMITED = """
 import resource, sys
 sys.path.insert(0, {repo!r})
 from pathlib import Path
-from ppcls.data.dataset import ImageFolder
-from ppcls.data.loader import Loader
-from ppcls.data.sampler import BatchSampler
+from ppcls.data.sources.dataset import ImageFolder
+from ppcls.data.loader.loader import Loader
+from ppcls.data.samplers.base import BatchSampler
 from ppcls.errors import TrainingError
-from ppcls.transforms.compose import Pipeline
-from ppcls.transforms.geometry import ResizeImage
+from ppcls.images.pipeline import Pipeline
+from ppcls.images.transforms.geometry import ResizeImage
 dataset = ImageFolder(Pipeline([ResizeImage(1000)]), 1, image_root={root!r})
 sampler = BatchSampler(dataset.labels, 0, 0, 1, False, batch_size={batch_size})
 if {batch_size} < 100:

@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ppcls.data.cifar import Cifar10, Cifar100
-from ppcls.data.dataset import LabelledImages
-from ppcls.data.loader import Loader
-from ppcls.data.mnist import MNIST, FashionMNIST
-from ppcls.data.sampler import BatchSampler
+from ppcls.data.loader.loader import Loader
+from ppcls.data.samplers.base import BatchSampler
+from ppcls.data.sources.cifar import Cifar10, Cifar100
+from ppcls.data.sources.dataset import LabelledImages
+from ppcls.data.sources.mnist import MNIST, FashionMNIST
 from ppcls.download import fetch
 from ppcls.errors import DataError
-from ppcls.transforms.compose import Pipeline
+from ppcls.images.pipeline import Pipeline
 
 RNG = np.random.default_rng(0)
 PIPELINE = Pipeline([])

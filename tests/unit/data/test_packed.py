@@ -12,13 +12,13 @@ import cv2
 import numpy as np
 import pytest
 
-from ppcls.data.loader import Loader
-from ppcls.data.names import Names
-from ppcls.data.packed import Pack, PackedDataset, write_pack
-from ppcls.data.sampler import BatchSampler
+from ppcls.data.loader.loader import Loader
+from ppcls.data.samplers.base import BatchSampler
+from ppcls.data.sources.names import Names
+from ppcls.data.sources.packed import Pack, PackedDataset, write_pack
 from ppcls.errors import CheckpointError, DataError
-from ppcls.registry import TRANSFORMS
-from ppcls.transforms.compose import Pipeline
+from ppcls.images import TRANSFORMS
+from ppcls.images.pipeline import Pipeline
 
 COUNT = 21
 NAMES = [f"cläss {index % 3}/{index} .png" for index in range(COUNT)]

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from planted import FILES, jpeg, scene
 
-from ppcls.data.dataset import ImageFolder
-from ppcls.data.loader import Loader
-from ppcls.data.sampler import BatchSampler
+from ppcls.data.loader.loader import Loader
+from ppcls.data.samplers.base import BatchSampler
+from ppcls.data.sources.dataset import ImageFolder
 from ppcls.errors import DataError
-from ppcls.transforms.compose import Pipeline
-from ppcls.transforms.decode import Backend, DecodeImage
-from ppcls.transforms.geometry import ResizeImage
+from ppcls.images.decode import Backend, DecodeImage
+from ppcls.images.pipeline import Pipeline
+from ppcls.images.transforms.geometry import ResizeImage
 
 UNUSABLE = {"empty file", "undecodable", "truncated"}
 

@@ -9,15 +9,15 @@ import cv2
 import numpy as np
 import pytest
 
-from ppcls.data.dataset import ImageFolder
-from ppcls.data.loader import Loader
-from ppcls.data.sampler import ClassAwareSampler, DistributedBatchSampler, RepeatedAugSampler
-from ppcls.data.streams import stream
-from ppcls.registry import TRANSFORMS
-from ppcls.transforms.compose import Pipeline
-from ppcls.transforms.erasing import Erasing
-from ppcls.transforms.geometry import ResizeImage
-from ppcls.transforms.layout import NormalizeImage
+from ppcls.data.loader.loader import Loader
+from ppcls.data.loader.streams import stream
+from ppcls.data.samplers.base import ClassAwareSampler, DistributedBatchSampler, RepeatedAugSampler
+from ppcls.data.sources.dataset import ImageFolder
+from ppcls.images import TRANSFORMS
+from ppcls.images.pipeline import Pipeline
+from ppcls.images.transforms.erasing import Erasing
+from ppcls.images.transforms.geometry import ResizeImage
+from ppcls.images.transforms.layout import NormalizeImage
 
 sys.path.append(str(Path(__file__).resolve().parents[3] / "docs"))
 

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from ppcls.data.sampler import BatchSampler, ClassAwareSampler, DistributedBatchSampler, RepeatedAugSampler
+from ppcls.data.samplers.base import BatchSampler, ClassAwareSampler, DistributedBatchSampler, RepeatedAugSampler
 
 CASES = list(itertools.product(range(1, 14), (1, 2, 3, 4), (1, 2, 3)))  # samples, ranks, batch size
 

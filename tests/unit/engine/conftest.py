@@ -7,9 +7,9 @@ import pytest
 from runs import MakeEngine
 
 from ppcls.config import load_config
+from ppcls.engine import log
 from ppcls.engine.engine import Engine
-from ppcls.registry import ARCHITECTURES
-from ppcls.run import log
+from ppcls.models import ARCHITECTURES
 
 
 @pytest.fixture(autouse=True)

@@ -16,9 +16,9 @@ from typing import Any
 from runs import numbers, records_in, same_arrays
 
 from ppcls.config import load_config
+from ppcls.engine import checkpoints, log
 from ppcls.engine.engine import Engine
-from ppcls.registry import ARCHITECTURES
-from ppcls.run import checkpoint, log
+from ppcls.models import ARCHITECTURES
 
 OPTIONS = "Arch.name=Tiny Arch.dropout=0.5 EMA.decay=0.9 Global.print_batch_step=1 Global.epochs=3 Global.update_freq=2"
 SMALL = "DataLoader.Train.sampler.batch_size=3"  # 9 batches an epoch, 5 groups
@@ -69,7 +69,7 @@ def run_to_the_end(config: str, folder: Path, kills_left: int, seconds: float, r
 
 def refuse_differences(folder: Path, other: Path) -> None:
     for name in ("latest", "best_model"):
-        left, right = checkpoint.read(folder / name), checkpoint.read(other / name)
+        left, right = checkpoints.read(folder / name), checkpoints.read(other / name)
         assert same_arrays(left.weights, right.weights), (name, "weights")
         assert same_arrays(left.optimizer, right.optimizer), (name, "optimizer")
         assert numbers(left) == numbers(right), name

@@ -6,8 +6,8 @@ from typing import Any, Callable
 
 import numpy as np
 
+from ppcls.engine.checkpoints import Checkpoint
 from ppcls.engine.engine import Engine
-from ppcls.run.checkpoint import Checkpoint
 
 # What differs between two runs of the same numbers.
 TIMES = ("ips", "batch_seconds", "data_wait", "eta_seconds")

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from runs import MakeEngine
 
-from ppcls import artifact
 from ppcls.config import load_config
 from ppcls.engine.engine import Engine
-from ppcls.engine.export import export
 from ppcls.errors import CheckpointError, ConfigError
-from ppcls.predictor import Predictor
+from ppcls.export.export import export
+from ppcls.inference import artifact
+from ppcls.inference.predictor import Predictor
 
 SMALL = """
 Global: {{device: cpu, image_shape: [3, 32, 32], save_inference_dir: {folder}/exported, output_dir: {folder}/output}}
@@ -72,7 +72,7 @@ def test_verifying_says_how_near_the_scores_are(write: Export, pictures: str, ca
 def test_a_model_that_differs_is_not_written(
     write: Export, pictures: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("ppcls.engine.verify.TOLERANCE", -1.0)
+    monkeypatch.setattr("ppcls.export.verify.TOLERANCE", -1.0)
     with pytest.raises(CheckpointError, match="gives other scores than the trained one .*; nothing was written"):
         write(verify=pictures)
     assert not (tmp_path / "exported").exists()

@@ -13,9 +13,9 @@ from ppcls import device
 from ppcls.config import load_config
 from ppcls.engine.averages import Averages
 from ppcls.engine.check import report
+from ppcls.engine.log import ScalarsOf
 from ppcls.engine.progress import Progress
 from ppcls.errors import CheckpointError, DeviceError
-from ppcls.run.log import ScalarsOf
 
 EPOCH = [
     r"\[Train\]\[Epoch 2/2\]\[Iter: 1/4\]loss: \d+\.\d{5}, top1: [01]\.\d{5}, "

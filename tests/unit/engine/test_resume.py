@@ -12,11 +12,10 @@ from typing import Any
 import pytest
 from runs import MakeEngine, numbers, records_in, same_arrays, trained
 
-from ppcls.engine import resume
+from ppcls.engine import checkpoints, log, resume
 from ppcls.engine.engine import Engine
 from ppcls.engine.resume import Pace
 from ppcls.errors import TerminatedError
-from ppcls.run import checkpoint, log
 
 REPO = Path(__file__).resolve().parents[3]
 # Of the many kills that a change of the checkpoints should be tried with, so many are in each run of the tests.
@@ -85,11 +84,11 @@ def test_sigterm_saves_at_once_and_the_run_goes_on_as_if_it_had_not_come(
     log.close_log(logging.getLogger("ppcls"))
     assert f"stops after {epoch} epochs and {done} batches (step {step})" in str(caught.value)
     assert caught.value.exit_status == 75
-    states = checkpoint.read(stopped.folder / "latest").states
+    states = checkpoints.read(stopped.folder / "latest").states
     assert (states["epoch"], states["batches_done"], states["step"]) == (epoch, done, step)
     resumed = trained(make("Tiny", "stopped", *OPTIONS, SMALL, "Global.checkpoints=auto"))
     for name in ("latest", "best_model"):
-        left, right = (checkpoint.read(engine.folder / name) for engine in (whole, resumed))
+        left, right = (checkpoints.read(engine.folder / name) for engine in (whole, resumed))
         assert same_arrays(left.weights, right.weights)
         assert same_arrays(left.optimizer, right.optimizer)
         assert numbers(left) == numbers(right)
@@ -104,7 +103,7 @@ def test_a_run_saves_within_an_epoch_as_often_as_wanted(
     engine, steps = make("Tiny", "run", *OPTIONS, SMALL, often), []
     save = engine.checkpoints.save_latest
 
-    def noted(saved: checkpoint.Checkpoint) -> None:
+    def noted(saved: checkpoints.Checkpoint) -> None:
         steps.append(saved.states["step"])
         save(saved)
 
@@ -184,13 +183,13 @@ def test_the_sums_of_two_ranks_go_on_in_one(make: MakeEngine, caplog: pytest.Log
     stop_after(engine, 4)
     with pytest.raises(TerminatedError):
         engine.train()
-    saved = checkpoint.read(engine.folder / "latest")
+    saved = checkpoints.read(engine.folder / "latest")
     (row,) = saved.states["averages"]["rows"]
     half = [value / 2 for value in row]
     of_two = Pace(2, global_batch=6, update_freq=2, batches_per_epoch=5, steps_per_epoch=3)
     states = {**saved.states, "averages": {**saved.states["averages"], "rows": [half, half]}, "batches_done": 2}
-    two = checkpoint.Checkpoint(saved.weights, saved.optimizer, {**states, "step": 1, "pace": vars(of_two)})
-    checkpoint.write(engine.folder / "latest", two)
+    two = checkpoints.Checkpoint(saved.weights, saved.optimizer, {**states, "step": 1, "pace": vars(of_two)})
+    checkpoints.write(engine.folder / "latest", two)
     resumed = make("Tiny", "run", *OPTIONS, SMALL, "Global.checkpoints=auto")
     resumed.prepare()
     assert (resumed.state.batches_done, resumed.state.step) == (4, 2)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from runs import MakeEngine, losses, numbers, records, same_arrays, trained
 
+from ppcls.engine import checkpoints
 from ppcls.engine.state import weights_of
 from ppcls.errors import ConfigError, DataError, TrainingError
-from ppcls.run import checkpoint
 
 EVERY_BATCH = "Global.print_batch_step=1"
 NO_EVAL = "Global.eval_during_train=False"
@@ -47,7 +47,7 @@ def test_two_and_two_epochs_are_four(make: MakeEngine, arch: str, half: int, ema
     halves = trained(make(arch, "halves", *options, f"Global.early_stop={half}"))
     halves = trained(make(arch, "halves", *options, f"Global.checkpoints={halves.folder}/latest"))
     for name in ("latest", "best_model"):
-        left, right = (checkpoint.read(engine.folder / name) for engine in (whole, halves))
+        left, right = (checkpoints.read(engine.folder / name) for engine in (whole, halves))
         assert same_arrays(left.weights, right.weights)
         assert same_arrays(left.optimizer, right.optimizer)
         assert ("weights" in left.optimizer) == (ema != "EMA=null")
@@ -94,13 +94,13 @@ def test_gradients_of_a_group_are_those_of_one_big_batch(make: MakeEngine, small
 def test_averaged_weights_are_evaluated_and_kept_as_the_best(make: MakeEngine) -> None:
     options = ["EMA.decay=0.9", "Global.epochs=3"]
     engine = trained(make("Tiny", "run", *options))
-    latest = checkpoint.read(engine.folder / "latest")
+    latest = checkpoints.read(engine.folder / "latest")
     assert same_arrays(latest.weights, engine.state.ema.state_dict())
     assert same_arrays(latest.optimizer["weights"], weights_of(engine.model))
     assert not np.array_equal(latest.weights["fc.weight"], latest.optimizer["weights"]["fc.weight"])
     of_file = make("Tiny", "eval", f"Global.pretrained_model={engine.folder}/latest").evaluate_weights()
     assert of_file == {name: records(engine, "eval")[-1][name] for name in ("loss", "top1", "top2")}
-    best = checkpoint.read(engine.folder / "best_model")
+    best = checkpoints.read(engine.folder / "best_model")
     assert best.states["best_metric"] == max(record["top1"] for record in records(engine, "eval"))
 
 
@@ -215,7 +215,7 @@ def test_a_static_graph_gives_the_same_losses(make: MakeEngine) -> None:
     static = trained(make("Tiny", "static", *options, "Global.to_static=True"))
     np.testing.assert_allclose(losses(static), losses(eager), rtol=1e-3)
     assert records(static, "eval")[0]["loss"] == pytest.approx(records(eager, "eval")[0]["loss"], rel=1e-2)
-    assert list(checkpoint.read(static.folder / "latest").weights) == list(weights_of(eager.model))
+    assert list(checkpoints.read(static.folder / "latest").weights) == list(weights_of(eager.model))
 
 
 def test_mixed_precision_on_the_cpu_changes_the_losses_a_little(make: MakeEngine) -> None:

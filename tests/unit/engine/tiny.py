@@ -5,7 +5,7 @@ from typing import Literal
 import paddle
 from paddle import nn
 
-from ppcls.arch.layers import Head
+from ppcls.models.layers.base import Head
 
 
 class Tiny(nn.Layer):

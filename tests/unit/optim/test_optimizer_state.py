@@ -9,8 +9,8 @@ import pytest
 from paddle import nn
 
 from ppcls.errors import CheckpointError
+from ppcls.optim import OPTIMIZERS
 from ppcls.optim.state import load_optimizer_state, optimizer_state
-from ppcls.registry import OPTIMIZERS
 
 NAMES = OPTIMIZERS.names()
 

@@ -6,8 +6,8 @@ import pytest
 from paddle import nn
 from paddle.incubate.optimizer import LarsMomentumOptimizer
 
+from ppcls.optim import OPTIMIZERS
 from ppcls.optim.regularizers import L1, L2
-from ppcls.registry import OPTIMIZERS
 
 NAMES = OPTIMIZERS.names()
 OWN_DECAY = ["AdamW", "LarsMomentum", "Lamb"]

@@ -6,8 +6,8 @@ import paddle
 import pytest
 
 from ppcls.errors import CheckpointError
+from ppcls.optim import SCHEDULES
 from ppcls.optim.schedule import Schedule, Span
-from ppcls.registry import SCHEDULES
 
 SPAN = Span(10, 5)
 EXAMPLES: dict[str, dict[str, Any]] = {

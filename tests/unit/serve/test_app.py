@@ -16,8 +16,8 @@ pytest.importorskip("fastapi", reason="the extra `serve` is not installed")
 
 from http_client import Client, serving
 
-from ppcls.postprocess import Topk
-from ppcls.predictor import Predictor
+from ppcls.inference.postprocess import Topk
+from ppcls.inference.predictor import Predictor
 from ppcls.serve.app import create_app
 from ppcls.serve.limits import Limits
 

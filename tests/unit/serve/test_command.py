@@ -1,7 +1,7 @@
 import contextlib
 import socket
 
-from ppcls.serve.command import listen
+from ppcls.cli.serve import listen
 
 
 def test_answers_do_not_wait_for_acknowledgements() -> None:

@@ -1,0 +1,33 @@
+"""The command `ppcls export`, or tools/export_model.py."""
+
+import argparse
+import shlex
+
+from ppcls.cli import next_command
+from ppcls.cli.arguments import add_config
+from ppcls.cli.starting import start_with_weights
+
+PURPOSE = "write the model, its preprocessing and its labels for Paddle Inference"
+EXAMPLES = """examples:
+  python tools/export_model.py -c configs/ResNet50.yaml \\
+      -o Global.pretrained_model=output/ResNet50/best_model -o Global.save_inference_dir=inference
+  python tools/export_model.py -c configs/ResNet50.yaml --format onnx --verify dataset/val_list.txt"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `ppcls export`."""
+    add_config(parser)
+    parser.add_argument("--format", choices=("paddle", "onnx"), default="paddle", help="onnx: that too (%(default)s)")
+    parser.add_argument("--opset", type=int, default=17, help="of the ONNX file, 7 to 21 (%(default)s)")
+    parser.add_argument("--verify", metavar="DATA", help="compare with the trained model on a folder or list")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Export the weights that the config names; return the exit status."""
+    engine = start_with_weights(arguments)
+    from ppcls.export.export import export
+
+    opset = arguments.opset if arguments.format == "onnx" else None
+    folder = shlex.quote(str(export(engine, onnx_opset=opset, verify=arguments.verify)))
+    next_command.say("predict", f"{next_command.call('predict')} PICTURE_OR_FOLDER --model {folder}")
+    return 0

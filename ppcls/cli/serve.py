@@ -1,0 +1,119 @@
+"""The command `ppcls serve`."""
+
+import argparse
+import math
+import os
+import signal
+import socket
+import warnings
+
+from ppcls.cli.arguments import whole
+from ppcls.errors import ConfigError
+from ppcls.serve.limits import Limits
+
+PURPOSE = "answer pictures over HTTP with an exported model, and show a page to try it"
+EXAMPLES = """examples:
+  ppcls serve inference --port 8866
+  PPCLS_SERVE_TOKEN=secret ppcls serve inference --host 0.0.0.0"""
+
+TOKEN = "PPCLS_SERVE_TOKEN"
+
+_count = whole("count", 1)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `ppcls serve`."""
+    limits = Limits()
+    parser.add_argument("folder", metavar="FOLDER", help="the exported model")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0: all (%(default)s)")
+    parser.add_argument("--port", type=int, default=8866, help="0: a free one (%(default)s)")
+    parser.add_argument("--device", default="cpu", help="cpu, gpu, xpu or a plug-in device (%(default)s)")
+    parser.add_argument(
+        "--precision", choices=("float32", "bfloat16", "float16"), default="float32", help="(%(default)s)"
+    )
+    parser.add_argument("--engine", choices=("paddle", "openvino", "onnxruntime"), help="unset: the fastest one here")
+    parser.add_argument("-c", "--config", metavar="FILE", help="a deploy YAML that replaces PreProcess or PostProcess")
+    parser.add_argument(
+        "--instances", type=_count, default=1, help="copies of the model that run at once (%(default)s)"
+    )
+    parser.add_argument("--threads", type=_count, help="CPU threads of each copy; unset: the cores shared among them")
+    parser.add_argument("--max-batch", type=_count, default=8, help="pictures in one run of the model (%(default)s)")
+    parser.add_argument("--queue", type=_count, default=limits.queue, help="pictures that may wait (%(default)s)")
+    parser.add_argument("--max-pictures", type=_count, default=limits.pictures, help="a request (%(default)s)")
+    parser.add_argument("--max-megapixels", type=_amount, default=limits.pixels / 1e6, help="a picture (%(default)s)")
+    parser.add_argument(
+        "--max-body-mib", type=_amount, default=limits.body_bytes / 2**20, help="a request (%(default)s)"
+    )
+    parser.add_argument("--timeout", type=_amount, default=limits.seconds, help="seconds, a request (%(default)s)")
+
+
+def _amount(text: str) -> float:
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a number above 0; received '{text}'")
+    return value
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until SIGTERM or SIGINT; requests that came before are still answered. Return the exit status."""
+    limits = Limits(
+        body_bytes=int(arguments.max_body_mib * 2**20),
+        pixels=int(arguments.max_megapixels * 1e6),
+        # More could never find room.
+        pictures=min(arguments.max_pictures, arguments.queue),
+        queue=arguments.queue,
+        seconds=arguments.timeout,
+    )
+    # A second guard, in the decoder itself; OpenCV reads it when it is loaded.
+    os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(limits.pixels))
+    # About damaged tags of the clients' pictures.
+    warnings.filterwarnings("ignore", module="PIL")
+    try:
+        import uvicorn
+
+        from ppcls.serve.app import create_app
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"serve: {error}; the server is an extra; pip install 'ppcls[serve]'") from error
+    from ppcls import device, environment
+    from ppcls.inference.predictor import Predictor
+
+    device.require(arguments.device, f"--device {arguments.device}")
+    first = Predictor(
+        arguments.folder,
+        device=arguments.device,
+        threads=arguments.threads or max(1, environment.physical_cores() // arguments.instances),
+        precision=arguments.precision,
+        engine=arguments.engine,
+        deploy=arguments.config,
+        isolated=True,
+    )
+    predictors = [first, *(first.clone() for _ in range(arguments.instances - 1))]
+    app = create_app(predictors, limits=limits, max_batch=arguments.max_batch, token=os.environ.get(TOKEN))
+    listening = listen(arguments.host, arguments.port)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=int(limits.seconds) + 1,
+        )
+    )
+    # For a signal that comes before the server takes care of it, and for the one that it raises again at its end.
+    signal.signal(signal.SIGTERM, lambda *_: setattr(server, "should_exit", True))
+    host, port = listening.getsockname()[:2]
+    print(f"serving on http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
+    server.run(sockets=[listening])
+    return 0
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket. Raises ConfigError."""
+    try:
+        listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except (OSError, OverflowError) as error:
+        raise ConfigError(f"serve: can't listen on {host} port {port}; {error}; choose another --port") from error
+    # Else the body of an answer waits until the client acknowledges the head, 40 ms. What is accepted inherits it;
+    # asyncio sets it only where the socket's protocol is named.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening

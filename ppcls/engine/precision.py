@@ -1,0 +1,184 @@
+"""Mixed precision: which type the operators compute in, and the scale of the loss."""
+
+import contextlib
+import warnings
+from collections.abc import Iterable
+from typing import Any, Optional
+
+import paddle
+from paddle import nn
+from paddle.nn import functional as F
+
+from ppcls.config.schema import AMPSection
+from ppcls.errors import DeviceError
+from ppcls.models.layers.base import STOCK
+
+
+class Precision:
+    """The numeric types of a run on `device`, as the AMP section states them; off, all is float32.
+
+    O1 computes convolutions and matrix products in the low type; O2 also keeps the weights in it, with float32
+    master weights in the optimizer. Only float16 needs a scaled loss: bfloat16 has float32's range.
+    """
+
+    def __init__(self, amp: AMPSection, device: str) -> None:
+        self.amp = amp
+        self.on_cpu = device == "cpu"
+        self.dtype = amp.dtype or ("bfloat16" if self.on_cpu else "float16")
+        if amp.use_amp and self.on_cpu:
+            self._refuse_on_cpu()
+        elif amp.use_amp:
+            self._refuse_unsupported(device)
+        self.numbers = "float32"
+        if amp.use_amp and self.on_cpu:
+            self.numbers = "bfloat16 rounding, float32 arithmetic (Paddle has no bfloat16 operators on the CPU)"
+        elif amp.use_amp:
+            self.numbers = f"{self.dtype}, level {amp.level}"
+        scaled = amp.use_amp and self.dtype == "float16"
+        self.scaler = LossScaler(
+            enable=scaled,
+            init_loss_scaling=amp.scale_loss,
+            use_dynamic_loss_scaling=amp.use_dynamic_loss_scaling,
+        )
+
+    def _refuse_on_cpu(self) -> None:
+        faults = {
+            "dtype: float16 has no operators on the CPU; use -o AMP.dtype=bfloat16": self.dtype == "float16",
+            "level: O2 keeps the weights in a type without operators on the CPU; use -o AMP.level=O1": (
+                self.amp.level == "O2"
+            ),
+            "custom_white_list, custom_black_list: choose among operators of an accelerator; leave them out": (
+                self.amp.custom_white_list or self.amp.custom_black_list
+            ),
+        }
+        found = [f"AMP.{fault}, or -o AMP.use_amp=False; received device 'cpu'" for fault in faults if faults[fault]]
+        if found:
+            raise DeviceError("\n".join(found))
+
+    def _refuse_unsupported(self, device: str) -> None:
+        """Raise DeviceError where Paddle would only warn, and go on in float32."""
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            try:
+                with self._cast():
+                    pass
+            except ValueError as error:
+                raise DeviceError(f"AMP: {' '.join(str(error).split())}") from error
+        if said:
+            raise DeviceError(
+                f"AMP.dtype: {self.dtype} can't be used on '{device}'; Paddle says: {said[0].message} "
+                "Use the other type, or -o AMP.use_amp=False"
+            )
+
+    def prepare(self, model: nn.Layer, optimizer: Optional[Any]) -> None:
+        """Change the model, and the optimizer of a training run, to the weights' type."""
+        operators = getattr(model, "operators", STOCK)
+        if operators is not STOCK:  # whose types were chosen with them
+            self.numbers = str(operators)
+        elif not self.amp.use_amp:
+            return
+        elif self.on_cpu:
+            round_products(model.sublayers(), in_evaluation=self.amp.use_fp16_test)
+        elif self.amp.level == "O2":
+            paddle.amp.decorate(models=model, optimizers=optimizer, level="O2", dtype=self.dtype)
+
+    def autocast(self, *, training: bool = True) -> contextlib.AbstractContextManager[Any]:
+        """Return the context of a forward pass; an evaluation is in float32 unless `use_fp16_test`."""
+        wanted = self.amp.use_amp and (training or self.amp.use_fp16_test or self.amp.level == "O2")
+        return contextlib.nullcontext() if self.on_cpu or not wanted else self._cast()
+
+    def _cast(self) -> contextlib.AbstractContextManager[Any]:
+        context: contextlib.AbstractContextManager[Any] = paddle.amp.auto_cast(
+            custom_white_list=set(self.amp.custom_white_list),
+            custom_black_list=set(self.amp.custom_black_list),
+            level=self.amp.level,
+            dtype=self.dtype,
+            use_promote=self.amp.use_promote,
+        )
+        return context
+
+    def __str__(self) -> str:
+        return self.numbers
+
+
+class LossScaler(paddle.amp.GradScaler):
+    """Paddle's, which counts the updates that it left out because their gradients overflowed."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._decr_count: int
+        self._incr_count: int
+        self._scale: Any
+        self.skipped = paddle.zeros([1], "int64")
+
+    def step(self, optimizer: Any) -> None:
+        super().step(optimizer)
+        if self.is_enable():
+            self.skipped += self._found_inf.astype("int64")  # on the device: nobody waits for it
+
+    def _update(self) -> None:
+        """Let the scale follow the overflows: Paddle's rule, whose own code fails at the first one with NumPy 2.4."""
+        if self._cache_found_inf:
+            self._incr_count, self._decr_count = 0, self._decr_count + 1
+        else:
+            self._incr_count, self._decr_count = self._incr_count + 1, 0
+        if self._decr_count == self._decr_every_n_nan_or_inf:
+            self._scale, self._decr_count = self._scale * self._decr_ratio, 0
+        if self._incr_count == self._incr_every_n_steps:
+            self._scale, self._incr_count = self._scale * self._incr_ratio, 0
+
+    def num_skipped(self) -> int:
+        """Return the number of updates left out in the whole run; waits for the device."""
+        return int(self.skipped.item())
+
+    def state_dict(self) -> dict[str, Any]:
+        state: dict[str, Any] = super().state_dict()
+        return {**state, "skipped": self.num_skipped()} if state else {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict(state_dict)
+        self.skipped.fill_(state_dict["skipped"])
+
+
+class _RoundedConv2D(nn.Conv2D):
+    in_evaluation: bool
+
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        if not (self.training or self.in_evaluation):
+            return super().forward(x)
+        y = F.conv2d(
+            _rounded(x),
+            _rounded(self.weight),
+            self.bias,
+            stride=self._stride,
+            padding=self._updated_padding,
+            dilation=self._dilation,
+            groups=self._groups,
+            data_format=self._data_format,
+        )
+        return _rounded(y)
+
+
+class _RoundedLinear(nn.Linear):
+    in_evaluation: bool
+
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        if not (self.training or self.in_evaluation):
+            return super().forward(x)
+        return _rounded(F.linear(_rounded(x), _rounded(self.weight), self.bias))
+
+
+def _rounded(x: paddle.Tensor) -> paddle.Tensor:
+    return x.astype("bfloat16").astype("float32")
+
+
+def round_products(layers: Iterable[nn.Layer], *, in_evaluation: bool) -> None:
+    """Round operands, results and gradients of convolutions and linear layers to bfloat16 in training.
+
+    This gives a CPU the numbers of bfloat16, not its speed: the arithmetic itself stays in float32.
+    """
+    for layer in layers:
+        if isinstance(layer, (nn.Conv2D, nn.Linear)):
+            # In place, as the optimizer holds the parameters; and not by a new `forward`, which to_static passes over.
+            layer.__class__ = _RoundedConv2D if isinstance(layer, nn.Conv2D) else _RoundedLinear
+            layer.in_evaluation = in_evaluation

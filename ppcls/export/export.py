@@ -1,0 +1,158 @@
+"""From trained weights to a folder that predicts without this project's training side."""
+
+import logging
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Optional
+
+import numpy as np
+import paddle
+
+import ppcls
+from ppcls.config.schema import PreProcessSection, RunConfig
+from ppcls.engine import build, checkpoints
+from ppcls.engine.engine import Engine
+from ppcls.errors import CheckpointError, ConfigError, DataError
+from ppcls.export.graph import Scores, ScoresOfPixels
+from ppcls.export.onnx import convert, require_opset
+from ppcls.export.verify import compare, compare_on
+from ppcls.files import make_folder
+from ppcls.images import stream
+from ppcls.images.pipeline import Pipeline
+from ppcls.inference import artifact
+from ppcls.inference.predictor import Predictor
+from ppcls.registry import Part
+
+logger = logging.getLogger("ppcls")
+
+
+def export(engine: Engine, *, onnx_opset: Optional[int] = None, verify: Optional[str] = None) -> Path:
+    """Write the artifact to `Global.save_inference_dir`, after checking that it gives the model's scores.
+
+    With an `onnx_opset` that has an ONNX file too. `verify` names pictures to check all on: a folder or a list.
+    Raises CheckpointError, having replaced nothing, if the scores differ.
+    """
+    config = engine.config
+    target = Path(config.Global.save_inference_dir)
+    if onnx_opset is not None:
+        require_opset(onnx_opset)
+    description = _description(config)
+    pipeline = stream.pipeline(description.transforms)
+    images_NHWC = _images(pipeline, config)
+    _require_shape(pipeline.finish(images_NHWC), config)
+    build.load_start_weights(config, engine.model, new_head=False)
+    engine.log_to("export.log")
+    activation = build.postprocess(config).activation
+    scores = Scores(engine.model, activation)
+    # Another layer: making it static would change how the one that it is compared with computes.
+    graph = (
+        ScoresOfPixels(scores, pipeline) if config.Global.export_with_preprocess else Scores(engine.model, activation)
+    )
+    graph.eval()
+    with _new_folder(target) as folder:
+        spec = [graph.input_spec(config.Global.image_shape)]
+        paddle.jit.save(paddle.jit.to_static(graph, input_spec=spec, full_graph=True), str(folder / "inference"))
+        if not (folder / artifact.MODEL).exists():
+            raise ConfigError(
+                "export: Paddle wrote its old format; received FLAGS_enable_pir_api="
+                f"{os.environ.get('FLAGS_enable_pir_api')} in the environment; unset it"
+            )
+        if onnx_opset is not None:
+            convert(folder, description, onnx_opset)
+        artifact.write(folder, description)
+        exported = list(_read_back(folder))
+        compare(scores, pipeline, exported, images_NHWC)
+        if verify is not None:
+            compare_on(scores, pipeline, exported, verify)
+        _replace(folder, target)
+    logger.info(
+        f'Export succeeded! The inference model exported has been saved in "{config.Global.save_inference_dir}".'
+    )
+    return target
+
+
+def _replace(folder: Path, target: Path) -> None:
+    make_folder(target, "Global.save_inference_dir")
+    if not (folder / artifact.ONNX).exists():
+        (target / artifact.ONNX).unlink(missing_ok=True)  # one of another model
+    # The description last: its checksums fit only when all files are the new ones.
+    for name in (artifact.MODEL, artifact.WEIGHTS, artifact.ONNX, artifact.DESCRIPTION):
+        if (folder / name).exists():
+            os.replace(folder / name, target / name)
+
+
+@contextmanager
+def _new_folder(target: Path) -> Iterator[Path]:
+    """Make a temporary folder beside `target`, on the same disk; raise CheckpointError if it can't be written."""
+    make_folder(target.parent, "Global.save_inference_dir")
+    try:
+        with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as folder:
+            yield Path(folder)
+    except OSError as error:
+        raise CheckpointError(
+            f"Global.save_inference_dir: can't write '{target}'; {error.strerror}; free space or give another folder"
+        ) from error
+
+
+def _description(config: RunConfig) -> artifact.Artifact:
+    postprocess = build.postprocess(config)
+    given = config.Infer.PostProcess or Part("Topk")
+    # The names travel in the description; a path would mean nothing elsewhere.
+    part = Part(given.name, {k: v for k, v in given.args.items() if k not in ("class_id_map_file", "delimiter")})
+    topk = artifact.TopkSection(part.args.get("topk", 5), tuple(postprocess.label_names))
+    others: dict[str, Any] = {} if part.name == "Topk" else {"main_indicator": part.name, part.name: part}
+    return artifact.Artifact(
+        artifact.ModelSection(config.Arch.name, ppcls.__version__, paddle.__version__),
+        PreProcessSection(tuple(build.eval_transforms(config))),
+        artifact.PostProcessSection(topk, **others),
+        input_shape=config.Global.image_shape,
+        input_type="uint8" if config.Global.export_with_preprocess else "float32",
+        class_num=config.class_num,
+        measured=_measured(config),
+    )
+
+
+def _measured(config: RunConfig) -> Mapping[str, float]:
+    """Return the results of the evaluation that was saved with the weights."""
+    weights = config.Global.pretrained_model
+    results = checkpoints.about(weights).get("results") if weights else None
+    return {name: round(float(value), 5) for name, value in (results or {}).items()}
+
+
+def _images(pipeline: Pipeline, config: RunConfig) -> np.ndarray:
+    """Return the image to compare on, uint8 [1, H, W, 3]: the first of `Infer.infer_imgs` that is there, or noise."""
+    rng = np.random.default_rng(0)
+    given = config.Infer.infer_imgs or ()
+    there = [path for path in ([given] if isinstance(given, str) else given) if Path(path).exists()]
+    if not there:
+        blocks = rng.integers(0, 256, (16, 16, 3), dtype="uint8")
+        return pipeline.sample(blocks.repeat(32, axis=0).repeat(32, axis=1), rng)[None]
+    first = stream.find(there)[0]
+    try:
+        return pipeline.sample(first.read_bytes(), rng)[None]
+    except DataError as error:
+        raise DataError(f"{first}: {error}") from error
+
+
+def _require_shape(images_NCHW: np.ndarray, config: RunConfig) -> None:
+    if images_NCHW.shape[1:] != config.Global.image_shape:
+        raise ConfigError(
+            f"{config.source}: Global.image_shape: {list(config.Global.image_shape)}; the transforms "
+            f"give {list(images_NCHW.shape[1:])}; make the two equal"
+        )
+
+
+def _read_back(folder: Path) -> Iterator[Predictor]:
+    """Yield what runs each of the files that were written."""
+    try:
+        yield Predictor(folder, engine="paddle")
+    except RuntimeError as error:  # Paddle does not look whether it could write all
+        reason = str(error).strip().splitlines()[0]
+        raise CheckpointError(
+            f"Global.save_inference_dir: what was written can't be read back ({reason}); see if the disk is full"
+        ) from error
+    if (folder / artifact.ONNX).exists():
+        yield Predictor(folder / artifact.ONNX, engine="onnxruntime")

@@ -1,0 +1,57 @@
+"""The graphs that are exported: the trained model between what stands before and behind it."""
+
+import numpy as np
+import paddle
+from paddle import nn
+from paddle.nn import functional as F
+from paddle.static import InputSpec
+
+from ppcls.errors import ConfigError
+from ppcls.images.pipeline import Pipeline
+from ppcls.inference.postprocess import Activation
+
+
+def scores_of(logits: paddle.Tensor, activation: Activation) -> paddle.Tensor:
+    """Return the scores [N, class_num] that logits mean."""
+    return F.softmax(logits, axis=-1) if activation == "softmax" else F.sigmoid(logits)
+
+
+class Scores(nn.Layer):
+    """The model and its activation: finished images, float32 [N, C, H, W], to scores."""
+
+    def __init__(self, model: nn.Layer, activation: Activation) -> None:
+        super().__init__()
+        self.model = model
+        self.activation = activation
+
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        return scores_of(self.model(x), self.activation)
+
+    @staticmethod
+    def input_spec(shape: tuple[int, int, int]) -> InputSpec:
+        return InputSpec([None, *shape], "float32", "x")
+
+
+class ScoresOfPixels(nn.Layer):
+    """The same behind the end of a pipeline: images before NormalizeImage, uint8 [N, H, W, 3], to scores."""
+
+    def __init__(self, scores: Scores, pipeline: Pipeline) -> None:
+        super().__init__()
+        self.scores = scores
+        # Whatever the end of the list says, it is a line for each channel.
+        black, white = (pipeline.finish(np.full((1, 1, 1, 3), level, "uint8")) for level in (0, 255))
+        if black.shape[1] != 3 or black.dtype != np.float32:
+            raise ConfigError(
+                f"Global.export_with_preprocess: needs a NormalizeImage of 3 channels in float32; received "
+                f"{black.shape[1]} in {black.dtype}; leave it out"
+            )
+        self.register_buffer("slope", paddle.to_tensor((white - black) / np.float32(255)))
+        self.register_buffer("offset", paddle.to_tensor(black))
+
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        return self.scores(x.astype("float32").transpose([0, 3, 1, 2]) * self.slope + self.offset)
+
+    @staticmethod
+    def input_spec(shape: tuple[int, int, int]) -> InputSpec:
+        channels, height, width = shape
+        return InputSpec([None, height, width, channels], "uint8", "x")

@@ -1,0 +1,60 @@
+"""From an exported model to one ONNX file that carries its preprocessing and labels."""
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+from ppcls.errors import ConfigError
+from ppcls.inference import artifact
+from ppcls.inference.artifact import Artifact
+from ppcls.inference.runtimes import METADATA
+
+# paddle2onnx ends the whole process for a newer one.
+OPSETS = range(7, 22)
+
+
+def require_opset(opset: int) -> None:
+    """Raise ConfigError unless a model can be converted to this opset here."""
+    if opset not in OPSETS:
+        raise ConfigError(
+            f"--opset: must be from {OPSETS[0]} to {OPSETS[-1]}; received {opset}; 17 suits most programs"
+        )
+    for package in ("paddle2onnx", "onnxslim", "onnxruntime"):
+        if importlib.util.find_spec(package) is None:
+            raise ConfigError(f"--format onnx: the package {package} is not installed; pip install 'ppcls[onnx]'")
+
+
+def convert(folder: Path, description: Artifact, opset: int) -> Path:
+    """Write `inference.onnx` beside the Paddle model in `folder`: input `x`, output `scores`, any batch size."""
+    import onnx
+    import onnxslim
+    import paddle2onnx
+
+    file = folder / artifact.ONNX
+    paddle2onnx.export(
+        str(folder / artifact.MODEL),
+        str(folder / artifact.WEIGHTS),
+        save_file=str(file),
+        opset_version=opset,
+        auto_upgrade_opset=False,
+        # Its own optimisers install packages while they run; onnxslim does it here.
+        optimize_tool="None",
+    )
+    model = onnxslim.slim(onnx.load(str(file)))
+    _name(model.graph)
+    model.metadata_props.add(key=METADATA, value=artifact.text(description))
+    onnx.checker.check_model(model)
+    onnx.save(model, str(file))
+    return file
+
+
+def _name(graph: Any) -> None:
+    """Call the output `scores`, and the batch axis of input and output `N`."""
+    output = graph.output[0]
+    for node in graph.node:
+        names = ["scores" if name == output.name else name for name in node.output]
+        del node.output[:]
+        node.output.extend(names)
+    output.name = "scores"
+    for value in (graph.input[0], output):
+        value.type.tensor_type.shape.dim[0].dim_param = "N"

@@ -1,0 +1,166 @@
+"""The exported model's folder: `inference.json`, `inference.pdiparams`, `inference.yml`, and maybe `inference.onnx`.
+
+`inference.yml` says all that a predictor needs: preprocessing, labels, shapes and checksums. An ONNX file carries
+it in its metadata. Folders of PaddleClas, whose `inference.yml` says less or is missing, are read as well.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal, Optional
+
+from ppcls.config.faults import Faults, Where
+from ppcls.config.load import dump, listed
+from ppcls.config.parse import parse
+from ppcls.config.parts import Named, key, required
+from ppcls.config.read import compose, read_config
+from ppcls.config.schema import PreProcessSection
+from ppcls.errors import CheckpointError
+from ppcls.files import sha256_of, write_text
+from ppcls.inference import POSTPROCESSES
+from ppcls.registry import Part
+
+DESCRIPTION = "inference.yml"
+MODEL, WEIGHTS, ONNX = "inference.json", "inference.pdiparams", "inference.onnx"
+OLD_MODEL = "inference.pdmodel"
+
+
+@dataclass(frozen=True)
+class ModelSection:
+    """Which model it is."""
+
+    model_name: str = required("name of the architecture")
+    ppcls: str = key("", "version of ppcls that exported it")
+    paddle: str = key("", "version of Paddle that exported it")
+
+
+@dataclass(frozen=True)
+class TopkSection:
+    """How scores become answers unless the deploy YAML says otherwise."""
+
+    topk: int = key(5, "how many classes are answered")
+    label_list: tuple[str, ...] = key((), "names by class id; empty: unknown")
+
+
+@dataclass(frozen=True)
+class PostProcessSection:
+    """Scores to answers."""
+
+    Topk: TopkSection = key(TopkSection(), "the best classes; its names serve the others too")
+    main_indicator: Literal["Topk", "ThreshOutput", "MultiLabelThreshOutput"] = key("Topk", "which one is meant")
+    ThreshOutput: Optional[Annotated[Part, POSTPROCESSES, Named("ThreshOutput")]] = key(None, "one of two classes")
+    MultiLabelThreshOutput: Optional[Annotated[Part, POSTPROCESSES, Named("MultiLabelThreshOutput")]] = key(
+        None, "all classes that reach a threshold"
+    )
+
+    @property
+    def main(self) -> Part:
+        """The part that is meant."""
+        if self.main_indicator == "Topk":
+            return Part("Topk", {"topk": self.Topk.topk})
+        return getattr(self, self.main_indicator) or Part(self.main_indicator)
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """What `inference.yml` says. Input: `x` [N, *input_shape]; output: scores [N, class_num]."""
+
+    Global: ModelSection = required("the model")
+    PreProcess: PreProcessSection = key(PreProcessSection(), "from a picture file to the input")
+    PostProcess: PostProcessSection = key(PostProcessSection(), "scores to answers")
+    input_shape: Optional[tuple[int, int, int]] = key(None, "channels, height, width; unset: the model knows")
+    input_type: Literal["float32", "uint8"] = key(
+        "float32", "float32: finished images, NCHW; uint8: images before NormalizeImage, NHWC"
+    )
+    class_num: Optional[int] = key(None, "number of classes; unset: the model knows")
+    measured: Mapping[str, float] = field(default_factory=dict, metadata={"doc": "accuracy on the evaluation set"})
+    sha256: Mapping[str, str] = field(default_factory=dict, metadata={"doc": "of the files of the model"})
+    Hpi: Mapping[str, Any] = field(default_factory=dict, metadata={"doc": "of PaddleX; passed over"})
+
+    @property
+    def transforms(self) -> tuple[Part, ...]:
+        return self.PreProcess.transform_ops
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where the parts of an exported model are; None for what it doesn't have."""
+
+    model: Optional[Path] = None
+    weights: Optional[Path] = None
+    onnx: Optional[Path] = None
+    description: Optional[Path] = None
+
+
+def files_of(path: Path) -> Files:
+    """Return what there is at `path`: an exported folder, or one `.onnx` file. Raises CheckpointError."""
+    if path.suffix == ".onnx" and path.is_file():
+        return Files(onnx=path)
+    there = {name: path / name for name in (MODEL, OLD_MODEL, WEIGHTS, ONNX, DESCRIPTION) if (path / name).is_file()}
+    model = there.get(MODEL, there.get(OLD_MODEL))
+    wanted = ((DESCRIPTION, DESCRIPTION in there), (MODEL, model is not None), (WEIGHTS, WEIGHTS in there))
+    missing = [name for name, found in wanted if not found]
+    if ONNX not in there and (MODEL in missing or WEIGHTS in missing):
+        raise CheckpointError(
+            f"inference_model_dir: '{path}' has no {missing[0]}; give the folder that tools/export_model.py wrote"
+        )
+    return Files(model if WEIGHTS in there else None, there.get(WEIGHTS), there.get(ONNX), there.get(DESCRIPTION))
+
+
+def text(artifact: Artifact) -> str:
+    """Return the description as YAML; `parse_text` reads it back."""
+    postprocess = artifact.PostProcess
+    content: dict[str, Any] = {
+        "Global": dataclasses.asdict(artifact.Global),
+        "PreProcess": {"transform_ops": [listed(part) for part in artifact.transforms]},
+        "PostProcess": {
+            "main_indicator": postprocess.main_indicator,
+            "Topk": {"topk": postprocess.Topk.topk, "label_list": list(postprocess.Topk.label_list)},
+        },
+        "input_shape": list(artifact.input_shape or ()),
+        "input_type": artifact.input_type,
+        "class_num": artifact.class_num,
+        "measured": dict(artifact.measured),
+        "sha256": dict(artifact.sha256),
+    }
+    if postprocess.main_indicator != "Topk":
+        content["PostProcess"].update(listed(postprocess.main))
+    return dump(content)
+
+
+def parse_text(content: str, source: str) -> Artifact:
+    """Return the description in a YAML text; `source` is where it comes from, for messages. Raises ConfigError."""
+    faults = Faults()
+    artifact: Artifact = parse(compose(content, lambda line: Where(source, line)), Artifact, "", faults)
+    faults.raise_if_any()
+    return artifact
+
+
+def write(folder: Path, artifact: Artifact) -> None:
+    """Write `inference.yml` beside the model's files, with their checksums."""
+    sums = {name: sha256_of(folder / name) for name in (MODEL, WEIGHTS, ONNX) if (folder / name).is_file()}
+    write_text(folder / DESCRIPTION, text(dataclasses.replace(artifact, sha256=sums)))
+
+
+def read(folder: Path) -> Artifact:
+    """Read and check the description in an exported model's folder.
+
+    A folder without one gives a description that says nothing but the folder's name. Raises CheckpointError (a file
+    is missing or damaged).
+    """
+    files = files_of(folder)
+    if files.description is None:
+        return Artifact(ModelSection(folder.resolve().name))
+    faults = Faults()
+    artifact: Artifact = parse(read_config(str(files.description), (), faults), Artifact, "", faults)
+    faults.raise_if_any()
+    names = artifact.PostProcess.Topk.label_list
+    if names and artifact.class_num not in (None, len(names)):
+        raise CheckpointError(
+            f"{files.description}: label_list: {artifact.class_num} classes; received {len(names)} names; export it"
+        )
+    for name, expected in artifact.sha256.items():
+        if not (folder / name).is_file() or sha256_of(folder / name) != expected:
+            raise CheckpointError(f"'{folder / name}': is damaged (its checksum does not fit); export it again")
+    return artifact

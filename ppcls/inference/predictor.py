@@ -1,0 +1,284 @@
+"""An exported model, ready to predict: pictures in, typed answers out."""
+
+import copy
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Optional, Union
+
+import numpy as np
+
+from ppcls import environment
+from ppcls.config.load import load_deploy_config
+from ppcls.config.schema import DeployConfig
+from ppcls.errors import CheckpointError, ConfigError, DataError, DeviceError
+from ppcls.images import stream
+from ppcls.images.decode import Image
+from ppcls.images.pipeline import Pipeline
+from ppcls.images.stream import Picture, Source
+from ppcls.inference import POSTPROCESSES, artifact
+from ppcls.inference.artifact import Artifact, Files
+from ppcls.inference.postprocess import PostProcess, Prediction
+from ppcls.inference.runtimes import EngineName, Precision, Runtime, Settings, installed, load
+from ppcls.inference.timing import Times, no_times
+from ppcls.registry import Part
+
+logger = logging.getLogger("ppcls")
+
+# Largest difference of a score between bfloat16 and float32 that the self-check lets pass.
+BFLOAT16_TOLERANCE = 0.05
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one picture: a prediction, or, where it could not be read, the problem."""
+
+    source: Source
+    prediction: Optional[Prediction]
+    problem: str = ""
+
+
+class Predictor:
+    """An exported folder or an `.onnx` file, with its preprocessing and its labels.
+
+    `device`: `cpu`, `gpu`, `xpu` or the name of a plug-in device such as `sdaa`. `threads`: of the CPU; None: its
+    physical cores. `precision`: float16 needs a GPU, bfloat16 the CPU. `engine`: None takes, for a folder with an
+    ONNX file on the CPU, OpenVINO or ONNX Runtime if they are installed, and else Paddle Inference; `about` says
+    which. `deploy`: a deploy YAML (or what it was read into) whose PreProcess and PostProcess replace the model's
+    own. `onednn` and `optimise` switch off kernels and graph passes of Paddle. `gpu_mem_mib`: first size of the
+    memory pool on a GPU. `profile`: print a table of operators at the end. `isolated`: compute in a process of its
+    own; Paddle Inference would stop all threads of this one meanwhile.
+
+    One thread at a time may use it; `clone` makes more. Raises CheckpointError for a damaged folder, ConfigError for
+    a description that can't be, DeviceError for a device, engine or precision that is not there.
+    """
+
+    def __init__(
+        self,
+        model: Union[str, Path],
+        *,
+        device: str = "cpu",
+        threads: Optional[int] = None,
+        precision: Precision = "float32",
+        engine: Optional[EngineName] = None,
+        deploy: Union[str, Path, DeployConfig, None] = None,
+        onednn: bool = True,
+        optimise: bool = True,
+        tensorrt: bool = False,
+        gpu_mem_mib: int = 8000,
+        profile: bool = False,
+        isolated: bool = False,
+    ) -> None:
+        if threads is not None and threads < 1:
+            raise ConfigError(f"threads: must be at least 1; received {threads}; leave it out for all physical cores")
+        files = artifact.files_of(Path(model))
+        threads = threads or environment.physical_cores()
+        settings = Settings(device, threads, precision, onednn, optimise, tensorrt, gpu_mem_mib, profile, isolated)
+        if not isinstance(deploy, DeployConfig):
+            deploy = DeployConfig() if deploy is None else load_deploy_config(str(deploy))
+        chosen = engine or _choose(files, settings)
+        runtime = _load(chosen, files, settings)
+        self.artifact = _description(Path(model), runtime.description)
+        self.pipeline = _pipeline(self.artifact, deploy, model)
+        self.input_shape = self.artifact.input_shape or _shape_of_input(self.pipeline)
+        self._runtime = self._checked(runtime, chosen, files, settings)
+        self.class_num = int(self._runtime.scores(self._probe()).shape[1])
+        self.postprocess = _postprocess(self.artifact, deploy, self.class_num)
+
+    @property
+    def about(self) -> str:
+        """What computes, in words."""
+        return self._runtime.about
+
+    def predict(
+        self, source: Union[Source, Iterable[Source]], *, batch_size: int = 8, topk: Optional[int] = None
+    ) -> list[Prediction]:
+        """Predict a picture (file, its bytes, or an RGB array [H, W, 3] uint8), a folder, a `.txt` list, or several.
+
+        Raises DataError for the first picture that can't be read.
+        """
+        predictions = []
+        for outcome in self.stream(source, batch_size=batch_size, topk=topk):
+            if outcome.prediction is None:
+                raise DataError(f"{stream.name_of(outcome.source)}: {outcome.problem}")
+            predictions.append(outcome.prediction)
+        return predictions
+
+    def stream(
+        self,
+        sources: Union[Source, Iterable[Source]],
+        *,
+        batch_size: int = 8,
+        topk: Optional[int] = None,
+        times: Times = no_times,
+    ) -> Iterator[Outcome]:
+        """Yield what becomes of each picture, in their order; they are read as they come, so that any number may.
+
+        Threads decode the pictures of the next batches meanwhile; Paddle Inference stops them while it computes.
+        """
+        postprocess = self.postprocess_for(topk)
+        for batch in stream.batches(stream.spread(sources), self.pipeline, self.input_shape, batch_size):
+            answers = iter(self._answers(batch, postprocess, times))
+            for picture in batch:
+                prediction = None if picture.image is None else next(answers)
+                yield Outcome(picture.source, prediction, picture.problem)
+
+    def _answers(self, batch: Sequence[Picture], postprocess: PostProcess, times: Times) -> list[Prediction]:
+        images = [picture.image for picture in batch if picture.image is not None]
+        if not images:
+            return []
+        times.add("decode", sum(picture.decode_seconds for picture in batch))
+        with times.measure("preprocess", sum(picture.transform_seconds for picture in batch)):
+            finished = self.finish(np.stack(images))
+        with times.measure("run"):
+            scores = self.scores(finished)
+        with times.measure("postprocess"):
+            return postprocess(scores)
+
+    def postprocess_for(self, topk: Optional[int]) -> PostProcess:
+        """Return what gives the `topk` best classes; None: what the model, or the deploy YAML, asks for."""
+        if topk is None:
+            return self.postprocess
+        built: PostProcess = POSTPROCESSES.load("Topk")(self.postprocess.label_names, self.class_num, topk=topk)
+        return built
+
+    def finish(self, images_NHWC: Image) -> np.ndarray:
+        """Return the model's input made of uint8 images [N, H, W, 3], which `pipeline.sample` made."""
+        return images_NHWC if self.artifact.input_type == "uint8" else self.pipeline.finish(images_NHWC)
+
+    def scores(self, images: np.ndarray) -> np.ndarray:
+        """Return the scores float32 [N, class_num] of finished images, float32 [N, C, H, W].
+
+        (uint8 [N, H, W, C] for a model that normalizes by itself.) Raises DataError for images of another size.
+        """
+        channels, height, width = self.input_shape
+        expected = [height, width, channels] if self.artifact.input_type == "uint8" else [channels, height, width]
+        if list(images.shape[1:]) != expected:
+            raise DataError(
+                f"the model takes images [N, {', '.join(map(str, expected))}]; "
+                f"received {list(images.shape)}; correct or remove the transforms that replace the model's own"
+            )
+        return self._runtime.scores(images)
+
+    def clone(self) -> "Predictor":
+        """Return a predictor for another thread, which shares the weights."""
+        twin = copy.copy(self)
+        twin._runtime = self._runtime.clone()
+        return twin
+
+    def _probe(self) -> np.ndarray:
+        """Return an input of one image: blocks of noise."""
+        return self.finish(self.pipeline.sample(_blocks(), np.random.default_rng(0))[None])
+
+    def _checked(self, runtime: Runtime, engine: EngineName, files: Files, settings: Settings) -> Runtime:
+        """Return the runtime if it computes what it must, and otherwise, after a warning, one that does."""
+        if engine == "paddle" and settings.device == "cpu" and settings.onednn:
+            problem = _problem(runtime, self._probe())
+            if problem:
+                logger.warning(f"oneDNN can't run this model ({problem}); going on without it, which is slower")
+                settings = replace(settings, onednn=False, precision="float32")
+                return _load(engine, files, settings)
+        if settings.precision == "bfloat16":
+            exact = _load(engine, files, replace(settings, precision="float32"))
+            difference = float(np.abs(exact.scores(self._probe()) - runtime.scores(self._probe())).max())
+            if not difference <= BFLOAT16_TOLERANCE:
+                logger.warning(f"bfloat16 changes a score by {difference:.2g}; going on in float32, which is slower")
+                return exact
+        return runtime
+
+
+def _blocks() -> Image:
+    blocks = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype="uint8")
+    return blocks.repeat(32, axis=0).repeat(32, axis=1)
+
+
+def _problem(runtime: Runtime, images: np.ndarray) -> str:
+    try:
+        scores = runtime.scores(images)
+    except RuntimeError as error:
+        return str(error).strip().splitlines()[-1]
+    return "" if np.isfinite(scores).all() else "its scores are not finite"
+
+
+def _choose(files: Files, settings: Settings) -> EngineName:
+    """Return the fastest engine that is installed and does what the settings ask for."""
+    plain = settings == Settings(threads=settings.threads, precision=settings.precision, isolated=settings.isolated)
+    candidates: list[EngineName] = ["openvino"]
+    if settings.precision == "float32":
+        candidates.append("onnxruntime")
+    if files.onnx and plain:
+        for engine in candidates:
+            if installed(engine):
+                return engine
+    if files.model is None:
+        raise DeviceError(
+            f"'{files.onnx}': an ONNX file needs ONNX Runtime or OpenVINO, in float32 on the CPU; received "
+            f"{settings.precision} on {settings.device}; pip install onnxruntime, or use the exported folder"
+        )
+    return "paddle"
+
+
+def _load(engine: EngineName, files: Files, settings: Settings) -> Runtime:
+    model = files.model if engine == "paddle" else files.onnx
+    if model is None:
+        missing, remedy = ("Paddle model", "export it") if engine == "paddle" else ("ONNX file", "--format onnx")
+        raise CheckpointError(f"engine: {engine}: there is no {missing}; export with {remedy}, or use another engine")
+    return load(engine, model, files.weights, settings)
+
+
+def _description(model: Path, carried: Optional[str]) -> Artifact:
+    """Return the description beside the model, or the one that an ONNX file carries."""
+    if model.is_dir():
+        return artifact.read(model)
+    if carried is None:
+        return Artifact(artifact.ModelSection(model.stem))
+    return replace(artifact.parse_text(carried, str(model)), sha256={})
+
+
+def _pipeline(about: Artifact, deploy: DeployConfig, model: Union[str, Path]) -> Pipeline:
+    """Return the model's own pipeline, or the deploy YAML's, with a warning where it gives other images."""
+    override = deploy.PreProcess.transform_ops
+    if not (override or about.transforms):
+        raise CheckpointError(
+            f"'{model}' has no {artifact.DESCRIPTION} with its preprocessing; give the folder that "
+            "tools/export_model.py wrote, or a deploy YAML that has PreProcess"
+        )
+    if not override:
+        return stream.pipeline(about.transforms)
+    theirs = stream.pipeline(override)
+    if about.transforms:
+        ours = stream.pipeline(about.transforms)
+        picture, rng = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype="uint8"), np.random.default_rng
+        one, other = (it.finish(it.sample(picture, rng(0))[None]) for it in (ours, theirs))
+        if one.shape != other.shape:
+            raise ConfigError(
+                f"{deploy.source}: PreProcess: gives images {list(other.shape[1:])}; the model takes "
+                f"{list(one.shape[1:])}; correct the section, or remove it"
+            )
+        if not np.allclose(one, other, atol=1e-3):
+            logger.warning(
+                f"{deploy.source}: PreProcess gives other images than the transforms that the model was exported "
+                "with; remove the section to use those"
+            )
+    return theirs
+
+
+def _shape_of_input(pipeline: Pipeline) -> tuple[int, int, int]:
+    _, channels, height, width = pipeline.finish(pipeline.sample(_blocks(), np.random.default_rng(0))[None]).shape
+    return channels, height, width
+
+
+def _postprocess(about: Artifact, deploy: DeployConfig, class_num: int) -> PostProcess:
+    section = deploy.PostProcess
+    part = about.PostProcess.main
+    if section is not None:
+        wanted = section.main_indicator
+        part = getattr(section, wanted) or (part if part.name == wanted else Part(wanted))
+    if part.name == "ThreshOutput" and "threshold" not in part.args:
+        raise ConfigError(
+            f"{deploy.source}: PostProcess: main_indicator is ThreshOutput, whose threshold is missing; "
+            "add ThreshOutput: {threshold: 0.5}"
+        )
+    built: PostProcess = POSTPROCESSES.build(part, about.PostProcess.Topk.label_list, class_num)
+    return built

@@ -1,0 +1,92 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ppcls.errors import DataError
+from ppcls.inference.postprocess import MultiLabelThreshOutput, Prediction, ThreshOutput, Topk, read_label_map
+
+SCORES = np.array([[0.1, 0.6, 0.3], [0.4, 0.4, 0.2]], "float32")
+
+
+def test_the_best_classes_come_first_and_of_equals_the_lower_number() -> None:
+    first, second = Topk(["a", "b", "c"], topk=2)(SCORES)
+    assert first == Prediction([1, 2], [pytest.approx(0.6), pytest.approx(0.3)], ["b", "c"])
+    assert second.class_ids == [0, 1]
+
+
+def test_no_more_classes_are_answered_than_there_are() -> None:
+    (prediction, _) = Topk(topk=5)(SCORES)
+    assert prediction.class_ids == [1, 2, 0]
+    assert prediction.label_names == []
+
+
+def test_the_line_of_the_documents() -> None:
+    prediction = Prediction([80, 23], [0.7412, 0.0901], ["black grouse", "vulture"])
+    assert prediction.line("a.jpeg") == (
+        "a.jpeg:\tclass id(s): [80, 23], score(s): [0.74, 0.09], label_name(s): ['black grouse', 'vulture']"
+    )
+    assert prediction.to_dict()["class_ids"] == [80, 23]
+
+
+def test_names_from_a_file_replace_those_of_the_weights(tmp_path: Path) -> None:
+    (tmp_path / "map.txt").write_text("0 tench, Tinca tinca\n2 shark\n\n1 ray\n")
+    topk = Topk(["x", "y", "z"], 3, topk=1, class_id_map_file=str(tmp_path / "map.txt"))
+    assert topk.label_names == ["tench, Tinca tinca", "ray", "shark"]
+    (tmp_path / "tabs.txt").write_text("0\ta b\n1\tc\n")
+    assert read_label_map(str(tmp_path / "tabs.txt"), "\t") == ["a b", "c"]
+
+
+def test_a_map_that_comes_with_the_package_is_found_by_its_name() -> None:
+    assert read_label_map("../ppcls/utils/imagenet1k_label_list.txt")[80] == "black grouse"
+
+
+def test_a_map_of_another_size_is_refused() -> None:
+    message = r"class_id_map_file: the model has 3 classes; received 1000 names \(x/imagenet1k_label_list.txt\); give"
+    with pytest.raises(ValueError, match=message):
+        Topk((), 3, class_id_map_file="x/imagenet1k_label_list.txt")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("0 a\nb c\n", ":2: no class id; received 'b c'"),
+        ("0 a\n0 b\n", ":2: a class id that was given before; received '0 b'"),
+        ("0 a\n2 b\n", "ids must be 0 to 1 without a gap"),
+    ],
+)
+def test_a_map_that_is_no_map_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "map.txt").write_text(text)
+    with pytest.raises(DataError, match=message):
+        read_label_map(str(tmp_path / "map.txt"))
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe\x00"])
+def test_a_map_that_cannot_be_read_is_refused(tmp_path: Path, content: bytes) -> None:
+    if content:
+        (tmp_path / "map.txt").write_bytes(content)
+    with pytest.raises(DataError, match=r"label map '.*map.txt': can't be read \(.*\); give a text file"):
+        read_label_map(str(tmp_path / "map.txt"))
+
+
+def test_no_classes_cannot_be_asked_for() -> None:
+    with pytest.raises(ValueError, match="topk: must be at least 1; received 0"):
+        Topk(topk=0)
+
+
+def test_a_threshold_chooses_one_of_two_classes() -> None:
+    thresh = ThreshOutput(["no", "yes"], 2, threshold=0.4, label_0="cat", label_1="dog")
+    first, second = thresh(np.array([[0.61, 0.39], [0.6, 0.4]], "float64"))
+    assert first == Prediction([0], [pytest.approx(0.61)], ["cat"])
+    assert second == Prediction([1], [pytest.approx(0.4)], ["dog"])
+    with pytest.raises(ValueError, match="ThreshOutput: is for models of two classes; received one of 3; use Topk"):
+        ThreshOutput([], 3, threshold=0.5)
+
+
+def test_a_threshold_chooses_any_number_of_classes() -> None:
+    several, none = MultiLabelThreshOutput(["a", "b", "c"], 3, threshold=0.5)(
+        np.array([[0.9, 0.2, 0.5], [0.1, 0.2, 0.3]], "float64")
+    )
+    assert several == Prediction([0, 2], [0.9, 0.5], ["a", "c"])
+    assert none == Prediction([], [], [])
+    assert none.line("x.jpg") == "x.jpg:\tclass id(s): [], score(s): [], label_name(s): []"

@@ -1,0 +1,147 @@
+import inspect
+import math
+import typing
+
+import numpy as np
+import paddle
+import pytest
+
+from ppcls.models import ARCHITECTURES
+from ppcls.models.layers.base import Head
+from ppcls.models.resnet import ResNet18, ResNet18_vd, ResNet50, ResNet50_vc
+
+
+def images(size: int = 64, channels: int = 3) -> paddle.Tensor:
+    return paddle.to_tensor(np.random.default_rng(0).standard_normal((2, channels, size, size)).astype("float32"))
+
+
+def trained(model: paddle.nn.Layer) -> list[tuple[str, paddle.Tensor]]:
+    """Paddle counts batch norm's statistics among the parameters; these are the others."""
+    return [(name, parameter) for name, parameter in model.named_parameters() if not parameter.stop_gradient]
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES.names())
+def test_every_architecture_shows_its_arguments_as_keyword_only_and_annotated(name: str) -> None:
+    constructor = ARCHITECTURES.load(name)
+    hints = typing.get_type_hints(constructor.__init__)
+    for parameter in inspect.signature(constructor).parameters.values():
+        assert parameter.kind is inspect.Parameter.KEYWORD_ONLY
+        assert parameter.name in hints
+
+
+@pytest.mark.parametrize("constructor", [ResNet18, ResNet18_vd, ResNet50_vc])
+@pytest.mark.parametrize("size", [64, 75])
+def test_the_layout_changes_nothing_but_the_speed(constructor: typing.Any, size: int) -> None:
+    nchw = constructor(class_num=7)
+    nhwc = constructor(class_num=7, data_format="NHWC")
+    nhwc.set_state_dict(nchw.state_dict())
+    nchw.eval()
+    nhwc.eval()
+    expected = nchw(images(size))
+    assert expected.shape == [2, 7]
+    np.testing.assert_allclose(nhwc(images(size)), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_training_reaches_every_parameter() -> None:
+    for constructor in (ResNet18, ResNet18_vd, ResNet50_vc):
+        model = constructor(class_num=3, data_format="NHWC")
+        model(images(32)).sum().backward()
+        assert [name for name, parameter in trained(model) if parameter.grad is None] == []
+
+
+def test_weights_start_kaiming_normal_and_the_head_uniform() -> None:
+    paddle.seed(0)
+    model = ResNet18()
+    weight = model.state_dict()["blocks.7.conv1.conv.weight"].numpy()
+    assert weight.std() == pytest.approx(math.sqrt(2 / (512 * 9)), rel=1e-2)
+    head = model.fc.weight.numpy()
+    bound = 1 / math.sqrt(512)
+    assert np.abs(head).max() <= bound
+    assert head.std() == pytest.approx(bound / math.sqrt(3), rel=1e-2)
+    assert not model.fc.bias.numpy().any()
+
+
+def test_lr_mult_list_multiplies_the_rate_of_the_stem_and_the_stages_but_not_of_the_head() -> None:
+    model = ResNet50(lr_mult_list=[0.1, 0.2, 0.3, 0.4, 0.5])
+    rates: dict[float, set[str]] = {}
+    for name, parameter in trained(model):
+        part = ".".join(name.split(".")[:2])
+        rates.setdefault(parameter.optimize_attr["learning_rate"], set()).add(part)
+    assert rates == {
+        0.1: {"stem.0"},
+        0.2: {f"blocks.{index}" for index in range(3)},
+        0.3: {f"blocks.{index}" for index in range(3, 7)},
+        0.4: {f"blocks.{index}" for index in range(7, 13)},
+        0.5: {f"blocks.{index}" for index in range(13, 16)},
+        1.0: {"fc.weight", "fc.bias"},
+    }
+
+
+def test_a_rate_of_zero_freezes_a_stage() -> None:
+    model = ResNet18(class_num=3, lr_mult_list=[0.0, 0.0, 0.0, 0.0, 1.0])
+    before = {name: parameter.numpy().copy() for name, parameter in trained(model)}
+    optimizer = paddle.optimizer.SGD(1.0, parameters=model.parameters())
+    model(images()).square().sum().backward()
+    optimizer.step()
+    moved = {name for name, parameter in trained(model) if not np.array_equal(parameter.numpy(), before[name])}
+    assert {name.split(".")[0] + name.split(".")[1] for name in moved} == {
+        "blocks6",
+        "blocks7",
+        "fcweight",
+        "fcbias",
+    }
+
+
+@pytest.mark.parametrize("constructor", [ResNet18, ResNet18_vd])
+def test_stride_list_sets_the_strides_of_stem_pool_and_stages(constructor: typing.Any) -> None:
+    for index in range(5):
+        strides = [1, 1, 1, 1, 1]
+        strides[index] = 2
+        model = constructor(class_num=2, stride_list=strides)
+        x, sizes = images(16), []
+        stages = [model.blocks[2 * stage : 2 * stage + 2] for stage in range(4)]
+        for part in (model.stem, model.max_pool, *stages):
+            x = part(x)
+            sizes.append(x.shape[-1])
+        assert sizes == [8 if index <= position else 16 for position in (0, 1, 1, 2, 3, 4)]
+
+
+def test_grey_images_need_one_input_channel() -> None:
+    assert ResNet18_vd(class_num=2, input_image_channel=1)(images(32, channels=1)).shape == [2, 2]
+
+
+def test_synchronised_batch_norm_over_one_rank_is_batch_norm() -> None:
+    model = ResNet18(class_num=2, use_sync_bn=True)
+    assert model(images(32)).shape == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"class_num": 0}, "class_num: can't be less than 1; received 0; give"),
+        ({"input_image_channel": 0}, "input_image_channel: can't be less than 1; received 0; give"),
+        ({"lr_mult_list": [1.0]}, r"lr_mult_list: not five multipliers >= 0; received \[1.0\]; give"),
+        ({"lr_mult_list": [1, 1, 1, 1, -1]}, "lr_mult_list: not five"),
+        ({"stride_list": [2, 2, 2, 2, 0]}, r"stride_list: not five strides >= 1; received \[2, 2, 2, 2, 0\]"),
+        ({"stride_list": []}, "stride_list: not five"),
+    ],
+)
+def test_impossible_arguments_are_refused_by_name(arguments: dict[str, typing.Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ResNet18(**arguments)
+
+
+def test_the_exported_program_gives_the_same_logits(tmp_path: typing.Any) -> None:
+    model = ResNet18_vd(class_num=4, data_format="NHWC")
+    model.eval()
+    expected = model(images(32)).numpy()
+    spec = [paddle.static.InputSpec([None, 3, 32, 32], "float32", name="x")]
+    program = paddle.jit.to_static(model, input_spec=spec, full_graph=True)
+    paddle.jit.save(program, str(tmp_path / "inference"))
+    np.testing.assert_allclose(paddle.jit.load(str(tmp_path / "inference"))(images(32)), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_the_head_is_the_only_one_of_its_kind() -> None:
+    for constructor in (ResNet18, ResNet50_vc):
+        heads = [name for name, layer in constructor().named_sublayers() if isinstance(layer, Head)]
+        assert heads == [constructor.head_name]

@@ -1,0 +1,313 @@
+import functools
+import hashlib
+import http.server
+import json
+import logging
+import re
+import struct
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import paddle
+import pytest
+import safetensors.numpy
+
+import ppcls
+from ppcls import pdparams
+from ppcls.errors import CheckpointError, ConfigError
+from ppcls.models import weights
+from ppcls.models.resnet import ResNet18, ResNet18_vd, ResNet34, ResNet50, ResNet50_vc
+from ppcls.models.weights import download, find_weights, load_weights, resolve_pretrained
+
+
+def arrays_of(model: paddle.nn.Layer) -> dict[str, np.ndarray]:
+    return {name: tensor.numpy() for name, tensor in model.state_dict().items()}
+
+
+def assert_equal(model: paddle.nn.Layer, expected: dict[str, np.ndarray]) -> None:
+    actual = arrays_of(model)
+    assert actual.keys() == expected.keys()
+    for name in expected:
+        np.testing.assert_array_equal(actual[name], expected[name], err_msg=name)
+
+
+def torchvision_arrays(model: paddle.nn.Layer, depths: list[int], projection: bool) -> dict[str, np.ndarray]:
+    """The weights of one of our ResNets under torchvision's names, by an independent walk."""
+    ours = arrays_of(model)
+    theirs: dict[str, np.ndarray] = {}
+
+    def move(our: str, conv: str, norm: str) -> None:
+        theirs[f"{conv}.weight"] = ours[f"{our}.conv.weight"]
+        leaves = {"weight": "weight", "bias": "bias", "_mean": "running_mean", "_variance": "running_var"}
+        for our_leaf, leaf in leaves.items():
+            theirs[f"{norm}.{leaf}"] = ours[f"{our}.bn.{our_leaf}"]
+        theirs[f"{norm}.num_batches_tracked"] = np.array(5)
+
+    move("stem.0", "conv1", "bn1")
+    block = 0
+    for stage, depth in enumerate(depths, start=1):
+        for index in range(depth):
+            for conv in range(3):
+                if f"blocks.{block}.conv{conv}.conv.weight" in ours:
+                    name = f"layer{stage}.{index}"
+                    move(f"blocks.{block}.conv{conv}", f"{name}.conv{conv + 1}", f"{name}.bn{conv + 1}")
+            if index == 0 and (stage > 1 or projection):
+                downsample = f"layer{stage}.0.downsample"
+                move(f"blocks.{block}.short", f"{downsample}.0", f"{downsample}.1")
+            block += 1
+    theirs["fc.weight"] = np.ascontiguousarray(ours["fc.weight"].T)
+    theirs["fc.bias"] = ours["fc.bias"]
+    return theirs
+
+
+def test_a_saved_model_is_loaded_by_its_prefix(tmp_path: Path) -> None:
+    saved = ResNet18(class_num=5)
+    paddle.save(saved.state_dict(), str(tmp_path / "best_model.pdparams"))
+    model = ResNet18(class_num=5)
+    load_weights(model, str(tmp_path / "best_model"))
+    assert_equal(model, arrays_of(saved))
+
+
+def test_safetensors_are_loaded_with_bfloat16_widened(tmp_path: Path) -> None:
+    saved = arrays_of(ResNet18(class_num=5))
+    halves = {name: (array.view(np.uint32) >> 16).astype(np.uint16) for name, array in saved.items()}
+    header, offset = {}, 0
+    for name, half in halves.items():
+        header[name] = {"dtype": "BF16", "shape": half.shape, "data_offsets": [offset, offset + half.nbytes]}
+        offset += half.nbytes
+    text = json.dumps(header).encode()
+    body = b"".join(half.tobytes() for half in halves.values())
+    (tmp_path / "a.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + body)
+    pdparams.write(tmp_path / "b.pdparams", halves)
+    expected = {name: (half.astype(np.uint32) << 16).view(np.float32) for name, half in halves.items()}
+    for name in ("a.safetensors", "b.pdparams"):
+        model = ResNet18(class_num=5)
+        load_weights(model, str(tmp_path / name))
+        assert_equal(model, expected)
+
+
+def test_torchvision_names_are_recognised(tmp_path: Path) -> None:
+    saved = ResNet50(class_num=5)
+    path = tmp_path / "a.safetensors"
+    safetensors.numpy.save_file(torchvision_arrays(saved, [3, 4, 6, 3], projection=True), str(path))
+    model = ResNet50(class_num=5)
+    load_weights(model, str(path))
+    assert_equal(model, arrays_of(saved))
+
+
+def test_the_first_shortcut_that_torchvision_lacks_becomes_the_identity(tmp_path: Path) -> None:
+    path = tmp_path / "a.pdparams"
+    pdparams.write(path, torchvision_arrays(ResNet34(class_num=5), [3, 4, 6, 3], projection=False))
+    model = ResNet34(class_num=5)
+    load_weights(model, str(path))
+    model.eval()
+    x = paddle.randn([1, 64, 4, 4])
+    np.testing.assert_allclose(model.blocks[0].short(x), x, rtol=1e-6)
+
+
+def test_the_public_resnet18_of_torchvision_knows_its_pictures(shared: Path) -> None:
+    path = shared / "weights/resnet18-imagenet1k.safetensors"
+    if not path.is_file():
+        pytest.skip(f"weights not present: {path}")
+    model = ResNet18()
+    load_weights(model, str(path))
+    reference = safetensors.numpy.load_file(str(path))
+    ours = arrays_of(model)
+    np.testing.assert_array_equal(ours["stem.0.conv.weight"], reference["conv1.weight"])
+    np.testing.assert_array_equal(ours["blocks.7.conv1.bn._variance"], reference["layer4.1.bn2.running_var"])
+    np.testing.assert_array_equal(ours["blocks.2.short.conv.weight"], reference["layer2.0.downsample.0.weight"])
+    np.testing.assert_array_equal(ours["fc.weight"], reference["fc.weight"].T)
+
+
+@pytest.mark.parametrize("constructor", [ResNet18, ResNet50_vc])
+def test_a_head_for_other_classes_keeps_its_initial_values_and_the_log_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, constructor: Any
+) -> None:
+    saved = arrays_of(constructor(class_num=5))
+    pdparams.write(tmp_path / "a.pdparams", saved)
+    model = constructor(class_num=3)
+    before = arrays_of(model)
+    with caplog.at_level(logging.INFO, "ppcls"):
+        load_weights(model, str(tmp_path / "a.pdparams"))
+    head = {name for name in before if name.startswith(constructor.head_name + ".")}
+    assert_equal(model, {name: (before if name in head else saved)[name] for name in before})
+    assert caplog.messages[-1] == (
+        f"{tmp_path}/a.pdparams has another number of classes than the model: "
+        f"{', '.join(sorted(head))} keep their initial values"
+    )
+
+
+def test_weights_of_another_architecture_are_refused_with_the_names(tmp_path: Path) -> None:
+    pdparams.write(tmp_path / "a.pdparams", arrays_of(ResNet18(class_num=5)))
+    model = ResNet18_vd(class_num=5)
+    before = arrays_of(model)
+    with pytest.raises(CheckpointError) as caught:
+        load_weights(model, str(tmp_path / "a.pdparams"))
+    message = str(caught.value)
+    assert message.startswith(f"{tmp_path}/a.pdparams: doesn't fit ResNet18_vd; missing: stem.1.conv.weight, ")
+    assert "; other shape: stem.0.conv.weight [64, 3, 7, 7] instead of [32, 3, 3, 3], " in message
+    assert message.endswith("; give weights of ResNet18_vd")
+    assert_equal(model, before)
+
+
+def test_long_lists_of_names_are_cut(tmp_path: Path) -> None:
+    arrays = arrays_of(ResNet18(class_num=5))
+    pdparams.write(tmp_path / "a.pdparams", {**arrays, **{f"extra{i:02}": np.ones(1) for i in range(12)}})
+    with pytest.raises(CheckpointError, match="unexpected: extra00, .*extra09 and 2 more; give"):
+        load_weights(ResNet18(class_num=5), str(tmp_path / "a.pdparams"))
+
+
+def test_a_missing_file_says_what_was_tried(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError) as caught:
+        find_weights(tmp_path / "best_model")
+    prefix = tmp_path / "best_model"
+    assert str(caught.value) == (
+        f"{prefix}: no weights there; tried {prefix}.pdparams, {prefix}.safetensors; give a file or its prefix"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("a.safetensors", "not a safetensors file or damaged"), ("a.pdparams", "not a weights file or damaged")],
+)
+def test_garbage_is_refused(tmp_path: Path, name: str, message: str) -> None:
+    (tmp_path / name).write_bytes(b"garbage, and more than a little of it")
+    with pytest.raises(CheckpointError, match=f"{name}: {message}"):
+        load_weights(ResNet18(class_num=5), str(tmp_path / name))
+
+
+def test_a_training_state_is_not_taken_for_weights(tmp_path: Path) -> None:
+    pdparams.write(tmp_path / "a.pdparams", {"epoch": 3})
+    with pytest.raises(CheckpointError, match="not a file of weights; epoch: no arrays; give"):
+        weights.read_weights(tmp_path / "a.pdparams")
+
+
+def test_pretrained_is_a_switch_a_path_or_a_url() -> None:
+    official = "https://paddle-imagenet-models-name.bj.bcebos.com/dygraph/"
+    legendary = f"{official}legendary_models/"
+    assert resolve_pretrained("ResNet50", False, False) is None
+    assert resolve_pretrained("ResNet50", True, False) == f"{legendary}ResNet50_pretrained.pdparams"
+    assert resolve_pretrained("ResNet50_vc", True, False) == f"{official}ResNet50_vc_pretrained.pdparams"
+    assert resolve_pretrained("ResNet50_vd", True, True) == f"{legendary}ResNet50_vd_ssld_pretrained.pdparams"
+    assert resolve_pretrained("ResNet50", "output/best_model", False) == "output/best_model"
+
+
+@pytest.mark.parametrize(
+    ("name", "pretrained", "use_ssld", "message"),
+    [
+        (
+            "ResNet18",
+            True,
+            True,
+            "Arch.pretrained: no official SSLD weights for ResNet18; they exist for",
+        ),
+        ("Mine", True, False, "Arch.pretrained: no official weights for Mine"),
+        ("ResNet50_vd", False, True, "Arch.use_ssld: chooses .*; received pretrained: False; set"),
+        ("ResNet50_vd", "path", True, "Arch.use_ssld: chooses .*; received pretrained: path; set"),
+    ],
+)
+def test_pretrained_weights_that_do_not_exist_are_refused(
+    name: str, pretrained: Any, use_ssld: bool, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        resolve_pretrained(name, pretrained, use_ssld)
+
+
+def test_every_architecture_has_official_weights() -> None:
+    assert sorted(weights.PRETRAINED) == ppcls.list_models()
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    requests: list[str] = []
+
+    def log_message(self, *_: Any) -> None:
+        self.requests.append(self.path)
+
+    def send_header(self, keyword: str, value: str) -> None:
+        if keyword == "Content-Length" and "short" in self.path:
+            value = str(int(value) + 100)
+        super().send_header(keyword, value)
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Path, str]]:
+    """A folder and the address that serves it; PPCLS_HOME is beside it."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    monkeypatch.setenv("PPCLS_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr(Quiet, "requests", [])
+    handler = functools.partial(Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield folder, f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def kept(tmp_path: Path) -> list[str]:
+    return [path.name for path in (tmp_path / "home").rglob("*") if path.is_file()]
+
+
+def test_a_url_is_downloaded_once_and_loaded(site: tuple[Path, str], tmp_path: Path) -> None:
+    folder, address = site
+    saved = ResNet18(class_num=5)
+    pdparams.write(folder / "a.pdparams", arrays_of(saved))
+    for _ in range(2):
+        model = ppcls.create_model("ResNet18", class_num=5, pretrained=f"{address}/a.pdparams")
+        assert_equal(model, arrays_of(saved))
+    assert Quiet.requests == ["/a.pdparams"]
+    assert [name.split("-", 1)[1] for name in kept(tmp_path)] == ["a.pdparams"]
+
+
+def test_a_checksum_in_the_url_is_verified(site: tuple[Path, str], tmp_path: Path) -> None:
+    folder, address = site
+    pdparams.write(folder / "a.pdparams", {"w": np.ones(3)})
+    digest = hashlib.sha256((folder / "a.pdparams").read_bytes()).hexdigest()
+    with pytest.raises(CheckpointError, match=f"its SHA-256 is {digest}, not {'0' * 64}; check"):
+        download(f"{address}/a.pdparams#sha256={'0' * 64}")
+    assert kept(tmp_path) == []
+    assert download(f"{address}/a.pdparams#sha256={digest}").is_file()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("none.pdparams", "HTTP Error 404: File not found"),
+        ("short.pdparams", r"\d+ of \d+ bytes came"),
+    ],
+)
+def test_a_failed_download_says_why_and_what_to_do(
+    site: tuple[Path, str], tmp_path: Path, name: str, message: str
+) -> None:
+    folder, address = site
+    pdparams.write(folder / "short.pdparams", {"w": np.ones(3)})
+    with pytest.raises(CheckpointError) as caught:
+        download(f"{address}/{name}")
+    expected = f"{address}/{name}: can't be downloaded; {message}; download it by hand and give its path"
+    assert re.fullmatch(expected, str(caught.value))
+    assert kept(tmp_path) == []
+
+
+def test_a_page_instead_of_weights_is_not_kept(site: tuple[Path, str], tmp_path: Path) -> None:
+    folder, address = site
+    (folder / "a.pdparams").write_text("<html>log in first</html>")
+    with pytest.raises(CheckpointError, match="not a weights file or damaged"):
+        download(f"{address}/a.pdparams")
+    assert kept(tmp_path) == []
+
+
+def test_without_a_network_the_url_and_the_reason_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PPCLS_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with pytest.raises(CheckpointError, match=r"^http://127\.0\.0\.1:9/a\.pdparams: can't be .*refused.*; download"):
+        download("http://127.0.0.1:9/a.pdparams")
+
+
+def test_a_url_of_something_else_is_refused() -> None:
+    with pytest.raises(CheckpointError, match="its name is 'a.tar'; give a .pdparams or .safetensors"):
+        download("http://127.0.0.1:9/a.tar")
