@@ -210,6 +210,7 @@ def _build_part(name: str, named_at: Node, given: Node, annotation: Any, path: s
     rest = Node({key: child for key, child in given.value.items() if key not in keys_of(cls)}, given.where)
     if name not in registry:
         return faults.add(named_at.where, f"{path}: {registry.fault(name)}")
+    name = registry.resolve(name)
     args = _parse_arguments(rest, name, registry.load(name), keys_of(cls), path, faults)
     return cls(name, args, f"{given.where}: {path}", **own) if len(faults.found) == before else None
 

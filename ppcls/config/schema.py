@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Optional, Union
 
+from ppcls.config.groups import Group
 from ppcls.config.parts import AtLeast, BareNumber, Named, Only, Rule, Within, key, required
 from ppcls.data import DATASETS, SAMPLERS
 from ppcls.errors import ConfigError
@@ -143,6 +144,7 @@ class OptimizerPart(Part):
     )
     regularizer: Optional[Annotated[Part, REGULARIZERS]] = key(None, "weight penalty; or use `weight_decay`")
     clip_norm: Optional[Annotated[float, AtLeast(0)]] = key(None, "largest global norm of the gradients")
+    param_groups: tuple[Group, ...] = key((), "parameters with settings of their own; the first that states one wins")
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,12 @@
 """The YAML arguments of a part: what its constructor's annotated signature says."""
 
+import dataclasses
 import inspect
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Callable, get_type_hints
+
+from ppcls.registry import FACTS, is_shared
 
 REQUIRED = inspect.Parameter.empty
 
@@ -16,12 +20,20 @@ class Argument:
 
 
 def arguments_of(constructor: Callable[..., Any]) -> dict[str, Argument]:
-    """Return the YAML arguments by name: all but the positional-only ones, which the builder supplies."""
+    """Return the YAML arguments by name: all but the facts that only the builder supplies."""
+    return dict(_arguments(constructor))
+
+
+def _arguments(constructor: Callable[..., Any]) -> Iterator[tuple[str, Argument]]:
     annotated = constructor.__init__ if isinstance(constructor, type) else constructor  # type: ignore[misc]
     hints = get_type_hints(annotated, include_extras=True)
-    arguments = {}
     for name, parameter in inspect.signature(constructor).parameters.items():
-        if parameter.kind is not parameter.POSITIONAL_ONLY:
-            assert parameter.kind is not parameter.VAR_KEYWORD, f"{constructor}: **{name} would accept any typo"
-            arguments[name] = Argument(hints[name], parameter.default)
-    return arguments
+        assert parameter.kind is not parameter.VAR_KEYWORD, f"{constructor}: **{name} would accept any typo"
+        hint = hints.get(name, Any)  # a user's own part may have none
+        if is_shared(hint):
+            inner = get_type_hints(hint, include_extras=True)
+            for key in dataclasses.fields(hint):
+                default = REQUIRED if key.default is dataclasses.MISSING else key.default
+                yield key.name, Argument(inner[key.name], default)
+        elif name not in FACTS or parameter.default is not REQUIRED:
+            yield name, Argument(hint, parameter.default)

@@ -1,5 +1,6 @@
 """Where the names of a config become objects; the only place."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,9 +23,10 @@ from ppcls.metrics.topk import CombinedMetric
 from ppcls.models import ARCHITECTURES
 from ppcls.models.weights import load_weights, resolve_pretrained
 from ppcls.optim import OPTIMIZERS, REGULARIZERS, SCHEDULES
+from ppcls.optim.groups import Target
 from ppcls.optim.plateau import ReduceOnPlateau
 from ppcls.optim.schedule import Schedule, Span
-from ppcls.registry import Part
+from ppcls.registry import Facts, Part
 
 
 def eval_transforms(config: RunConfig) -> Sequence[Part]:
@@ -40,7 +42,7 @@ def eval_transforms(config: RunConfig) -> Sequence[Part]:
 
 def model(config: RunConfig) -> nn.Layer:
     """Build the architecture with its initial weights."""
-    built: nn.Layer = ARCHITECTURES.build(config.Arch, class_num=config.class_num)
+    built: nn.Layer = ARCHITECTURES.build(config.Arch, Facts(class_num=config.class_num))
     return built
 
 
@@ -55,11 +57,17 @@ def load_start_weights(config: RunConfig, built: nn.Layer, *, new_head: bool) ->
 def loader(config: RunConfig, data: DataSection, *, training: bool) -> Loader:
     """Build a data set with its transforms, sampler and reading processes."""
     transforms = stream.pipeline(data.dataset.transform_ops)
-    dataset = DATASETS.build(data.dataset, transforms, config.class_num)
-    sampler = SAMPLERS.build(
-        data.sampler, dataset.labels, config.Global.seed, ranks.rank(), ranks.world_size(), not training
+    facts = Facts(
+        class_num=config.class_num,
+        pipeline=transforms,
+        seed=config.Global.seed,
+        rank=ranks.rank(),
+        world_size=ranks.world_size(),
+        exact=not training,
     )
-    mixing = [BATCH_TRANSFORMS.build(part, config.class_num) for part in data.dataset.batch_transform_ops]
+    dataset = DATASETS.build(data.dataset, facts)
+    sampler = SAMPLERS.build(data.sampler, dataclasses.replace(facts, labels=dataset.labels))
+    mixing = [BATCH_TRANSFORMS.build(part, facts) for part in data.dataset.batch_transform_ops]
     return Loader(
         dataset,
         sampler,
@@ -73,18 +81,18 @@ def loader(config: RunConfig, data: DataSection, *, training: bool) -> Loader:
 def loss(parts: Sequence[Part], labels: Labels, class_num: int) -> CombinedLoss:
     """Build a weighted sum of losses, which may weigh classes by how often they are among the `labels` to see."""
     counts = labels.sum(axis=0) if labels.ndim == 2 else np.bincount(labels, minlength=class_num)
-    return CombinedLoss([LOSSES.build(part, counts) for part in parts])
+    return CombinedLoss([LOSSES.build(part, Facts(class_num=class_num, class_counts=counts)) for part in parts])
 
 
 def metric(parts: Sequence[Part], class_num: int) -> CombinedMetric:
     """Build several metrics as one."""
-    return CombinedMetric([METRICS.build(part, class_num) for part in parts])
+    return CombinedMetric([METRICS.build(part, Facts(class_num=class_num)) for part in parts])
 
 
 def schedule(config: RunConfig, steps_per_epoch: int) -> Schedule:
     """Build the learning-rate schedule."""
     part: Part = config.require("Optimizer.lr", "train")
-    built: Schedule = SCHEDULES.build(part, Span(config.Global.epochs, steps_per_epoch))
+    built: Schedule = SCHEDULES.build(part, Facts(span=Span(config.Global.epochs, steps_per_epoch)))
     if isinstance(built, ReduceOnPlateau) and not config.Global.eval_during_train:
         raise ConfigError(
             f"{part.where}: ReduceOnPlateau follows the evaluations; received Global.eval_during_train: False; "
@@ -97,7 +105,8 @@ def optimizer(config: RunConfig, trained: nn.Layer, learning_rate: float) -> Any
     """Build the optimizer of all parameters of the model."""
     part = config.require("Optimizer", "train")
     regularizer = None if part.regularizer is None else REGULARIZERS.build(part.regularizer)
-    return OPTIMIZERS.build(part, trained, learning_rate, regularizer, part.clip_norm)
+    target = Target(trained, learning_rate, regularizer, part.clip_norm, part.param_groups)
+    return OPTIMIZERS.build(part, Facts(target=target))
 
 
 def postprocess(config: RunConfig) -> PostProcess:
@@ -108,7 +117,7 @@ def postprocess(config: RunConfig) -> PostProcess:
     part: Part = config.Infer.PostProcess or Part("Topk")
     names = label_names(config)
     names = [*names, *map(str, range(len(names), config.class_num))] if names else []
-    built: PostProcess = POSTPROCESSES.build(part, names, config.class_num)
+    built: PostProcess = POSTPROCESSES.build(part, Facts(label_names=names, class_num=config.class_num))
     return built
 
 

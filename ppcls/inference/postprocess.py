@@ -61,9 +61,8 @@ class Topk:
 
     def __init__(
         self,
-        label_names: Sequence[str] = (),
-        class_num: Optional[int] = None,
-        /,
+        label_names: Sequence[str],
+        class_num: Optional[int],
         *,
         topk: int = 5,
         class_id_map_file: Optional[str] = None,
@@ -86,9 +85,8 @@ class ThreshOutput:
 
     def __init__(
         self,
-        label_names: Sequence[str] = (),
-        class_num: Optional[int] = None,
-        /,
+        label_names: Sequence[str],
+        class_num: Optional[int],
         *,
         threshold: float,
         label_0: str = "0",
@@ -111,9 +109,8 @@ class MultiLabelThreshOutput:
 
     def __init__(
         self,
-        label_names: Sequence[str] = (),
-        class_num: Optional[int] = None,
-        /,
+        label_names: Sequence[str],
+        class_num: Optional[int],
         *,
         threshold: float = 0.5,
         class_id_map_file: Optional[str] = None,

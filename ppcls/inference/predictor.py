@@ -22,7 +22,7 @@ from ppcls.inference.artifact import Artifact, Files
 from ppcls.inference.postprocess import PostProcess, Prediction
 from ppcls.inference.runtimes import EngineName, Precision, Runtime, Settings, installed, load
 from ppcls.inference.timing import Times, no_times
-from ppcls.registry import Part
+from ppcls.registry import Facts, Part
 
 logger = logging.getLogger("ppcls")
 
@@ -280,5 +280,7 @@ def _postprocess(about: Artifact, deploy: DeployConfig, class_num: int) -> PostP
             f"{deploy.source}: PostProcess: main_indicator is ThreshOutput, whose threshold is missing; "
             "add ThreshOutput: {threshold: 0.5}"
         )
-    built: PostProcess = POSTPROCESSES.build(part, about.PostProcess.Topk.label_list, class_num)
+    built: PostProcess = POSTPROCESSES.build(
+        part, Facts(label_names=about.PostProcess.Topk.label_list, class_num=class_num)
+    )
     return built

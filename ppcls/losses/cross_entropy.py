@@ -31,7 +31,6 @@ class CELoss:
     def __init__(
         self,
         class_counts: NDArray[np.int64],
-        /,
         *,
         weight: float = 1.0,
         epsilon: Optional[float] = None,

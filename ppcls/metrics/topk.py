@@ -24,7 +24,7 @@ class TopkAcc:
     Labels are class numbers [N] or probabilities [N, C], of which the highest counts.
     """
 
-    def __init__(self, class_num: int, /, *, topk: Union[int, Sequence[int]] = (1, 5)) -> None:
+    def __init__(self, class_num: int, *, topk: Union[int, Sequence[int]] = (1, 5)) -> None:
         self.topk = [topk] if isinstance(topk, int) else list(topk)
         if not self.topk or min(self.topk) < 1:
             raise ValueError(f"topk: not one or more positive numbers; received {self.topk}; set topk: [1]")

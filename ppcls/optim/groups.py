@@ -1,56 +1,114 @@
-"""Which parameters get weight decay, and how it reaches them."""
+"""What an optimizer updates, and how much each parameter decays."""
 
-from typing import Optional, Union
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Optional, Union
 
 import paddle
 from paddle import nn
 
+from ppcls.config.groups import Group
 from ppcls.optim.ranges import require
 from ppcls.optim.regularizers import L1, L2
+from ppcls.registry import Shared
 
-NO_DECAY = paddle.regularizer.L2Decay(0.0)
 
-
-def undecayed(model: nn.Layer, *, no_weight_decay_name: Optional[str], one_dim_param_no_weight_decay: bool) -> set[str]:
-    """Return the names, as Paddle's optimizers know them, of the parameters that weight decay leaves alone.
+@dataclass(frozen=True)
+class Exclusions(Shared):
+    """Which parameters weight decay leaves alone, besides those of parameter groups.
 
     `no_weight_decay_name`: space-separated parts of names in the model's state dict, such as "bn .bias".
     `one_dim_param_no_weight_decay`: biases and normalization weights.
     """
-    parts = (no_weight_decay_name or "").split()
-    return {
-        parameter.name
-        for name, parameter in model.named_parameters()
-        if any(part in name for part in parts) or (one_dim_param_no_weight_decay and parameter.ndim == 1)
-    }
+
+    no_weight_decay_name: Optional[str] = None
+    one_dim_param_no_weight_decay: bool = False
+
+    def has(self, name: str, parameter: paddle.Tensor) -> bool:
+        """Return whether the parameter of this name is not decayed."""
+        parts = (self.no_weight_decay_name or "").split()
+        return any(part in name for part in parts) or (self.one_dim_param_no_weight_decay and parameter.ndim == 1)
 
 
-def gradient_decay(
-    model: nn.Layer,
-    regularizer: Optional[Union[L1, L2]],
-    weight_decay: Optional[float],
-    *,
-    no_weight_decay_name: Optional[str],
-    one_dim_param_no_weight_decay: bool,
-) -> Optional[Union[L1, L2]]:
-    """Return the regularizer for a Paddle optimizer; `weight_decay` is short for L2 with that coefficient.
+@dataclass(frozen=True)
+class Target:
+    """All trainable parameters of `trained`, with what the section of every optimizer may say of them.
 
-    Excluded parameters get a regularizer of their own, which Paddle prefers to the optimizer's: this keeps
-    Momentum's fused decay, and, unlike Paddle's parameter groups, the learning-rate multipliers of the model.
+    `learning_rate` is that of the first update; `clip_norm` bounds the gradients' joint norm. Of the `groups`, and then
+    of those of the model itself (its `param_groups`), the first that has a parameter and states a setting decides it.
     """
-    if regularizer is not None and weight_decay is not None:
-        raise ValueError(
-            f"weight_decay: stated twice; received weight_decay {weight_decay} beside a regularizer; keep one"
-        )
-    if weight_decay is not None:
+
+    trained: nn.Layer
+    learning_rate: float
+    regularizer: Optional[Union[L1, L2]] = None
+    clip_norm: Optional[float] = None
+    groups: Sequence[Group] = ()
+
+    def arguments(self) -> dict[str, Any]:
+        """Return what every Paddle optimizer takes, having told the parameters their rates.
+
+        Paddle reads a parameter's rate, and its regularizer, from the parameter: each optimizer sets those anew.
+        """
+        for name, parameter in self.trained.named_parameters():
+            factor = self._stated("lr_factor", name)
+            if factor is not None:
+                parameter.optimize_attr = {**parameter.optimize_attr, "learning_rate": factor}
+            if self._stated("frozen", name):
+                parameter.stop_gradient = True
+        return {
+            "learning_rate": self.learning_rate,
+            "parameters": self.trained.parameters(),
+            "grad_clip": _clipping(self.clip_norm),
+        }
+
+    def decays(self, weight_decay: float, exclusions: Exclusions) -> dict[str, float]:
+        """Return the coefficient of each parameter, under the name by which Paddle's optimizers know it."""
         require("weight_decay", weight_decay, 0.0)
-        regularizer = L2(coeff=weight_decay)
-    excluded_names = undecayed(
-        model,
-        no_weight_decay_name=no_weight_decay_name,
-        one_dim_param_no_weight_decay=one_dim_param_no_weight_decay,
-    )
-    for parameter in model.parameters():
-        if parameter.name in excluded_names:
-            parameter.regularizer = NO_DECAY
-    return regularizer
+        found: dict[str, float] = {}
+        for name, parameter in self.trained.named_parameters():
+            stated = self._stated("weight_decay", name)
+            coefficient = 0.0 if exclusions.has(name, parameter) else float(weight_decay)
+            found[parameter.name] = coefficient if stated is None else stated
+        return found
+
+    def gradient_decay(self, weight_decay: Optional[float], exclusions: Exclusions) -> Optional[Union[L1, L2]]:
+        """Return the regularizer for a Paddle optimizer; `weight_decay` is short for L2 with that coefficient.
+
+        Parameters with another coefficient get a regularizer of their own, which Paddle prefers to the optimizer's:
+        this keeps Momentum's fused decay, which Paddle's own parameter groups lose.
+        """
+        if self.regularizer is not None and weight_decay is not None:
+            raise ValueError(
+                f"weight_decay: stated twice; received weight_decay {weight_decay} beside a regularizer; keep one"
+            )
+        require("weight_decay", weight_decay or 0.0, 0.0)
+        regularizer = L2(coeff=weight_decay) if weight_decay is not None else self.regularizer
+        kind, usual = (L2, 0.0) if regularizer is None else (type(regularizer), regularizer.coeff)
+        decays = self.decays(usual, exclusions)
+        for parameter in self.trained.parameters():
+            coefficient = decays[parameter.name]
+            parameter.regularizer = None if coefficient == usual else kind(coeff=coefficient)
+        return regularizer
+
+    def refuse_regularizer(self, optimizer: str) -> None:
+        """Raise ValueError for an optimizer whose decay is a part of its own rule."""
+        if self.regularizer is not None:
+            kind = type(self.regularizer).__name__
+            raise ValueError(f"regularizer: {optimizer} has a decay of its own; received {kind}; use weight_decay")
+
+    def _stated(self, setting: str, name: str) -> Any:
+        own: Iterable[Group] = getattr(self.trained, "param_groups", ())
+        values = (getattr(group, setting) for group in (*self.groups, *own) if group.has(name))
+        return next((value for value in values if value is not None), None)
+
+
+def _clipping(clip_norm: Optional[float]) -> Optional[nn.ClipGradByGlobalNorm]:
+    """Return what scales all gradients so that their joint L2 norm is at most `clip_norm`.
+
+    PaddleClas bounds the norm of each tensor by itself, which turns the direction of the update.
+    """
+    if clip_norm is None:
+        return None
+    if clip_norm <= 0:
+        raise ValueError(f"clip_norm: not positive; received {clip_norm}; leave it out for no clipping")
+    return nn.ClipGradByGlobalNorm(clip_norm)

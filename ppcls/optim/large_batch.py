@@ -1,14 +1,11 @@
 """The optimizers for batches of thousands: each layer moves in proportion to its own weights (docs/scaling.md)."""
 
-from typing import Any, Optional, Union
+from typing import Any
 
 import paddle
-from paddle import nn
 
-from ppcls.optim.groups import undecayed
-from ppcls.optim.optimizers import clipping, refuse_regularizer
+from ppcls.optim.groups import Exclusions, Target
 from ppcls.optim.ranges import require
-from ppcls.optim.regularizers import L1, L2
 
 
 class LarsMomentum(paddle.optimizer.Momentum):
@@ -22,46 +19,31 @@ class LarsMomentum(paddle.optimizer.Momentum):
 
     def __init__(
         self,
-        model: nn.Layer,
-        learning_rate: float,
-        regularizer: Optional[Union[L1, L2]],
-        clip_norm: Optional[float],
-        /,
+        target: Target,
         *,
         momentum: float = 0.9,
         lars_coeff: float = 0.001,
         epsilon: float = 0.0,
         multi_precision: bool = True,
         weight_decay: float = 0.0005,
-        no_weight_decay_name: Optional[str] = None,
-        one_dim_param_no_weight_decay: bool = False,
+        exclusions: Exclusions = Exclusions(),
     ) -> None:
-        refuse_regularizer("LarsMomentum", regularizer)
+        target.refuse_regularizer("LarsMomentum")
         require("momentum", momentum, 0.0, below=1.0)
         require("lars_coeff", lars_coeff, 0.0)
         require("epsilon", epsilon, 0.0)
-        require("weight_decay", weight_decay, 0.0)
-        super().__init__(
-            learning_rate=learning_rate,
-            momentum=momentum,
-            parameters=model.parameters(),
-            grad_clip=clipping(clip_norm),
-            multi_precision=multi_precision,
-        )
-        self.coeff, self.epsilon, self.decay = lars_coeff, epsilon, weight_decay
-        self.excluded_names = undecayed(
-            model,
-            no_weight_decay_name=no_weight_decay_name,
-            one_dim_param_no_weight_decay=one_dim_param_no_weight_decay,
-        )
+        super().__init__(**target.arguments(), momentum=momentum, multi_precision=multi_precision)
+        self.coeff, self.epsilon = lars_coeff, epsilon
+        self.decays = target.decays(weight_decay, exclusions)
 
     def _append_optimize_op(self, block: Any, param_and_grad: tuple[paddle.Tensor, paddle.Tensor]) -> None:
         """Update one parameter: what Paddle's optimizers define, in place of their operator."""
         parameter, gradient = param_and_grad
         weight = self._master_weights.get(parameter.name, parameter)
         move = gradient.astype(weight.dtype)
-        if parameter.name not in self.excluded_names:
-            move = self._local_rate(weight, move) * (move + self.decay * weight)
+        decay = self.decays[parameter.name]
+        if decay:
+            move = self._local_rate(weight, move, decay) * (move + decay * weight)
         velocity = self._get_accumulator_master(self._velocity_acc_str, parameter)
         rate = self._create_param_lr(param_and_grad)
         paddle.assign(self._momentum * velocity + rate * move, velocity)
@@ -69,10 +51,10 @@ class LarsMomentum(paddle.optimizer.Momentum):
         if weight is not parameter:
             paddle.assign(weight.astype(parameter.dtype), parameter)
 
-    def _local_rate(self, weight: paddle.Tensor, gradient: paddle.Tensor) -> paddle.Tensor:
+    def _local_rate(self, weight: paddle.Tensor, gradient: paddle.Tensor, decay: float) -> paddle.Tensor:
         """Return the layer's share of the learning rate; 1 where a norm is 0, as for a bias that begins there."""
         of_weight, of_gradient = weight.norm(), gradient.norm()
-        rate = self.coeff * of_weight / (of_gradient + self.decay * of_weight + self.epsilon)
+        rate = self.coeff * of_weight / (of_gradient + decay * of_weight + self.epsilon)
         return paddle.where(of_weight * of_gradient > 0, rate, paddle.ones_like(rate))
 
 
@@ -84,38 +66,32 @@ class Lamb(paddle.optimizer.Lamb):
 
     def __init__(
         self,
-        model: nn.Layer,
-        learning_rate: float,
-        regularizer: Optional[Union[L1, L2]],
-        clip_norm: Optional[float],
-        /,
+        target: Target,
         *,
         beta1: float = 0.9,
         beta2: float = 0.999,
         epsilon: float = 1e-6,
         multi_precision: bool = False,
         weight_decay: float = 0.01,
-        no_weight_decay_name: Optional[str] = None,
-        one_dim_param_no_weight_decay: bool = False,
+        exclusions: Exclusions = Exclusions(),
     ) -> None:
-        refuse_regularizer("Lamb", regularizer)
+        target.refuse_regularizer("Lamb")
         require("beta1", beta1, 0.0, below=1.0)
         require("beta2", beta2, 0.0, below=1.0)
         if weight_decay <= 0:
             raise ValueError(f"weight_decay: Lamb without decay is Adam; received {weight_decay}; use Adam")
-        excluded_names = undecayed(
-            model,
-            no_weight_decay_name=no_weight_decay_name,
-            one_dim_param_no_weight_decay=one_dim_param_no_weight_decay,
-        )
+        self.decays = target.decays(weight_decay, exclusions)
         super().__init__(
-            learning_rate=learning_rate,
+            **target.arguments(),
             lamb_weight_decay=float(weight_decay),
             beta1=beta1,
             beta2=beta2,
             epsilon=epsilon,
-            parameters=model.parameters(),
-            grad_clip=clipping(clip_norm),
-            exclude_from_weight_decay_fn=lambda parameter: parameter.name in excluded_names,
+            exclude_from_weight_decay_fn=lambda parameter: not self.decays[parameter.name],
             multi_precision=multi_precision,
         )
+
+    def _append_optimize_op(self, block: Any, param_and_grad: tuple[paddle.Tensor, paddle.Tensor]) -> Any:
+        """Update one parameter, with its own decay."""
+        self._lamb_weight_decay = self.decays[param_and_grad[0].name]
+        return super()._append_optimize_op(block, param_and_grad)

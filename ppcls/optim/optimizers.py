@@ -1,40 +1,17 @@
 """The optimizers that a config can name: Paddle's, with PaddleClas's arguments.
 
-The builder gives the model, the first learning rate, and `regularizer` and `clip_norm` of the section; the
-rate of each update is set with `optimizer.set_lr(schedule.lr(step))`, which does not wait for the device.
+The rate of each update is set with `optimizer.set_lr(schedule.lr(step))`, which does not wait for the device.
 
 Arguments that they share: `weight_decay` (short for an L2 regularizer, except in AdamW), `multi_precision`
-(float32 master weights where the model's are float16 or bfloat16), and those of `groups.undecayed`.
+(float32 master weights where the model's are float16 or bfloat16), and those of `Exclusions`.
 """
 
-from typing import Optional, Union
+from typing import Any, Optional
 
 import paddle
-from paddle import nn
 
-from ppcls.optim.groups import gradient_decay, undecayed
+from ppcls.optim.groups import Exclusions, Target
 from ppcls.optim.ranges import require
-from ppcls.optim.regularizers import L1, L2
-
-
-def clipping(clip_norm: Optional[float]) -> Optional[nn.ClipGradByGlobalNorm]:
-    """Return what scales all gradients so that their joint L2 norm is at most `clip_norm`.
-
-    PaddleClas bounds the norm of each tensor by itself, which turns the direction of the update.
-    """
-    if clip_norm is None:
-        return None
-    if clip_norm <= 0:
-        raise ValueError(f"clip_norm: not positive; received {clip_norm}; leave it out for no clipping")
-    return nn.ClipGradByGlobalNorm(clip_norm)
-
-
-def refuse_regularizer(optimizer: str, regularizer: Optional[Union[L1, L2]]) -> None:
-    """Raise ValueError for an optimizer whose decay is a part of its own rule."""
-    if regularizer is not None:
-        raise ValueError(
-            f"regularizer: {optimizer} has a decay of its own; received {type(regularizer).__name__}; use weight_decay"
-        )
 
 
 class SGD(paddle.optimizer.SGD):
@@ -42,28 +19,15 @@ class SGD(paddle.optimizer.SGD):
 
     def __init__(
         self,
-        model: nn.Layer,
-        learning_rate: float,
-        regularizer: Optional[Union[L1, L2]],
-        clip_norm: Optional[float],
-        /,
+        target: Target,
         *,
         multi_precision: bool = False,
         weight_decay: Optional[float] = None,
-        no_weight_decay_name: Optional[str] = None,
-        one_dim_param_no_weight_decay: bool = False,
+        exclusions: Exclusions = Exclusions(),
     ) -> None:
         super().__init__(
-            learning_rate=learning_rate,
-            parameters=model.parameters(),
-            weight_decay=gradient_decay(
-                model,
-                regularizer,
-                weight_decay,
-                no_weight_decay_name=no_weight_decay_name,
-                one_dim_param_no_weight_decay=one_dim_param_no_weight_decay,
-            ),
-            grad_clip=clipping(clip_norm),
+            **target.arguments(),
+            weight_decay=target.gradient_decay(weight_decay, exclusions),
             multi_precision=multi_precision,
         )
 
@@ -73,33 +37,20 @@ class Momentum(paddle.optimizer.Momentum):
 
     def __init__(
         self,
-        model: nn.Layer,
-        learning_rate: float,
-        regularizer: Optional[Union[L1, L2]],
-        clip_norm: Optional[float],
-        /,
+        target: Target,
         *,
         momentum: float = 0.9,
         use_nesterov: bool = False,
         multi_precision: bool = True,
         weight_decay: Optional[float] = None,
-        no_weight_decay_name: Optional[str] = None,
-        one_dim_param_no_weight_decay: bool = False,
+        exclusions: Exclusions = Exclusions(),
     ) -> None:
         require("momentum", momentum, 0.0, below=1.0)
         super().__init__(
-            learning_rate=learning_rate,
+            **target.arguments(),
             momentum=momentum,
-            parameters=model.parameters(),
             use_nesterov=use_nesterov,
-            weight_decay=gradient_decay(
-                model,
-                regularizer,
-                weight_decay,
-                no_weight_decay_name=no_weight_decay_name,
-                one_dim_param_no_weight_decay=one_dim_param_no_weight_decay,
-            ),
-            grad_clip=clipping(clip_norm),
+            weight_decay=target.gradient_decay(weight_decay, exclusions),
             multi_precision=multi_precision,
         )
 
@@ -109,35 +60,22 @@ class RMSProp(paddle.optimizer.RMSProp):
 
     def __init__(
         self,
-        model: nn.Layer,
-        learning_rate: float,
-        regularizer: Optional[Union[L1, L2]],
-        clip_norm: Optional[float],
-        /,
+        target: Target,
         *,
         momentum: float = 0.0,
         rho: float = 0.95,
         epsilon: float = 1e-6,
         weight_decay: Optional[float] = None,
-        no_weight_decay_name: Optional[str] = None,
-        one_dim_param_no_weight_decay: bool = False,
+        exclusions: Exclusions = Exclusions(),
     ) -> None:
         require("momentum", momentum, 0.0, below=1.0)
         require("rho", rho, 0.0, below=1.0)
         super().__init__(
-            learning_rate=learning_rate,
+            **target.arguments(),
             rho=rho,
             epsilon=epsilon,
             momentum=momentum,
-            parameters=model.parameters(),
-            weight_decay=gradient_decay(
-                model,
-                regularizer,
-                weight_decay,
-                no_weight_decay_name=no_weight_decay_name,
-                one_dim_param_no_weight_decay=one_dim_param_no_weight_decay,
-            ),
-            grad_clip=clipping(clip_norm),
+            weight_decay=target.gradient_decay(weight_decay, exclusions),
         )
 
 
@@ -146,36 +84,23 @@ class Adam(paddle.optimizer.Adam):
 
     def __init__(
         self,
-        model: nn.Layer,
-        learning_rate: float,
-        regularizer: Optional[Union[L1, L2]],
-        clip_norm: Optional[float],
-        /,
+        target: Target,
         *,
         beta1: float = 0.9,
         beta2: float = 0.999,
         epsilon: float = 1e-8,
         multi_precision: bool = False,
         weight_decay: Optional[float] = None,
-        no_weight_decay_name: Optional[str] = None,
-        one_dim_param_no_weight_decay: bool = False,
+        exclusions: Exclusions = Exclusions(),
     ) -> None:
         require("beta1", beta1, 0.0, below=1.0)
         require("beta2", beta2, 0.0, below=1.0)
         super().__init__(
-            learning_rate=learning_rate,
+            **target.arguments(),
             beta1=beta1,
             beta2=beta2,
             epsilon=epsilon,
-            parameters=model.parameters(),
-            weight_decay=gradient_decay(
-                model,
-                regularizer,
-                weight_decay,
-                no_weight_decay_name=no_weight_decay_name,
-                one_dim_param_no_weight_decay=one_dim_param_no_weight_decay,
-            ),
-            grad_clip=clipping(clip_norm),
+            weight_decay=target.gradient_decay(weight_decay, exclusions),
             multi_precision=multi_precision,
         )
 
@@ -185,37 +110,29 @@ class AdamW(paddle.optimizer.AdamW):
 
     def __init__(
         self,
-        model: nn.Layer,
-        learning_rate: float,
-        regularizer: Optional[Union[L1, L2]],
-        clip_norm: Optional[float],
-        /,
+        target: Target,
         *,
         beta1: float = 0.9,
         beta2: float = 0.999,
         epsilon: float = 1e-8,
         multi_precision: bool = False,
         weight_decay: float = 0.01,
-        no_weight_decay_name: Optional[str] = None,
-        one_dim_param_no_weight_decay: bool = False,
+        exclusions: Exclusions = Exclusions(),
     ) -> None:
-        refuse_regularizer("AdamW", regularizer)
+        target.refuse_regularizer("AdamW")
         require("beta1", beta1, 0.0, below=1.0)
         require("beta2", beta2, 0.0, below=1.0)
-        require("weight_decay", weight_decay, 0.0)
-        excluded_names = undecayed(
-            model,
-            no_weight_decay_name=no_weight_decay_name,
-            one_dim_param_no_weight_decay=one_dim_param_no_weight_decay,
-        )
+        self.decays = target.decays(weight_decay, exclusions)
         super().__init__(
-            learning_rate=learning_rate,
+            **target.arguments(),
             beta1=beta1,
             beta2=beta2,
             epsilon=epsilon,
-            parameters=model.parameters(),
             weight_decay=float(weight_decay),
-            apply_decay_param_fun=lambda name: name not in excluded_names,
-            grad_clip=clipping(clip_norm),
             multi_precision=multi_precision,
         )
+
+    def _append_optimize_op(self, block: Any, param_and_grad: tuple[paddle.Tensor, paddle.Tensor]) -> Any:
+        """Update one parameter, with its own decay."""
+        self._weight_decay = self.decays[param_and_grad[0].name]
+        return super()._append_optimize_op(block, param_and_grad)

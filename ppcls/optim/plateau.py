@@ -4,7 +4,7 @@ from typing import Any, Literal, Optional
 
 from ppcls.errors import CheckpointError
 from ppcls.optim.ranges import require
-from ppcls.optim.schedule import Schedule, Span
+from ppcls.optim.schedule import Schedule, Span, WarmUp
 
 STATE = ("reduced_lr", "best", "num_bad", "num_to_skip")
 
@@ -20,7 +20,6 @@ class ReduceOnPlateau(Schedule):
     def __init__(
         self,
         span: Span,
-        /,
         *,
         learning_rate: float,
         mode: Literal["min", "max"] = "min",
@@ -31,11 +30,9 @@ class ReduceOnPlateau(Schedule):
         cooldown: int = 0,
         min_lr: float = 0.0,
         epsilon: float = 1e-8,
-        warmup_epoch: float = 0,
-        warmup_start_lr: float = 0.0,
-        by_epoch: bool = False,
+        warmup: WarmUp = WarmUp(),
     ) -> None:
-        super().__init__(span, learning_rate, warmup_epoch, warmup_start_lr, by_epoch)
+        super().__init__(span, learning_rate, warmup)
         require("factor", factor, 0.0, below=1.0)
         require("patience", patience, 0)
         require("cooldown", cooldown, 0)

@@ -11,6 +11,7 @@ class L1(paddle.regularizer.L1Decay):
     def __init__(self, *, coeff: float = 0.0) -> None:
         require("coeff", coeff, 0.0)
         super().__init__(coeff)
+        self.coeff = coeff
 
 
 class L2(paddle.regularizer.L2Decay):
@@ -19,3 +20,4 @@ class L2(paddle.regularizer.L2Decay):
     def __init__(self, *, coeff: float = 0.0) -> None:
         require("coeff", coeff, 0.0)
         super().__init__(coeff)
+        self.coeff = coeff

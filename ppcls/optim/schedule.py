@@ -6,6 +6,7 @@ from typing import Any
 
 from ppcls.errors import CheckpointError
 from ppcls.optim.ranges import require
+from ppcls.registry import Shared
 
 
 @dataclass(frozen=True)
@@ -16,28 +17,42 @@ class Span:
     steps_per_epoch: int
 
 
+@dataclass(frozen=True)
+class WarmUp(Shared):
+    """How a schedule begins, and how often the rate changes.
+
+    `warmup_epoch` epochs (fractions allowed) of linear rise from `warmup_start_lr`, after which the schedule proper
+    starts at its beginning; `by_epoch`: the rate changes once per epoch instead of at every step.
+    """
+
+    warmup_epoch: float = 0
+    warmup_start_lr: float = 0.0
+    by_epoch: bool = False
+
+    def __post_init__(self) -> None:
+        require("warmup_start_lr", self.warmup_start_lr, 0.0)
+        require("warmup_epoch", self.warmup_epoch, 0.0)
+
+
 class Schedule:
     """The learning rate of each step: a warm-up to `learning_rate`, then what a subclass says.
 
     Time is counted in ticks: optimizer steps, or epochs where `by_epoch`.
     """
 
-    def __init__(
-        self, span: Span, learning_rate: float, warmup_epoch: float, warmup_start_lr: float, by_epoch: bool
-    ) -> None:
+    def __init__(self, span: Span, learning_rate: float, warmup: WarmUp = WarmUp()) -> None:
         require("learning_rate", learning_rate, 0.0)
-        require("warmup_start_lr", warmup_start_lr, 0.0)
-        require("warmup_epoch", warmup_epoch, 0.0)
-        if warmup_epoch > span.epochs:
+        if warmup.warmup_epoch > span.epochs:
             raise ValueError(
-                f"warmup_epoch: longer than the training; received {warmup_epoch} of {span.epochs} epochs; "
+                f"warmup_epoch: longer than the training; received {warmup.warmup_epoch} of {span.epochs} epochs; "
                 "shorten it or raise Global.epochs"
             )
+        by_epoch = warmup.by_epoch
         self.learning_rate = learning_rate
-        self.warmup_start_lr = warmup_start_lr
+        self.warmup_start_lr = warmup.warmup_start_lr
         self.steps_per_tick = span.steps_per_epoch if by_epoch else 1
         self.ticks_per_epoch = 1 if by_epoch else span.steps_per_epoch
-        self.warmup_ticks = warmup_epoch if by_epoch else round(warmup_epoch * span.steps_per_epoch)
+        self.warmup_ticks = warmup.warmup_epoch if by_epoch else round(warmup.warmup_epoch * span.steps_per_epoch)
         self.decay_ticks = span.epochs * self.ticks_per_epoch - self.warmup_ticks
 
     def lr(self, step: int) -> float:

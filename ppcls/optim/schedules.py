@@ -1,8 +1,6 @@
 """The learning-rate schedules that a config can name, with PaddleClas's arguments.
 
-Arguments that they share: `warmup_epoch` epochs (fractions allowed) of linear warm-up from `warmup_start_lr`,
-after which the schedule proper starts at its beginning; `by_epoch`: the rate changes once an epoch instead of
-at every step.
+All but Constant take the arguments of `WarmUp`.
 """
 
 import math
@@ -11,7 +9,7 @@ from typing import Literal, Optional
 
 from ppcls.optim.plateau import ReduceOnPlateau as ReduceOnPlateau
 from ppcls.optim.ranges import require
-from ppcls.optim.schedule import Schedule, Span
+from ppcls.optim.schedule import Schedule, Span, WarmUp
 
 
 class ConstLR(Schedule):
@@ -20,14 +18,11 @@ class ConstLR(Schedule):
     def __init__(
         self,
         span: Span,
-        /,
         *,
         learning_rate: float,
-        warmup_epoch: float = 0,
-        warmup_start_lr: float = 0.0,
-        by_epoch: bool = False,
+        warmup: WarmUp = WarmUp(),
     ) -> None:
-        super().__init__(span, learning_rate, warmup_epoch, warmup_start_lr, by_epoch)
+        super().__init__(span, learning_rate, warmup)
 
     def decayed(self, tick: float) -> float:
         return self.learning_rate
@@ -36,7 +31,7 @@ class ConstLR(Schedule):
 class Constant(ConstLR):
     """The same rate throughout, without a warm-up."""
 
-    def __init__(self, span: Span, /, *, learning_rate: float) -> None:
+    def __init__(self, span: Span, *, learning_rate: float) -> None:
         super().__init__(span, learning_rate=learning_rate)
 
 
@@ -46,16 +41,13 @@ class Linear(Schedule):
     def __init__(
         self,
         span: Span,
-        /,
         *,
         learning_rate: float,
         end_lr: float = 0.0,
         power: float = 1.0,
-        warmup_epoch: float = 0,
-        warmup_start_lr: float = 0.0,
-        by_epoch: bool = False,
+        warmup: WarmUp = WarmUp(),
     ) -> None:
-        super().__init__(span, learning_rate, warmup_epoch, warmup_start_lr, by_epoch)
+        super().__init__(span, learning_rate, warmup)
         require("end_lr", end_lr, 0.0)
         require("power", power, 0.0)
         self.end_lr = end_lr
@@ -74,15 +66,12 @@ class Cosine(Schedule):
     def __init__(
         self,
         span: Span,
-        /,
         *,
         learning_rate: float,
         eta_min: float = 0.0,
-        warmup_epoch: float = 0,
-        warmup_start_lr: float = 0.0,
-        by_epoch: bool = False,
+        warmup: WarmUp = WarmUp(),
     ) -> None:
-        super().__init__(span, learning_rate, warmup_epoch, warmup_start_lr, by_epoch)
+        super().__init__(span, learning_rate, warmup)
         require("eta_min", eta_min, 0.0)
         self.eta_min = eta_min
 
@@ -98,20 +87,17 @@ class Step(Schedule):
     def __init__(
         self,
         span: Span,
-        /,
         *,
         learning_rate: float,
         step_size: float,
         gamma: float,
-        warmup_epoch: float = 0,
-        warmup_start_lr: float = 0.0,
-        by_epoch: bool = False,
+        warmup: WarmUp = WarmUp(),
     ) -> None:
-        super().__init__(span, learning_rate, warmup_epoch, warmup_start_lr, by_epoch)
+        super().__init__(span, learning_rate, warmup)
         require("gamma", gamma, 0.0)
         self.step_ticks = int(step_size * self.ticks_per_epoch)
         if self.step_ticks < 1:
-            unit = "epoch" if by_epoch else "step"
+            unit = "epoch" if warmup.by_epoch else "step"
             raise ValueError(f"step_size: shorter than one {unit}; received {step_size}; give epochs")
         self.gamma = gamma
 
@@ -129,14 +115,11 @@ class Piecewise(Schedule):
     def __init__(
         self,
         span: Span,
-        /,
         *,
         decay_epochs: Sequence[int],
         values: Sequence[float],
         learning_rate: Optional[float] = None,
-        warmup_epoch: float = 0,
-        warmup_start_lr: float = 0.0,
-        by_epoch: bool = False,
+        warmup: WarmUp = WarmUp(),
     ) -> None:
         _require_increasing("decay_epochs", decay_epochs)
         if len(values) != len(decay_epochs) + 1:
@@ -150,7 +133,7 @@ class Piecewise(Schedule):
             )
         for value in values:
             require("values", value, 0.0)
-        super().__init__(span, values[0], warmup_epoch, warmup_start_lr, by_epoch)
+        super().__init__(span, values[0], warmup)
         self.boundaries = [epoch * self.ticks_per_epoch for epoch in decay_epochs]
         self.values = values
 
@@ -164,16 +147,13 @@ class MultiStepDecay(Schedule):
     def __init__(
         self,
         span: Span,
-        /,
         *,
         learning_rate: float,
         milestones: Sequence[int],
         gamma: float = 0.1,
-        warmup_epoch: float = 0,
-        warmup_start_lr: float = 0.0,
-        by_epoch: bool = False,
+        warmup: WarmUp = WarmUp(),
     ) -> None:
-        super().__init__(span, learning_rate, warmup_epoch, warmup_start_lr, by_epoch)
+        super().__init__(span, learning_rate, warmup)
         _require_increasing("milestones", milestones)
         require("gamma", gamma, 0.0, below=1.0)
         self.milestones = [epoch * self.ticks_per_epoch for epoch in milestones]
@@ -194,7 +174,6 @@ class Cyclic(Schedule):
     def __init__(
         self,
         span: Span,
-        /,
         *,
         base_learning_rate: float,
         max_learning_rate: float,
@@ -202,11 +181,9 @@ class Cyclic(Schedule):
         step_size_down: Optional[int] = None,
         mode: Literal["triangular", "triangular2", "exp_range"] = "triangular",
         exp_gamma: float = 1.0,
-        warmup_epoch: float = 0,
-        warmup_start_lr: float = 0.0,
-        by_epoch: bool = False,
+        warmup: WarmUp = WarmUp(),
     ) -> None:
-        super().__init__(span, base_learning_rate, warmup_epoch, warmup_start_lr, by_epoch)
+        super().__init__(span, base_learning_rate, warmup)
         require("max_learning_rate", max_learning_rate, base_learning_rate)
         require("step_size_up", step_size_up, 1)
         self.up = step_size_up
@@ -240,7 +217,6 @@ class OneCycleLR(Schedule):
     def __init__(
         self,
         span: Span,
-        /,
         *,
         max_learning_rate: float,
         epochs: Optional[int] = None,
@@ -249,11 +225,9 @@ class OneCycleLR(Schedule):
         phase_pct: float = 0.3,
         anneal_strategy: Literal["cos", "linear"] = "cos",
         three_phase: bool = False,
-        warmup_epoch: float = 0,
-        warmup_start_lr: float = 0.0,
-        by_epoch: bool = False,
+        warmup: WarmUp = WarmUp(),
     ) -> None:
-        super().__init__(span, max_learning_rate, warmup_epoch, warmup_start_lr, by_epoch)
+        super().__init__(span, max_learning_rate, warmup)
         epochs = span.epochs if epochs is None else epochs
         require("epochs", epochs, 1)
         require("divide_factor", divide_factor, 1.0)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ppcls.optim import SCHEDULES
 from ppcls.optim.schedule import Span
+from ppcls.registry import Facts, Part
 
 
 def test_schedules_give_the_reference_rate_before_every_step(shared: Path) -> None:
@@ -13,7 +14,7 @@ def test_schedules_give_the_reference_rate_before_every_step(shared: Path) -> No
     for case in cases:
         arguments = dict(case["config"])
         span = Span(case["epochs"], case["steps_per_epoch"])
-        schedule = SCHEDULES.load(arguments.pop("name"))(span, **arguments)
+        schedule = SCHEDULES.build(Part(arguments.pop("name"), arguments), Facts(span=span))
         rates = [schedule.lr(step) for step in range(len(case["lr"]))]
         worst = max(abs(rate - expected) for rate, expected in zip(rates, case["lr"]))
         assert worst < 1e-12, case["config"]

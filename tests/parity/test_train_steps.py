@@ -16,7 +16,9 @@ from ppcls.models.layers.base import STOCK, compute_with
 from ppcls.ops import compiled
 from ppcls.ops.operators import OneDNN
 from ppcls.optim import OPTIMIZERS, REGULARIZERS, SCHEDULES
+from ppcls.optim.groups import Target
 from ppcls.optim.schedule import Span
+from ppcls.registry import Facts, Part
 
 
 def fill(model: nn.Layer) -> None:
@@ -39,7 +41,7 @@ def fill(model: nn.Layer) -> None:
 def train(case: dict[str, Any], operators: Any) -> list[float]:
     section = dict(case["optimizer"])
     lr = dict(section.pop("lr"))
-    schedule = SCHEDULES.load(lr.pop("name"))(Span(case["epochs"], case["steps_per_epoch"]), **lr)
+    schedule = SCHEDULES.build(Part(lr.pop("name"), lr), Facts(span=Span(case["epochs"], case["steps_per_epoch"])))
     regularizer = section.pop("regularizer", None)
     if regularizer is not None:
         regularizer = REGULARIZERS.load(regularizer["name"])(coeff=regularizer["coeff"])
@@ -47,7 +49,9 @@ def train(case: dict[str, Any], operators: Any) -> list[float]:
     fill(model)
     compute_with(model, operators)
     model.train()
-    optimizer = OPTIMIZERS.load(section.pop("name"))(model, schedule.lr(0), regularizer, None, **section)
+    optimizer = OPTIMIZERS.build(
+        Part(section.pop("name"), section), Facts(target=Target(model, schedule.lr(0), regularizer))
+    )
     ((loss_name, loss_arguments),) = case["loss"].items()
     loss_of = LOSSES.load(loss_name)(np.ones(case["class_num"], np.int64), **loss_arguments)
     rng = np.random.default_rng(case["data_seed"])

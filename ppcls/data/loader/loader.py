@@ -57,7 +57,6 @@ class Loader:
         sampler: DistributedBatchSampler,
         batch_transforms: Sequence[BatchTransform],
         seed: int,
-        /,
         *,
         num_workers: int = 2,
         use_shared_memory: bool = True,
@@ -171,7 +170,7 @@ class Loader:
                 return None
             images, draws = images[good], draws[good]
         finished: tuple[Images, Labels] = images, self.dataset.labels[draws % len(self.dataset)]
-        rank_number = number * self._sampler.world + self._sampler.rank
+        rank_number = number * self._sampler.world_size + self._sampler.rank
         rng = stream("batch", seed=self._seed, epoch=epoch, number=rank_number)
         for transform in self._batch_transforms:
             finished = transform(*finished, rng)
@@ -186,7 +185,7 @@ class Loader:
             return InProcess(self.dataset, self._seed, slots)
         in_work = math.ceil(self._num_workers * TASKS_A_WORKER * self._part / self._sampler.batch_size) + 1
         # Where memory is short, less is prepared ahead; all ranks may be on this machine.
-        affordable = min(_MOST_SLOT_BYTES, available // 2 // self._sampler.world) // slots.batch_bytes
+        affordable = min(_MOST_SLOT_BYTES, available // 2 // self._sampler.world_size) // slots.batch_bytes
         slots = slots._replace(batches=max(slots.batches, min(in_work + MOST_LENT, affordable)))
         return Processes(self.dataset, self._seed, slots, self._num_workers, shared_memory=self._use_shared_memory)
 

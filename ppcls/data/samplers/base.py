@@ -17,11 +17,11 @@ Draws = NDArray[np.int64]
 
 
 class DistributedBatchSampler:
-    """Cuts each epoch's order into global batches of `world * batch_size` samples, and these among the ranks.
+    """Cuts each epoch's order into global batches of `world_size * batch_size` samples, and these among the ranks.
 
     So a run on many ranks sees the same global batches as one process with the global batch size.
     The last global batch may be smaller, and each rank takes an equal share of it. For training it is padded
-    with the epoch's first samples to a multiple of `world`, as all ranks must take the same number of steps.
+    with the epoch's first samples to a multiple of `world_size`, as all ranks must take the same number of steps.
     With `exact`, for evaluation, nothing is padded: each sample comes once on one rank.
 
     `batch_size` counts the samples of one rank; `drop_last` drops the smaller last global batch.
@@ -32,9 +32,8 @@ class DistributedBatchSampler:
         labels: Union[Sequence[int], NDArray[Any]],
         seed: int,
         rank: int,
-        world: int,
+        world_size: int,
         exact: bool,
-        /,
         *,
         batch_size: int,
         drop_last: bool = False,
@@ -46,20 +45,20 @@ class DistributedBatchSampler:
             raise ValueError("drop_last: an evaluation must see every sample; received True; set it to False")
         self.batch_size = batch_size
         self.rank = rank
-        self.world = world
+        self.world_size = world_size
         self.exact = exact
         self._num_samples = len(labels)
         self._seed = seed
         self._shuffle = shuffle
         self._num_draws = self._draws_an_epoch()
-        self._full, rest = divmod(self._num_draws, world * batch_size)
+        self._full, rest = divmod(self._num_draws, world_size * batch_size)
         # This rank's part of the last global batch.
-        share = 0 if drop_last else math.ceil(rest / world)
+        share = 0 if drop_last else math.ceil(rest / world_size)
         start, stop = rank * share, (rank + 1) * share
         self._last = range(min(start, rest), min(stop, rest)) if exact else range(start, stop)
         if self._num_draws == 0 or (drop_last and not self._full):
             raise ValueError(
-                f"batch_size: an epoch has no batch; received {self._num_draws} samples for {world} ranks of "
+                f"batch_size: an epoch has no batch; received {self._num_draws} samples for {world_size} ranks of "
                 f"batch_size {batch_size}, drop_last {drop_last}; lower batch_size or set drop_last to False"
             )
 
@@ -75,10 +74,10 @@ class DistributedBatchSampler:
         """Yield the draws of this rank's batches, from batch number `skip` on."""
         order = self._order(stream("shuffle", seed=self._seed, epoch=epoch))
         for batch in range(skip, self._full):
-            start = (batch * self.world + self.rank) * self.batch_size
+            start = (batch * self.world_size + self.rank) * self.batch_size
             yield order[start : start + self.batch_size]
         if self._last and skip <= self._full:
-            tail = self._full * self.world * self.batch_size + np.array(self._last)
+            tail = self._full * self.world_size * self.batch_size + np.array(self._last)
             yield order[tail % self._num_draws]
 
     def _draws_an_epoch(self) -> int:
@@ -109,9 +108,8 @@ class RepeatedAugSampler(DistributedBatchSampler):
         labels: Union[Sequence[int], NDArray[Any]],
         seed: int,
         rank: int,
-        world: int,
+        world_size: int,
         exact: bool,
-        /,
         *,
         batch_size: int,
         drop_last: bool = False,
@@ -125,7 +123,9 @@ class RepeatedAugSampler(DistributedBatchSampler):
         _for_training(exact)
         self._repeats = num_repeats
         self._round = selected_round
-        super().__init__(labels, seed, rank, world, exact, batch_size=batch_size, drop_last=drop_last, shuffle=shuffle)
+        super().__init__(
+            labels, seed, rank, world_size, exact, batch_size=batch_size, drop_last=drop_last, shuffle=shuffle
+        )
 
     def _draws_an_epoch(self) -> int:
         return self._num_samples - self._num_samples % self._round or self._num_samples
@@ -133,8 +133,8 @@ class RepeatedAugSampler(DistributedBatchSampler):
     def _order(self, rng: np.random.Generator) -> Draws:
         repeats = self._num_samples * np.arange(self._repeats)
         draws = (super()._order(rng)[:, None] + repeats).reshape(-1)[: self._num_draws]
-        full = self._full * self.world * self.batch_size
-        dealt = draws[:full].reshape(self._full, self.batch_size, self.world).swapaxes(1, 2)
+        full = self._full * self.world_size * self.batch_size
+        dealt = draws[:full].reshape(self._full, self.batch_size, self.world_size).swapaxes(1, 2)
         return np.concatenate([dealt.reshape(-1), draws[full:]])
 
 
@@ -152,9 +152,8 @@ class ClassAwareSampler(DistributedBatchSampler):
         labels: Union[Sequence[int], NDArray[Any]],
         seed: int,
         rank: int,
-        world: int,
+        world_size: int,
         exact: bool,
-        /,
         *,
         batch_size: int,
         drop_last: bool = False,
@@ -165,7 +164,9 @@ class ClassAwareSampler(DistributedBatchSampler):
             raise ValueError(
                 f"labels: it needs one class a picture; received {np.shape(labels)[1]}; use another sampler"
             )
-        super().__init__(labels, seed, rank, world, exact, batch_size=batch_size, drop_last=drop_last, shuffle=shuffle)
+        super().__init__(
+            labels, seed, rank, world_size, exact, batch_size=batch_size, drop_last=drop_last, shuffle=shuffle
+        )
         by_class = np.argsort(labels, kind="stable")
         sizes = np.unique(labels, return_counts=True)[1]
         self._members = np.split(by_class, np.cumsum(sizes)[:-1])

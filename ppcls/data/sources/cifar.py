@@ -43,7 +43,6 @@ class Cifar(ImagesInMemory):
         self,
         pipeline: Pipeline,
         class_num: int,
-        /,
         *,
         data_file: Optional[str] = None,
         mode: Literal["train", "test"] = "train",

@@ -40,7 +40,6 @@ class MNIST(ImagesInMemory):
         self,
         pipeline: Pipeline,
         class_num: int,
-        /,
         *,
         image_path: Optional[str] = None,
         label_path: Optional[str] = None,

@@ -149,7 +149,7 @@ class Pack:
 class PackedDataset(LabelledImages):
     """The pictures of a file that `ppcls data pack` wrote, with the labels that they had there."""
 
-    def __init__(self, pipeline: Pipeline, class_num: int, /, *, data_file: str, skip_corrupt: bool = False) -> None:
+    def __init__(self, pipeline: Pipeline, class_num: int, *, data_file: str, skip_corrupt: bool = False) -> None:
         pack = Pack(data_file)
         if pack.labels.ndim == 1:
             check_range(pack.labels, class_num, lambda index: f"{data_file}: {pack.names[index]}")

@@ -26,8 +26,7 @@ class MixupCutmixHybrid:
 
     def __init__(
         self,
-        class_num: int,
-        /,
+        class_num: int = 1000,
         *,
         mixup_alpha: float = 1.0,
         cutmix_alpha: float = 0.0,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ppcls.config.parts import Named, Within, required
 from ppcls.images import BATCH_TRANSFORMS
-from ppcls.registry import Part
+from ppcls.registry import Facts, Part
 
 Images = NDArray[np.floating]
 # Class ids, int64 [N], or soft labels, float32 [N, classes].
@@ -24,23 +24,18 @@ class BatchTransform(Protocol):
 
 
 class _Mixing(ABC):
-    """Mixes each sample with its partner in a random permutation of the batch.
+    """Mixes each sample with its partner in a random permutation of the batch."""
 
-    `class_num` may repeat the model's number of classes.
-    """
-
-    def __init__(self, num_classes: int, alpha: float, class_num: Optional[int]) -> None:
+    def __init__(self, class_num: int, alpha: float) -> None:
         if alpha <= 0:
             raise ValueError(f"alpha: must be positive; received {alpha}; leave the operator out to mix nothing")
-        if class_num not in (None, num_classes):
-            raise ValueError(f"class_num: the model has {num_classes}; received {class_num}; leave it out")
         self._alpha = alpha
-        self._num_classes = num_classes
+        self._class_num = class_num
 
     def __call__(self, images: Images, labels: Labels, rng: np.random.Generator) -> tuple[Images, Labels]:
         partners = rng.permutation(len(images))
         images, share = self._mix(images, partners, rng)
-        return images, _blend(softened(labels, self._num_classes), partners, np.float32(share))
+        return images, _blend(softened(labels, self._class_num), partners, np.float32(share))
 
     @abstractmethod
     def _mix(self, images: Images, partners: NDArray[np.int64], rng: np.random.Generator) -> tuple[Images, float]:
@@ -53,8 +48,8 @@ class MixupOperator(_Mixing):
     Source: Zhang et al. 2017 (arXiv:1710.09412).
     """
 
-    def __init__(self, num_classes: int, /, *, alpha: float = 1.0, class_num: Optional[int] = None) -> None:
-        super().__init__(num_classes, alpha, class_num)
+    def __init__(self, class_num: int = 1000, *, alpha: float = 1.0) -> None:
+        super().__init__(class_num, alpha)
 
     def _mix(self, images: Images, partners: NDArray[np.int64], rng: np.random.Generator) -> tuple[Images, float]:
         share = rng.beta(self._alpha, self._alpha)
@@ -70,8 +65,8 @@ class CutmixOperator(_Mixing):
     Source: Yun et al. 2019 (arXiv:1905.04899).
     """
 
-    def __init__(self, num_classes: int, /, *, alpha: float = 0.2, class_num: Optional[int] = None) -> None:
-        super().__init__(num_classes, alpha, class_num)
+    def __init__(self, class_num: int = 1000, *, alpha: float = 0.2) -> None:
+        super().__init__(class_num, alpha)
 
     def _mix(self, images: Images, partners: NDArray[np.int64], rng: np.random.Generator) -> tuple[Images, float]:
         height, width = images.shape[2:]
@@ -95,16 +90,14 @@ class FmixOperator(_Mixing):
 
     def __init__(
         self,
-        num_classes: int,
-        /,
+        class_num: int = 1000,
         *,
         alpha: float = 1.0,
         decay_power: float = 3.0,
         max_soft: float = 0.0,
         reformulate: bool = False,
-        class_num: Optional[int] = None,
     ) -> None:
-        super().__init__(num_classes, alpha, class_num)
+        super().__init__(class_num, alpha)
         if not 0 <= max_soft <= 0.5:
             raise ValueError(f"max_soft: must be from 0 to 0.5; received {max_soft}")
         self._decay_power = decay_power
@@ -146,17 +139,18 @@ class OpSampler:
 
     def __init__(
         self,
-        num_classes: int,
-        /,
+        class_num: int = 1000,
         *,
         MixupOperator: Optional[Annotated[Candidate, BATCH_TRANSFORMS, Named("MixupOperator")]] = None,
         CutmixOperator: Optional[Annotated[Candidate, BATCH_TRANSFORMS, Named("CutmixOperator")]] = None,
         FmixOperator: Optional[Annotated[Candidate, BATCH_TRANSFORMS, Named("FmixOperator")]] = None,
     ) -> None:
         candidates = [part for part in (MixupOperator, CutmixOperator, FmixOperator) if part]
-        self._mixings: list[BatchTransform] = [BATCH_TRANSFORMS.build(part, num_classes) for part in candidates]
+        self._mixings: list[BatchTransform] = [
+            BATCH_TRANSFORMS.build(part, Facts(class_num=class_num)) for part in candidates
+        ]
         self._ends = np.cumsum([part.prob for part in candidates])
-        self._num_classes = num_classes
+        self._class_num = class_num
         if not candidates or self._ends[-1] > 1 + 1e-9:
             given = ", ".join(f"{part.name}: {part.prob:g}" for part in candidates) or "no operator"
             raise ValueError(f"prob: must add up to at most 1; received {given}; e.g. MixupOperator: {{prob: 0.5}}")
@@ -165,7 +159,7 @@ class OpSampler:
         chosen = int(np.searchsorted(self._ends, rng.random(), side="right"))
         if chosen < len(self._mixings):
             return self._mixings[chosen](images, labels, rng)
-        return images, softened(labels, self._num_classes)
+        return images, softened(labels, self._class_num)
 
 
 def softened(labels: Labels, num_classes: int) -> NDArray[np.floating]:

@@ -120,7 +120,7 @@ FAULTY = (
     Case("two class numbers", good_but("epochs: 2", "class_num: 1000")),
     # Parts.
     Case("unknown architecture", good_but("ResNet18", "ResNet81")),
-    Case("unknown loss", good_but("CELoss", "CEloss")),
+    Case("unknown loss", good_but("CELoss", "CELos")),
     Case("unknown transform", good_but("ToCHWImage", "ToHWCImage")),
     Case("transform of PaddleClas that is not here", good_but("ToCHWImage", "RandAugmentMC: {n: 2, m: 10}")),
     Case("unknown schedule", good_but("Cosine", "Cosinus")),
@@ -155,7 +155,7 @@ FAULTY = (
     # All at once, in the order of the file.
     Case(
         "many",
-        good_but("epochs", "epoch").replace("class_num: 10", "class_num: ten").replace("CELoss", "CEloss"),
+        good_but("epochs", "epoch").replace("class_num: 10", "class_num: ten").replace("CELoss", "CELos"),
         ("Optimzer.name=AdamW", "nothing", "Global.seed=-1"),
     ),
 )

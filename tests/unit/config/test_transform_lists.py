@@ -11,6 +11,7 @@ from ppcls.data import SAMPLERS
 from ppcls.errors import ConfigError
 from ppcls.images import BATCH_TRANSFORMS, stream
 from ppcls.losses import LOSSES
+from ppcls.registry import Facts
 
 NORMALIZE = """
 - NormalizeImage:
@@ -164,11 +165,12 @@ def test_mixing_samplers_and_losses_are_built_from_their_yaml(tmp_path: Path, mi
     config = load(tmp_path, TRANSFORMER, mixings)
     data = config.DataLoader.Train
     assert data is not None
-    (mixing,) = (BATCH_TRANSFORMS.build(part, 10) for part in data.dataset.batch_transform_ops)
+    (mixing,) = (BATCH_TRANSFORMS.build(part, Facts(class_num=10)) for part in data.dataset.batch_transform_ops)
     _, soft = mixing(np.zeros((4, 3, 8, 8), np.float32), np.arange(4), np.random.default_rng(0))
     assert soft.shape == (4, 10)
-    assert len(SAMPLERS.build(data.sampler, np.zeros(512), 0, 0, 1, False)) == 8
-    assert LOSSES.build(config.Loss.Train[0], np.ones(10, np.int64)).epsilon == 0.1
+    facts = Facts(labels=np.zeros(512), seed=0, rank=0, world_size=1, exact=False)
+    assert len(SAMPLERS.build(data.sampler, facts)) == 8
+    assert LOSSES.build(config.Loss.Train[0], Facts(class_counts=np.ones(10, np.int64))).epsilon == 0.1
 
 
 @pytest.mark.parametrize("transforms", [TRANSFORMER, LISTS["CIFAR-10 of FixMatch"]])
@@ -194,7 +196,10 @@ def test_nested_operators_are_written_back_as_they_were(tmp_path: Path, transfor
             "- OpSampler: {MixupOperator: {prob: 1.5}}",
             "MixupOperator.prob: expected from 0 to 1; received 1.5",
         ),
-        ("- OpSampler: {Mixup: {prob: 1.0}}", "unknown argument of OpSampler 'Mixup'; known: MixupOperator, Cutmix"),
+        (
+            "- OpSampler: {Mixup: {prob: 1.0}}",
+            "unknown argument of OpSampler 'Mixup'; known: class_num, MixupOperator, Cutmix",
+        ),
     ],
 )
 def test_a_typo_inside_the_sampler_of_operators_is_found_when_the_config_is_read(

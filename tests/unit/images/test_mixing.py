@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from ppcls.errors import ConfigError
+from ppcls.images import BATCH_TRANSFORMS
 from ppcls.images.mixing.operators import Candidate, CutmixOperator, FmixOperator, MixupOperator, OpSampler
+from ppcls.registry import Facts, Part
 
 LABELS = np.array([0, 3, 1, 2])
 MIXINGS = [MixupOperator, CutmixOperator, FmixOperator]
@@ -18,9 +20,7 @@ def one_hot_images(height: int = 20, width: int = 30) -> np.ndarray:
 
 
 @pytest.mark.parametrize("seed", range(8))
-@pytest.mark.parametrize(
-    "mix", [MixupOperator(4, alpha=0.5, class_num=4), CutmixOperator(4, alpha=1.0), FmixOperator(4)]
-)
+@pytest.mark.parametrize("mix", [MixupOperator(4, alpha=0.5), CutmixOperator(4, alpha=1.0), FmixOperator(4)])
 def test_the_label_says_how_much_of_whom_an_image_holds(mix: Callable, seed: int) -> None:
     mixed, soft = mix(one_hot_images(), LABELS, np.random.default_rng(seed))
     assert mixed.shape == (4, 4, 20, 30) and mixed.dtype == soft.dtype == np.float32
@@ -119,8 +119,8 @@ def test_the_sampler_chooses_by_the_probabilities_or_leaves_the_batch() -> None:
 def test_bad_arguments_are_refused(kind: type) -> None:
     with pytest.raises(ValueError, match="alpha: must be positive; received 0"):
         kind(10, alpha=0.0)
-    with pytest.raises(ValueError, match="class_num: the model has 10; received 1000"):
-        kind(10, class_num=1000)
+    with pytest.raises(ConfigError, match="class_num: the model has 10; received 1000"):
+        BATCH_TRANSFORMS.build(Part(kind.__name__, {"class_num": 1000}), Facts(class_num=10))
 
 
 def test_a_sampler_without_sense_is_refused() -> None:

@@ -10,13 +10,13 @@ SCORES = np.array([[0.1, 0.6, 0.3], [0.4, 0.4, 0.2]], "float32")
 
 
 def test_the_best_classes_come_first_and_of_equals_the_lower_number() -> None:
-    first, second = Topk(["a", "b", "c"], topk=2)(SCORES)
+    first, second = Topk(["a", "b", "c"], 3, topk=2)(SCORES)
     assert first == Prediction([1, 2], [pytest.approx(0.6), pytest.approx(0.3)], ["b", "c"])
     assert second.class_ids == [0, 1]
 
 
 def test_no_more_classes_are_answered_than_there_are() -> None:
-    (prediction, _) = Topk(topk=5)(SCORES)
+    (prediction, _) = Topk([], None, topk=5)(SCORES)
     assert prediction.class_ids == [1, 2, 0]
     assert prediction.label_names == []
 
@@ -71,7 +71,7 @@ def test_a_map_that_cannot_be_read_is_refused(tmp_path: Path, content: bytes) ->
 
 def test_no_classes_cannot_be_asked_for() -> None:
     with pytest.raises(ValueError, match="topk: must be at least 1; received 0"):
-        Topk(topk=0)
+        Topk([], None, topk=0)
 
 
 def test_a_threshold_chooses_one_of_two_classes() -> None:

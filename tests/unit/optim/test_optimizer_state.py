@@ -10,6 +10,7 @@ from paddle import nn
 
 from ppcls.errors import CheckpointError
 from ppcls.optim import OPTIMIZERS
+from ppcls.optim.groups import Target
 from ppcls.optim.state import load_optimizer_state, optimizer_state
 
 NAMES = OPTIMIZERS.names()
@@ -21,7 +22,7 @@ def make_model() -> nn.Layer:
 
 
 def build(name: str, model: nn.Layer) -> Any:
-    return OPTIMIZERS.load(name)(model, 0.05, None, 1.0, weight_decay=0.01)
+    return OPTIMIZERS.load(name)(Target(model, 0.05, None, 1.0), weight_decay=0.01)
 
 
 def train(model: nn.Layer, optimizer: Any, steps: range) -> None:
@@ -80,7 +81,7 @@ def make_low(name: str) -> tuple[nn.Layer, Any]:
     """A bfloat16 model and an optimizer that keeps float32 master weights of it."""
     paddle.seed(0)
     model = nn.Linear(6, 5).to(dtype="bfloat16")
-    return model, OPTIMIZERS.load(name)(model, 0.05, None, None, multi_precision=True)
+    return model, OPTIMIZERS.load(name)(Target(model, 0.05), multi_precision=True)
 
 
 def train_low(model: nn.Layer, optimizer: Any, steps: range) -> None:

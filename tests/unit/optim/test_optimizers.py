@@ -6,8 +6,11 @@ import pytest
 from paddle import nn
 from paddle.incubate.optimizer import LarsMomentumOptimizer
 
+from ppcls.errors import ConfigError
 from ppcls.optim import OPTIMIZERS
+from ppcls.optim.groups import Target
 from ppcls.optim.regularizers import L1, L2
+from ppcls.registry import Facts, Part
 
 NAMES = OPTIMIZERS.names()
 OWN_DECAY = ["AdamW", "LarsMomentum", "Lamb"]
@@ -33,7 +36,8 @@ def build(
     clip_norm: Optional[float] = None,
     **arguments: Any,
 ) -> Any:
-    return OPTIMIZERS.load(name)(model, 0.1, regularizer, clip_norm, **arguments)
+    target = Target(model, 0.1, regularizer, clip_norm)
+    return OPTIMIZERS.build(Part(name, arguments), Facts(target=target))
 
 
 def values(model: nn.Layer) -> dict[str, np.ndarray]:
@@ -99,13 +103,13 @@ def test_without_decay_nothing_decays(name: str) -> None:
 
 @pytest.mark.parametrize("name", GRADIENT_DECAY)
 def test_decay_stated_twice_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="weight_decay: stated twice"):
+    with pytest.raises(ConfigError, match="weight_decay: stated twice"):
         build(name, make_model(), L2(coeff=0.1), weight_decay=0.1)
 
 
 @pytest.mark.parametrize("name", OWN_DECAY)
 def test_an_optimizer_with_its_own_decay_refuses_a_regularizer(name: str) -> None:
-    with pytest.raises(ValueError, match=f"regularizer: {name} has a decay of its own; received L2"):
+    with pytest.raises(ConfigError, match=f"regularizer: {name} has a decay of its own; received L2"):
         build(name, make_model(), L2(coeff=0.1))
 
 
@@ -123,7 +127,7 @@ def test_an_optimizer_with_its_own_decay_refuses_a_regularizer(name: str) -> Non
     ],
 )
 def test_a_bad_argument_is_named(name: str, arguments: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(ConfigError) as caught:
         build(name, make_model(), **arguments)
     assert message in str(caught.value)
 

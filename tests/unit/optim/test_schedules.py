@@ -5,9 +5,10 @@ from typing import Any
 import paddle
 import pytest
 
-from ppcls.errors import CheckpointError
+from ppcls.errors import CheckpointError, ConfigError
 from ppcls.optim import SCHEDULES
 from ppcls.optim.schedule import Schedule, Span
+from ppcls.registry import Facts, Part
 
 SPAN = Span(10, 5)
 EXAMPLES: dict[str, dict[str, Any]] = {
@@ -26,7 +27,7 @@ WARMED_UP = [name for name in EXAMPLES if name != "Constant"]
 
 
 def build(name: str, **more: Any) -> Schedule:
-    schedule: Schedule = SCHEDULES.load(name)(SPAN, **{**EXAMPLES[name], **more})
+    schedule: Schedule = SCHEDULES.build(Part(name, {**EXAMPLES[name], **more}), Facts(span=SPAN))
     return schedule
 
 
@@ -87,7 +88,7 @@ def test_a_warmup_over_the_whole_training_leaves_nothing_to_decay(name: str) -> 
     ],
 )
 def test_a_bad_argument_is_named(name: str, arguments: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(ConfigError) as caught:
         build(name, **arguments)
     assert message in str(caught.value)
 

@@ -42,7 +42,7 @@ def limited(predictor: Predictor, **limits: Any) -> AbstractContextManager[Clien
 def expected(predictor: Predictor, photo: bytes) -> dict[str, Any]:
     image = predictor.pipeline.sample(photo, np.random.default_rng(0))
     scores = predictor.scores(predictor.pipeline.finish(image[None]))
-    return Topk(predictor.artifact.PostProcess.Topk.label_list)(scores)[0].to_dict()
+    return Topk(predictor.artifact.PostProcess.Topk.label_list, None)(scores)[0].to_dict()
 
 
 def as_json(*photos: bytes) -> dict[str, Any]:
