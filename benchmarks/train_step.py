@@ -50,7 +50,7 @@ def paddle_step(candidate: str, model_name: str, batch: int, side_px: int, evalu
         environment.prepare()
     import paddle
 
-    from ppcls.models.layers.base import compute_with
+    from ppcls.models.layers import compute_with
     from ppcls.ops.operators import OneDNN
 
     paddle.seed(0)

@@ -62,8 +62,9 @@ FACTS = frozenset(fact.name for fact in dataclasses.fields(Facts))
 class Registry:
     """The parts of one kind: name -> constructor, imported on demand.
 
-    `modules` maps a module to the names it defines, separated by spaces. A name with a colon, `my_pkg.nets:TinyNet`,
-    is a part of the user's own. Others are found in any case where that is unambiguous.
+    `modules` maps a module to the names it defines, separated by spaces: classes, or rows of its table VARIANTS. A
+    name with a colon, `my_pkg.nets:TinyNet`, is a part of the user's own. Others are found in any case where that is
+    unambiguous.
     """
 
     def __init__(self, kind: str, modules: Mapping[str, str]) -> None:
@@ -98,7 +99,8 @@ class Registry:
         name = self.resolve(name)
         if name not in self.module_of:
             raise ConfigError(self.fault(name))
-        constructor: Callable[..., Any] = getattr(importlib.import_module(self.module_of[name]), name)
+        module = importlib.import_module(self.module_of[name])
+        constructor: Callable[..., Any] = getattr(module, "VARIANTS", {}).get(name) or getattr(module, name)
         return constructor
 
     def _load_own(self, dotted: str) -> Callable[..., Any]:

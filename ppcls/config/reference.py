@@ -13,7 +13,7 @@ from ppcls import data, images, inference, losses, metrics, models, optim
 from ppcls.config.describe import describe
 from ppcls.config.parts import keys_of
 from ppcls.config.schema import DeployConfig, RunConfig
-from ppcls.config.signature import REQUIRED, arguments_of
+from ppcls.config.signature import REQUIRED, arguments_of, called_by
 from ppcls.registry import Registry
 
 PACKAGES = (models, losses, metrics, optim, data, images, inference)
@@ -88,10 +88,11 @@ def _parts(kind: Registry) -> Iterator[str]:
         constructor = kind.load(name)
         rows = [(key, arg.annotation, arg.default) for key, arg in arguments_of(constructor).items()]
         table = list(_table(rows))
-        if shared and shared[-1][1] == table and len(kind.names()) > 5 and not constructor.__dict__.get("__doc__"):
+        first_line = (inspect.getdoc(called_by(constructor)) or "").split("\n")[0]
+        if shared and shared[-1][1:] == (table, first_line):
             shared[-1][0].append(name)
         else:
-            shared.append(([name], table, (inspect.getdoc(constructor) or "").split("\n")[0]))
+            shared.append(([name], table, first_line))
     for names, table, doc in shared:
         yield from ("", f"### {', '.join(names)}", "", doc, "", *table)
 

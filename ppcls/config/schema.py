@@ -125,6 +125,7 @@ class ArchPart(Part):
 
     pretrained: Union[bool, str] = key(False, "official weights (True), or a path or URL")
     use_ssld: bool = key(False, "with `pretrained: True`: the SSLD weights")
+    use_sync_bn: bool = key(False, "batch norms take the batches of all ranks")
 
 
 @dataclass(frozen=True)

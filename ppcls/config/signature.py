@@ -1,6 +1,7 @@
 """The YAML arguments of a part: what its constructor's annotated signature says."""
 
 import dataclasses
+import functools
 import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,10 +25,18 @@ def arguments_of(constructor: Callable[..., Any]) -> dict[str, Argument]:
     return dict(_arguments(constructor))
 
 
+def called_by(constructor: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what a row of a table, a `partial`, calls; the constructor itself where it is none."""
+    return constructor.func if isinstance(constructor, functools.partial) else constructor
+
+
 def _arguments(constructor: Callable[..., Any]) -> Iterator[tuple[str, Argument]]:
-    annotated = constructor.__init__ if isinstance(constructor, type) else constructor  # type: ignore[misc]
+    called = called_by(constructor)
+    annotated = called.__init__ if isinstance(called, type) else called  # type: ignore[misc]
     hints = get_type_hints(annotated, include_extras=True)
     for name, parameter in inspect.signature(constructor).parameters.items():
+        if called is not constructor and parameter.kind is not parameter.KEYWORD_ONLY:
+            continue  # a column of a family's table, not an argument
         assert parameter.kind is not parameter.VAR_KEYWORD, f"{constructor}: **{name} would accept any typo"
         hint = hints.get(name, Any)  # a user's own part may have none
         if is_shared(hint):

@@ -21,6 +21,7 @@ from ppcls.losses.cross_entropy import CombinedLoss
 from ppcls.metrics import METRICS
 from ppcls.metrics.topk import CombinedMetric
 from ppcls.models import ARCHITECTURES
+from ppcls.models.layers import synchronise
 from ppcls.models.weights import load_weights, resolve_pretrained
 from ppcls.optim import OPTIMIZERS, REGULARIZERS, SCHEDULES
 from ppcls.optim.groups import Target
@@ -43,6 +44,8 @@ def eval_transforms(config: RunConfig) -> Sequence[Part]:
 def model(config: RunConfig) -> nn.Layer:
     """Build the architecture with its initial weights."""
     built: nn.Layer = ARCHITECTURES.build(config.Arch, Facts(class_num=config.class_num))
+    if config.Arch.use_sync_bn:
+        synchronise(built)
     return built
 
 

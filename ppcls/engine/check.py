@@ -8,7 +8,7 @@ from prettytable import PrettyTable
 
 from ppcls.engine.engine import Engine
 from ppcls.engine.macs import count_macs
-from ppcls.models.layers.base import STOCK, compute_with
+from ppcls.models.layers import STOCK, compute_with
 
 
 def report(engine: Engine) -> str:

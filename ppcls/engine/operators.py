@@ -1,7 +1,6 @@
 """Which operators a model computes with on the CPU: Paddle's own, or oneDNN's (docs/cpu.md)."""
 
 import logging
-from typing import Any
 
 import paddle
 from paddle import nn
@@ -9,9 +8,9 @@ from paddle import nn
 from ppcls.config.schema import RunConfig
 from ppcls.engine.macs import count_macs
 from ppcls.errors import DeviceError
-from ppcls.models.layers.base import compute_with
+from ppcls.models.layers import compute_with, computing_layers
 from ppcls.ops import compiled
-from ppcls.ops.operators import OneDNN
+from ppcls.ops.operators import OneDNN, obstacle
 
 logger = logging.getLogger("ppcls")
 
@@ -52,16 +51,14 @@ def onednn(config: RunConfig, *, bfloat16: bool) -> OneDNN:
 
 def unfit(config: RunConfig, model: nn.Layer) -> str:
     """Return why the model can't compute with oneDNN's operators; empty if it can."""
-    if not hasattr(model, "operators"):
+    if not getattr(model, "only_layers", False):
         return f"Global.cpu_ops: {config.Arch.name} has no oneDNN form yet; set it to stock"
     if config.Global.to_static:
         return (
             "Global.cpu_ops: oneDNN's operators train dynamic graphs; received Global.to_static: True; set it to False"
         )
-    norms: set[Any] = {type(layer) for layer in model.sublayers() if hasattr(layer, "_variance")}
-    if norms != {nn.BatchNorm}:
-        return "Global.cpu_ops: oneDNN's batch norm is not synchronised; received Arch.use_sync_bn; set it to False"
-    return ""
+    reason = next(filter(None, map(obstacle, computing_layers(model))), "")
+    return reason and f"Global.cpu_ops: {config.Arch.name}: {reason}; set it to stock"
 
 
 def _too_short(config: RunConfig, model: nn.Layer, passes: float) -> str:

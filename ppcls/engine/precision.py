@@ -11,7 +11,7 @@ from paddle.nn import functional as F
 
 from ppcls.config.schema import AMPSection
 from ppcls.errors import DeviceError
-from ppcls.models.layers.base import STOCK
+from ppcls.models.layers import STOCK
 
 
 class Precision:

@@ -14,7 +14,7 @@ from ppcls import pdparams
 from ppcls.download import fetch
 from ppcls.errors import CheckpointError, ConfigError
 from ppcls.models.adapters.torchvision import Arrays, from_torchvision_resnet, is_torchvision_resnet
-from ppcls.models.layers.base import Head
+from ppcls.models.layers import Head
 
 logger = logging.getLogger("ppcls")
 

@@ -14,8 +14,26 @@ def run(name: str, *arguments: Any) -> Any:
     return paddle._C_ops._run_custom_op(f"ppcls_{name}", *arguments)
 
 
+# The methods of OneDNN that stand for an operation of a layer.
+OPERATIONS = {"branch", "conv_norm_act", "max_pool", "avg_pool", "global_avg_pool", "linear"}
+
+
+def obstacle(layer: Any) -> str:
+    """Return why a layer can't be computed here; empty if it can."""
+    operation = getattr(layer, "operation", None)
+    if operation not in OPERATIONS:
+        return f"no oneDNN form of {type(layer).__name__}"
+    if operation == "conv_norm_act":
+        act, norm = layer.act, type(layer.norm)
+        if act not in (None, "relu"):
+            return f"no oneDNN form of the activation {act}"
+        if norm is not nn.BatchNorm:
+            return f"no oneDNN form of {norm.__name__}"
+    return ""
+
+
 class OneDNN:
-    """Stands in for ppcls.models.layers.base.StockOperators; the numbers differ by rounding alone.
+    """Stands in for ppcls.models.layers.operators.StockOperators; the numbers differ by rounding alone.
 
     Activations and their gradients are bfloat16 in training if `bfloat16`, and in evaluation if
     `bfloat16_evaluation`; weights, statistics, their gradients and the classifier are float32 always.
@@ -34,25 +52,25 @@ class OneDNN:
         (x,) = run("channels_last", images_NCHW, self.bfloat16 if model.training else self.bfloat16_evaluation)
         return x
 
-    def branch(self, x: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor]:
+    def branch(self, layer: nn.Layer, x: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor]:
         """Return `x` for two uses."""
         first, second = run("branch", x)
         return first, second
 
-    def conv_bn(self, layer: Any, x: paddle.Tensor, shortcut: Optional[paddle.Tensor]) -> paddle.Tensor:
-        """Convolve, normalise, add the shortcut if there is one, and apply the layer's ReLU."""
+    def conv_norm_act(self, layer: Any, x: paddle.Tensor, shortcut: Optional[paddle.Tensor]) -> paddle.Tensor:
+        """Convolve, normalise, add the shortcut if there is one, and apply the layer's activation."""
         conv, norm = layer.convolution, layer.norm
         window = [*conv._stride, *conv._updated_padding, *_pair(conv._dilation)]
         statistics = (norm.weight, norm.bias, norm._mean, norm._variance)
         if not (norm.training or paddle.is_grad_enabled()):
-            settings = (window, conv._groups, norm._epsilon, layer.relu)
+            settings = (window, conv._groups, norm._epsilon, layer.act == "relu")
             (y,) = run("folded", x, conv.weight, *statistics, shortcut, *settings)
             return y
         (y,) = run("convolution", x, conv.weight, window, conv._groups, not x.stop_gradient)
         rates, batch_statistics = (norm._momentum, norm._epsilon), norm.training and not norm._use_global_stats
         if shortcut is None:
-            return run("batch_norm", y, *statistics, *rates, layer.relu, batch_statistics)[0]
-        return run("batch_norm_add", y, *statistics, shortcut, *rates, layer.relu, batch_statistics)[0]
+            return run("batch_norm", y, *statistics, *rates, layer.act == "relu", batch_statistics)[0]
+        return run("batch_norm_add", y, *statistics, shortcut, *rates, layer.act == "relu", batch_statistics)[0]
 
     def max_pool(self, layer: nn.MaxPool2D, x: paddle.Tensor) -> paddle.Tensor:
         """Return the largest value of each window."""

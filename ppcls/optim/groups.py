@@ -1,6 +1,7 @@
 """What an optimizer updates, and how much each parameter decays."""
 
-from collections.abc import Iterable, Sequence
+import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Optional, Union
 
@@ -35,7 +36,7 @@ class Target:
     """All trainable parameters of `trained`, with what the section of every optimizer may say of them.
 
     `learning_rate` is that of the first update; `clip_norm` bounds the gradients' joint norm. Of the `groups`, and then
-    of those of the model itself (its `param_groups`), the first that has a parameter and states a setting decides it.
+    of those of the models in it (their `param_groups`), the first that has a parameter and states a setting decides it.
     """
 
     trained: nn.Layer
@@ -43,6 +44,13 @@ class Target:
     regularizer: Optional[Union[L1, L2]] = None
     clip_norm: Optional[float] = None
     groups: Sequence[Group] = ()
+
+    @functools.cached_property
+    def _groups(self) -> list[tuple[str, Group]]:
+        """All groups in their order, each with the prefix of the names that it is about."""
+        layers = self.trained.named_sublayers(include_self=True)
+        own = [(prefix, group) for prefix, layer in layers for group in getattr(layer, "param_groups", ())]
+        return [*(("", group) for group in self.groups), *own]
 
     def arguments(self) -> dict[str, Any]:
         """Return what every Paddle optimizer takes, having told the parameters their rates.
@@ -97,8 +105,11 @@ class Target:
             raise ValueError(f"regularizer: {optimizer} has a decay of its own; received {kind}; use weight_decay")
 
     def _stated(self, setting: str, name: str) -> Any:
-        own: Iterable[Group] = getattr(self.trained, "param_groups", ())
-        values = (getattr(group, setting) for group in (*self.groups, *own) if group.has(name))
+        values = (
+            getattr(group, setting)
+            for prefix, group in self._groups
+            if name.startswith(prefix) and group.has(name[len(prefix) :].lstrip("."))
+        )
         return next((value for value in values if value is not None), None)
 
 

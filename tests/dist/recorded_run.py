@@ -17,7 +17,7 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from ppcls.models.layers.base import ConvBN, Head, LayerOptions
+from ppcls.models.layers import ConvNormAct, Head, synchronise
 from ppcls.config import load_config
 from ppcls.engine.engine import Engine
 from ppcls.engine import ranks, log
@@ -28,9 +28,9 @@ class RecordingEngine(Engine):
 
     @functools.cached_property
     def model(self) -> nn.Layer:
-        options = LayerOptions("NCHW", lr_mult=1.0, use_sync_bn=True)  # or each rank has statistics of its own
-        layers = [ConvBN(*channels, 3, stride=2, relu=True, options=options) for channels in ((3, 32), (32, 128))]
+        layers = [ConvNormAct(*channels, 3, stride=2, act="relu") for channels in ((3, 32), (32, 128))]
         network = nn.Sequential(*layers, nn.AdaptiveAvgPool2D(1), nn.Flatten(), Head(128, self.config.class_num))
+        synchronise(network)  # or each rank has statistics of its own
         return network.to(dtype="float64")
 
     def train_batches(self) -> Iterator[tuple[paddle.Tensor, paddle.Tensor]]:

@@ -1,41 +1,23 @@
 """The first eight training losses of every case of train_steps.json."""
 
 import json
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import paddle
 import pytest
-from paddle import nn
+from recipe import fill
 
 from ppcls.losses import LOSSES
 from ppcls.models import ARCHITECTURES
-from ppcls.models.layers.base import STOCK, compute_with
+from ppcls.models.layers import STOCK, compute_with
 from ppcls.ops import compiled
 from ppcls.ops.operators import OneDNN
 from ppcls.optim import OPTIMIZERS, REGULARIZERS, SCHEDULES
 from ppcls.optim.groups import Target
 from ppcls.optim.schedule import Span
 from ppcls.registry import Facts, Part
-
-
-def fill(model: nn.Layer) -> None:
-    """Give the model the weights that the reference's README describes."""
-    for key, entry in model.state_dict().items():
-        if entry.dtype != paddle.float32:
-            continue
-        rng = np.random.default_rng(zlib.crc32(key.encode()))
-        shape = entry.shape
-        if key.endswith("_variance"):
-            value = rng.uniform(0.5, 1.5, shape)
-        elif len(shape) < 2:
-            value = (1.0 if key.endswith("weight") else 0.0) + 0.1 * rng.standard_normal(shape)
-        else:
-            fan = np.prod(shape[1:]) if len(shape) > 2 else shape[0]
-            value = rng.standard_normal(shape) * np.sqrt(1 / fan)
-        entry.set_value(np.asarray(value, "float32"))
 
 
 def train(case: dict[str, Any], operators: Any) -> list[float]:

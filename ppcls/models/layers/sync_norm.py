@@ -39,3 +39,37 @@ class ComposedSyncBatchNorm(nn.BatchNorm):
                 paddle.assign(self._momentum * running + (1 - self._momentum) * new, running)
         scale = self.weight * (variance + self._epsilon).rsqrt()
         return centered * scale.reshape(shape) + self.bias.reshape(shape)
+
+
+def synchronise(model: nn.Layer) -> None:
+    """Let the batch norms of a model take the batches of all ranks; weights and their names stay.
+
+    Over one rank, synchronised batch norm is batch norm.
+    """
+    if paddle.distributed.get_world_size() == 1:
+        return
+    has_operator = paddle.get_device().startswith(("gpu", "xpu"))
+    for layer in model.sublayers():
+        if type(layer) is nn.BatchNorm:
+            # In place, as others hold the parameters.
+            layer.__class__ = _OperatorSyncBatchNorm if has_operator else ComposedSyncBatchNorm
+
+
+class _OperatorSyncBatchNorm(nn.BatchNorm):
+    """A batch norm by Paddle's operator for several ranks."""
+
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        y, *_ = paddle._C_ops.sync_batch_norm_(
+            x,
+            self._mean,
+            self._variance,
+            self.weight,
+            self.bias,
+            not self.training,
+            self._momentum,
+            self._epsilon,
+            self._data_layout,
+            False,
+            False,
+        )
+        return y

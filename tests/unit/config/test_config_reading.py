@@ -91,7 +91,7 @@ def test_bases_merge_mappings_and_replace_lists_and_renamed_parts(tmp_path: Path
         "Optimizer: {lr: {name: Cosine, learning_rate: 2}}\n",
     )
     assert (config.Global.seed, config.Global.epochs, config.Global.keep) == (1, 2, 9)
-    assert config.Arch.args == {"class_num": 7, "use_sync_bn": True}
+    assert config.Arch.args == {"class_num": 7} and config.Arch.use_sync_bn
     assert config.Metric.Eval == (Part("TopkAcc", {"topk": 3}),)
     assert config.Optimizer is not None
     assert config.Optimizer.lr == Part("Cosine", {"learning_rate": 2.0})

@@ -9,7 +9,7 @@ from ppcls import create_model
 from ppcls.config.schema import AMPSection, ArchPart, GlobalSection, RunConfig
 from ppcls.engine import operators
 from ppcls.errors import DeviceError
-from ppcls.models.layers.base import STOCK
+from ppcls.models.layers import STOCK
 from ppcls.ops import compiled
 from ppcls.ops.operators import OneDNN
 

@@ -5,7 +5,7 @@ from typing import Literal
 import paddle
 from paddle import nn
 
-from ppcls.models.layers.base import Head
+from ppcls.models.layers import Head
 
 
 class Tiny(nn.Layer):

@@ -19,8 +19,12 @@ import ppcls
 from ppcls import pdparams
 from ppcls.errors import CheckpointError, ConfigError
 from ppcls.models import weights
-from ppcls.models.resnet import ResNet18, ResNet18_vd, ResNet34, ResNet50, ResNet50_vc
+from ppcls.models.resnet import VARIANTS
 from ppcls.models.weights import download, find_weights, load_weights, resolve_pretrained
+
+ResNet18, ResNet18_vd, ResNet34, ResNet50, ResNet50_vc = (
+    VARIANTS[name] for name in ("ResNet18", "ResNet18_vd", "ResNet34", "ResNet50", "ResNet50_vc")
+)
 
 
 def arrays_of(model: paddle.nn.Layer) -> dict[str, np.ndarray]:

@@ -10,7 +10,7 @@ import pytest
 from paddle import nn
 
 from ppcls import create_model
-from ppcls.models.layers.base import STOCK, compute_with
+from ppcls.models.layers import STOCK, compute_with
 from ppcls.ops.operators import OneDNN
 
 

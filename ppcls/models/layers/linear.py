@@ -1,0 +1,51 @@
+"""Linear layers."""
+
+from typing import Any, Optional
+
+import paddle
+from paddle import nn
+
+from ppcls.models.layers.operators import Activation, Operation, activate
+
+
+class Linear(Operation, nn.Linear):
+    """`x @ weight + bias`."""
+
+    operation = "linear"
+
+
+class Head(Linear):
+    """The classifier, [N, in_features] -> logits [N, class_num].
+
+    `load_weights` leaves it as initialised if the file's has another number of classes. `std`: of normal initial
+    weights (and zero biases); unstated, uniform within 1 / sqrt(in_features).
+    """
+
+    def __init__(self, in_features: int, class_num: int, *, std: Optional[float] = None, bias: bool = True) -> None:
+        if class_num < 1:
+            raise ValueError(f"class_num: must be at least 1; received {class_num}")
+        bound = in_features**-0.5
+        initial = nn.initializer.Uniform(-bound, bound) if std is None else nn.initializer.TruncatedNormal(std=std)
+        super().__init__(
+            in_features,
+            class_num,
+            weight_attr=paddle.ParamAttr(initializer=initial),
+            bias_attr=None if bias else False,
+        )
+        self.std = std
+
+
+class Mlp(nn.Layer):
+    """Two linear layers around an activation, each followed by dropout; the last axis keeps its width."""
+
+    def __init__(
+        self, width: int, hidden: int, *, act: Activation = "gelu", dropout: float = 0.0, **attributes: Any
+    ) -> None:
+        super().__init__()
+        self.fc1 = Linear(width, hidden, **attributes)
+        self.fc2 = Linear(hidden, width, **attributes)
+        self.act = act
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        return self.dropout(self.fc2(self.dropout(activate(self.act, self.fc1(x)))))

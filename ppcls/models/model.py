@@ -1,0 +1,72 @@
+"""What every architecture is."""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar, Union
+
+import paddle
+from paddle import nn
+
+from ppcls.config.groups import Group
+from ppcls.models.layers import STOCK, DataFormat, Head
+
+Outputs = Union[paddle.Tensor, dict[str, paddle.Tensor]]
+
+
+class Model(nn.Layer):
+    """Images [N, C, H, W] -> logits [N, class_num], or a mapping that has them as "logits".
+
+    Constructors: what is before `*` defines an architecture, and a row of the family's VARIANTS gives it; all after
+    `*` may be given in a YAML. The layers, and so the names in the state dict, are PaddleClas's.
+    """
+
+    # Width of what the head takes.
+    num_features: int
+    head_name: ClassVar[str] = "fc"
+    # Parameters that learn at rates of their own, or are not decayed, unless the config says otherwise.
+    param_groups: Sequence[Group] = ()
+    # Whether `forward` computes by layers of ppcls.models.layers alone, so that other operators may stand in.
+    only_layers: ClassVar[bool] = False
+    operators: Any = STOCK
+    data_format: DataFormat = "NCHW"
+
+    def features(self, images_NCHW: paddle.Tensor) -> paddle.Tensor:
+        """Return what the head takes, [N, num_features]."""
+        raise NotImplementedError
+
+    def forward(self, images_NCHW: paddle.Tensor) -> Outputs:
+        """Return the logits of images."""
+        logits: paddle.Tensor = self.head(self.features(images_NCHW))
+        return logits
+
+    @property
+    def head(self) -> Head:
+        """The classifier."""
+        head: Head = getattr(self, self.head_name)
+        return head
+
+    def reset_head(self, class_num: int) -> None:
+        """Put a new classifier in place of the old one; the backbone stays."""
+        head = self.head
+        new = Head(head.weight.shape[0], class_num, std=head.std, bias=head.bias is not None)
+        new.operators = head.operators
+        setattr(self, self.head_name, new)
+
+    def deployable(self) -> "Model":
+        """Return the model as it is deployed: without auxiliary heads, its branches fused; itself where equal."""
+        return self
+
+
+def stage_rates(stages: Iterable[tuple[str, float]]) -> tuple[Group, ...]:
+    """Return parameter groups for `lr_mult_list`: pairs of a layer's name and the factor of its learning rate."""
+    return tuple(Group(rf"^{re.escape(name)}\.", lr_factor=factor) for name, factor in stages if factor != 1)
+
+
+def check_list(name: str, values: Sequence[Any], stages: Sequence[str], *, least: int = 0) -> None:
+    """Raise ValueError unless a list such as `lr_mult_list` has a number, or a pair, for each of the stages."""
+    smallest = min((min(value) if isinstance(value, Sequence) else value for value in values), default=least)
+    if len(values) != len(stages) or smallest < least:
+        raise ValueError(
+            f"{name}: must be {len(stages)} numbers of at least {least}; received {list(values)}; "
+            f"give one for each of {', '.join(stages)}"
+        )
