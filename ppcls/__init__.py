@@ -1,7 +1,6 @@
 """Config-driven image classification on PaddlePaddle."""
 
 import fnmatch
-import inspect
 from typing import TYPE_CHECKING, Any, Union
 
 __version__ = "0.1.0"
@@ -38,11 +37,13 @@ def create_model(name: str, *, pretrained: Union[bool, str] = False, use_ssld: b
     `arguments` are those of the architecture's constructor.
     Raises: ConfigError for an unknown name or argument, CheckpointError for weights that can't be used.
     """
+    from ppcls.config.signature import arguments_of
     from ppcls.errors import ConfigError, did_you_mean
     from ppcls.models import ARCHITECTURES
 
+    name = ARCHITECTURES.resolve(name)
     constructor = ARCHITECTURES.load(name)
-    known = inspect.signature(constructor).parameters
+    known = arguments_of(constructor)
     for argument in arguments:
         if argument not in known:
             hint = did_you_mean(argument, known) or f"; known: {', '.join(known)}"
@@ -52,6 +53,7 @@ def create_model(name: str, *, pretrained: Union[bool, str] = False, use_ssld: b
 
     source = resolve_pretrained(name, pretrained, use_ssld)
     model = constructor(**arguments)
+    model.arch_name = name
     if source is not None:
         load_weights(model, source)
     return model

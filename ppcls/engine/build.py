@@ -44,6 +44,7 @@ def eval_transforms(config: RunConfig) -> Sequence[Part]:
 def model(config: RunConfig) -> nn.Layer:
     """Build the architecture with its initial weights."""
     built: nn.Layer = ARCHITECTURES.build(config.Arch, Facts(class_num=config.class_num))
+    built.arch_name = config.Arch.name
     if config.Arch.use_sync_bn:
         synchronise(built)
     return built

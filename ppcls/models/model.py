@@ -20,6 +20,8 @@ class Model(nn.Layer):
     `*` may be given in a YAML. The layers, and so the names in the state dict, are PaddleClas's.
     """
 
+    # As the registry knows it; whoever builds the model by its name sets it.
+    arch_name: str
     # Width of what the head takes.
     num_features: int
     head_name: ClassVar[str] = "fc"

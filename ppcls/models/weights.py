@@ -69,7 +69,7 @@ def load_weights(model: nn.Layer, source: str, *, new_head: bool = True) -> None
         arrays = from_torchvision_resnet(arrays)
     state = model.state_dict(use_hook=False)  # the tensors themselves, not copies cast for saving
     skipped = _head_of_other_classes(model, state, arrays) if new_head else set()
-    _check_fit(path, type(model).__name__, state, arrays, skipped)
+    _check_fit(path, getattr(model, "arch_name", type(model).__name__), state, arrays, skipped)
     for name, tensor in state.items():
         if name not in skipped:
             _set(tensor, arrays[name])

@@ -29,7 +29,8 @@ def test_models_are_listed_by_pattern_in_any_case() -> None:
 
 def test_a_model_is_created_by_name() -> None:
     model = ppcls.create_model("ResNet18", class_num=10, data_format="NHWC")
-    assert type(model).__name__ == "ResNet18"
+    assert model.arch_name == "ResNet18"
+    assert ppcls.create_model("resnet18", class_num=10).arch_name == "ResNet18"
     assert model.fc.weight.shape == [512, 10]
 
 

@@ -136,7 +136,7 @@ def test_a_head_for_other_classes_keeps_its_initial_values_and_the_log_says_so(
     before = arrays_of(model)
     with caplog.at_level(logging.INFO, "ppcls"):
         load_weights(model, str(tmp_path / "a.pdparams"))
-    head = {name for name in before if name.startswith(constructor.head_name + ".")}
+    head = {name for name in before if name.startswith(model.head_name + ".")}
     assert_equal(model, {name: (before if name in head else saved)[name] for name in before})
     assert caplog.messages[-1] == (
         f"{tmp_path}/a.pdparams has another number of classes than the model: "
@@ -146,7 +146,7 @@ def test_a_head_for_other_classes_keeps_its_initial_values_and_the_log_says_so(
 
 def test_weights_of_another_architecture_are_refused_with_the_names(tmp_path: Path) -> None:
     pdparams.write(tmp_path / "a.pdparams", arrays_of(ResNet18(class_num=5)))
-    model = ResNet18_vd(class_num=5)
+    model = ppcls.create_model("ResNet18_vd", class_num=5)
     before = arrays_of(model)
     with pytest.raises(CheckpointError) as caught:
         load_weights(model, str(tmp_path / "a.pdparams"))
@@ -220,8 +220,8 @@ def test_pretrained_weights_that_do_not_exist_are_refused(
         resolve_pretrained(name, pretrained, use_ssld)
 
 
-def test_every_architecture_has_official_weights() -> None:
-    assert sorted(weights.PRETRAINED) == ppcls.list_models()
+def test_official_weights_are_those_of_architectures() -> None:
+    assert set(weights.PRETRAINED) <= set(ppcls.list_models())
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):

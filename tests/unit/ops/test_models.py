@@ -20,6 +20,7 @@ def images(size: int = 64, batch: int = 2) -> paddle.Tensor:
 
 def pair(operators: OneDNN, name: str, **arguments: Any) -> tuple[nn.Layer, nn.Layer]:
     """The same model twice, the second one with the operators."""
+    paddle.seed(0)
     models = [create_model(name, class_num=7, **arguments) for _ in range(2)]
     models[1].set_state_dict(models[0].state_dict())
     compute_with(models[1], operators)
@@ -34,7 +35,8 @@ def test_logits_and_statistics_are_those_of_paddle(onednn: OneDNN, name: str, si
         for model in (stock, fast):
             model.train() if training else model.eval()
         with paddle.no_grad():
-            expected, actual = stock(images(size)).numpy(), fast(images(size)).numpy()
+            # Statistics over so many that they don't magnify rounding: the last maps have 2 x 2 pixels.
+            expected, actual = stock(images(size, 8)).numpy(), fast(images(size, 8)).numpy()
         assert np.abs(actual - expected).max() <= 1e-4 * (np.abs(expected).max() + 1)
     for key, value in stock.state_dict().items():
         np.testing.assert_allclose(fast.state_dict()[key], value, rtol=1e-3, atol=1e-4, err_msg=key)
