@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 
 .PHONY: demo ops test lint format docs golden clean
 
-$(VENV)/ready: pyproject.toml
+$(VENV)/ready: pyproject.toml requirements.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@
