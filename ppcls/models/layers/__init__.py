@@ -2,12 +2,12 @@
 
 from ppcls.models.layers.conv import ConvNormAct, Size, UnderscoreConvNormAct, as_size, same_padding
 from ppcls.models.layers.drop import Dropout, DropPath, drop_rates
-from ppcls.models.layers.linear import Head, Linear, Mlp
+from ppcls.models.layers.linear import Head, Linear, Mlp, UniformLinear
 from ppcls.models.layers.norm import LayerNorm, LayerNorm2D, batch_norm
 from ppcls.models.layers.operators import STOCK, Activation, DataFormat, activate, compute_with, computing_layers
 from ppcls.models.layers.pools import AvgPool, Branch, GlobalAvgPool, MaxPool
 from ppcls.models.layers.sizes import make_divisible
-from ppcls.models.layers.squeeze_excite import SqueezeExcite
+from ppcls.models.layers.squeeze_excite import LinearSqueezeExcite, SqueezeExcite
 from ppcls.models.layers.sync_norm import synchronise
 
 __all__ = [
@@ -24,11 +24,13 @@ __all__ = [
     "LayerNorm",
     "LayerNorm2D",
     "Linear",
+    "LinearSqueezeExcite",
     "MaxPool",
     "Mlp",
     "Size",
     "SqueezeExcite",
     "UnderscoreConvNormAct",
+    "UniformLinear",
     "activate",
     "as_size",
     "batch_norm",

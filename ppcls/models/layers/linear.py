@@ -14,6 +14,15 @@ class Linear(Operation, nn.Linear):
     operation = "linear"
 
 
+class UniformLinear(Linear):
+    """A linear layer whose weights start uniform within 1 / sqrt(in_features)."""
+
+    def __init__(self, in_features: int, out_features: int) -> None:
+        bound = in_features**-0.5
+        weight_attr = paddle.ParamAttr(initializer=nn.initializer.Uniform(-bound, bound))
+        super().__init__(in_features, out_features, weight_attr=weight_attr)
+
+
 class Head(Linear):
     """The classifier, [N, in_features] -> logits [N, class_num].
 

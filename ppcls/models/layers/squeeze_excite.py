@@ -3,6 +3,7 @@
 import paddle
 from paddle import nn
 
+from ppcls.models.layers.linear import UniformLinear
 from ppcls.models.layers.operators import Activation, activate
 
 
@@ -23,3 +24,16 @@ class SqueezeExcite(nn.Layer):
     def forward(self, x_NCHW: paddle.Tensor) -> paddle.Tensor:
         averages = x_NCHW.mean([2, 3], keepdim=True)
         return x_NCHW * activate(self.gate, self.conv2(activate(self.act, self.conv1(averages))))
+
+
+class LinearSqueezeExcite(nn.Layer):
+    """The same by linear layers, `squeeze` and `excitation`, as the SE-ResNets have it."""
+
+    def __init__(self, channels: int, squeezed: int) -> None:
+        super().__init__()
+        self.squeeze = UniformLinear(channels, squeezed)
+        self.excitation = UniformLinear(squeezed, channels)
+
+    def forward(self, x_NCHW: paddle.Tensor) -> paddle.Tensor:
+        gates = activate("sigmoid", self.excitation(activate("relu", self.squeeze(x_NCHW.mean([2, 3])))))
+        return x_NCHW * gates.unsqueeze([2, 3])
