@@ -10,6 +10,9 @@ from paddle import nn
 from ppcls.config.groups import Group
 from ppcls.models.layers import STOCK, DataFormat, Head
 
+# Normalisation that PaddleClas does not decay, where convolution and norm are `conv` and `bn`.
+UNDECAYED_NORM = Group(r"\bbn\.", weight_decay=0.0)
+
 Outputs = Union[paddle.Tensor, dict[str, paddle.Tensor]]
 
 

@@ -10,20 +10,16 @@ from typing import Union
 import paddle
 from paddle import nn
 
-from ppcls.config.groups import Group
+from ppcls.models.chain import Chain
 from ppcls.models.layers import (
     Activation,
     ConvNormAct,
-    Dropout,
-    GlobalAvgPool,
-    Head,
     Size,
     SqueezeExcite,
-    activate,
     as_size,
     make_divisible,
 )
-from ppcls.models.model import Model, check_list, stage_rates
+from ppcls.models.model import UNDECAYED_NORM, check_list, stage_rates
 
 # Kernel size, channels that come out, whether the stage's stride is here, squeeze-and-excitation; by stage.
 STAGES: dict[str, tuple[tuple[int, int, bool, bool], ...]] = {
@@ -50,7 +46,7 @@ class DepthwiseSeparable(nn.Layer):
         return self.pw_conv(self.se(self.dw_conv(x)))
 
 
-class PPLCNet(Model):
+class PPLCNet(Chain):
     """`scale` multiplies the channels of all stages.
 
     `stride_list`: of the stem and of stages 3 to 6, numbers or pairs (height, width); `lr_mult_list`: factors of the
@@ -84,23 +80,15 @@ class PPLCNet(Model):
                 )
                 channels = out_channels
             self.add_sublayer(name, nn.Sequential(*layers))
-        self.avg_pool = GlobalAvgPool()
-        self.last_conv = nn.Conv2D(channels, class_expand, 1, bias_attr=False) if use_last_conv else None
-        self.last_act = act
-        self.dropout = Dropout(dropout_prob if use_last_conv else 0.0, scale_in_evaluation=True)
-        self.flatten = nn.Flatten()
-        self.num_features = class_expand if use_last_conv else channels
-        self.fc = Head(self.num_features, class_num)
-        self.param_groups = (*stage_rates(zip(("conv1", *STAGES), lr_mult_list)), Group(r"\bbn\.", weight_decay=0.0))
-
-    def features(self, images_NCHW: paddle.Tensor) -> paddle.Tensor:
-        x = self.conv1(images_NCHW)
-        for name in STAGES:
-            x = getattr(self, name)(x)
-        x = self.avg_pool(x)
-        if self.last_conv is not None:
-            x = self.dropout(activate(self.last_act, self.last_conv(x)))
-        return self.flatten(x)
+        self.add_widened_head(
+            channels,
+            class_num,
+            class_expand=class_expand,
+            dropout_prob=dropout_prob,
+            act=act,
+            use_last_conv=use_last_conv,
+        )
+        self.param_groups = (*stage_rates(zip(("conv1", *STAGES), lr_mult_list)), UNDECAYED_NORM)
 
 
 VARIANTS = {

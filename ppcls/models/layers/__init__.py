@@ -1,7 +1,10 @@
 """The layers that architectures are made of: the only things that compute."""
 
+from ppcls.models.layers.act import Act
+from ppcls.models.layers.affine import LearnableAffine
 from ppcls.models.layers.conv import ConvNormAct, Size, UnderscoreConvNormAct, as_size, same_padding
 from ppcls.models.layers.drop import Dropout, DropPath, drop_rates
+from ppcls.models.layers.inverted_residual import InvertedResidual
 from ppcls.models.layers.linear import Head, Linear, Mlp, UniformLinear
 from ppcls.models.layers.norm import LayerNorm, LayerNorm2D, batch_norm
 from ppcls.models.layers.operators import STOCK, Activation, DataFormat, activate, compute_with, computing_layers
@@ -11,7 +14,7 @@ from ppcls.models.layers.squeeze_excite import LinearSqueezeExcite, SqueezeExcit
 from ppcls.models.layers.sync_norm import synchronise
 
 __all__ = [
-    "STOCK",
+    "Act",
     "Activation",
     "AvgPool",
     "Branch",
@@ -21,12 +24,15 @@ __all__ = [
     "Dropout",
     "GlobalAvgPool",
     "Head",
+    "InvertedResidual",
     "LayerNorm",
     "LayerNorm2D",
+    "LearnableAffine",
     "Linear",
     "LinearSqueezeExcite",
     "MaxPool",
     "Mlp",
+    "STOCK",
     "Size",
     "SqueezeExcite",
     "UnderscoreConvNormAct",

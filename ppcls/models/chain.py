@@ -1,0 +1,42 @@
+"""Architectures that are a chain of layers."""
+
+from typing import Optional
+
+import paddle
+from paddle import nn
+
+from ppcls.models.layers import Act, Activation, Dropout, GlobalAvgPool, Head
+from ppcls.models.model import Model
+
+
+class Chain(Model):
+    """A model whose sublayers, in the order in which its constructor adds them, compute one after the other."""
+
+    def features(self, images_NCHW: paddle.Tensor) -> paddle.Tensor:
+        x = images_NCHW
+        for name, layer in self.named_children():
+            x = x if name == self.head_name else layer(x)
+        return x
+
+    def add_widened_head(
+        self,
+        channels: int,
+        class_num: int,
+        *,
+        class_expand: int,
+        dropout_prob: float,
+        act: Activation,
+        use_last_conv: bool = True,
+        affine: Optional[nn.Layer] = None,
+    ) -> None:
+        """Add the end that PaddleClas's small models share; its 1x1 convolution widens the pooled `channels`."""
+        self.avg_pool = GlobalAvgPool()
+        if use_last_conv:
+            self.last_conv = nn.Conv2D(channels, class_expand, 1, bias_attr=False)
+            self.act = Act(act)
+            if affine is not None:
+                self.lab = affine
+            self.dropout = Dropout(dropout_prob, scale_in_evaluation=True)
+        self.flatten = nn.Flatten()
+        self.num_features = class_expand if use_last_conv else channels
+        self.fc = Head(self.num_features, class_num)

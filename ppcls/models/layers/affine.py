@@ -1,0 +1,16 @@
+"""Learnable factors and offsets."""
+
+import paddle
+from paddle import nn
+
+
+class LearnableAffine(nn.Layer):
+    """One learnable factor and one offset for a whole tensor, 1 and 0 at first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = self.create_parameter([1], default_initializer=nn.initializer.Constant(1.0))
+        self.bias = self.create_parameter([1], is_bias=True)
+
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        return self.scale * x + self.bias
