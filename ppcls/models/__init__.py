@@ -18,5 +18,16 @@ ARCHITECTURES = Registry(
         "ppcls.models.mobilenetv3": "MobileNetV3_small_x0_35 MobileNetV3_small_x0_5 MobileNetV3_small_x0_75 "
         "MobileNetV3_small_x1_0 MobileNetV3_small_x1_25 MobileNetV3_large_x0_35 MobileNetV3_large_x0_5 "
         "MobileNetV3_large_x0_75 MobileNetV3_large_x1_0 MobileNetV3_large_x1_25",
+        "ppcls.models.pphgnetv2": "PPHGNetV2_B0 PPHGNetV2_B1 PPHGNetV2_B2 PPHGNetV2_B3 PPHGNetV2_B4 PPHGNetV2_B5 "
+        "PPHGNetV2_B6",
+        "ppcls.models.mobilenetv1": "MobileNetV1_x0_25 MobileNetV1_x0_5 MobileNetV1_x0_75 MobileNetV1",
+        "ppcls.models.fasternet": "FasterNet_T0 FasterNet_T1 FasterNet_T2 FasterNet_S FasterNet_M FasterNet_L",
+        "ppcls.models.mobilenetv2": "MobileNetV2_x0_25 MobileNetV2_x0_5 MobileNetV2_x0_75 MobileNetV2 "
+        "MobileNetV2_x1_5 MobileNetV2_x2_0",
+        "ppcls.models.pphgnet": "PPHGNet_tiny PPHGNet_small PPHGNet_base",
+        "ppcls.models.starnet": "StarNet_S1 StarNet_S2 StarNet_S3 StarNet_S4",
+        "ppcls.models.pplcnetv2": "PPLCNetV2_small PPLCNetV2_base PPLCNetV2_large PPLCNetV2_base_ShiTu",
+        "ppcls.models.shufflenetv2": "ShuffleNetV2_x0_25 ShuffleNetV2_x0_33 ShuffleNetV2_x0_5 ShuffleNetV2_x1_0 "
+        "ShuffleNetV2_x1_5 ShuffleNetV2_x2_0 ShuffleNetV2_swish",
     },
 )

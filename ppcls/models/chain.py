@@ -25,14 +25,15 @@ class Chain(Model):
         *,
         class_expand: int,
         dropout_prob: float,
-        act: Activation,
+        act: Optional[Activation],
         use_last_conv: bool = True,
+        bias: bool = False,
         affine: Optional[nn.Layer] = None,
     ) -> None:
         """Add the end that PaddleClas's small models share; its 1x1 convolution widens the pooled `channels`."""
         self.avg_pool = GlobalAvgPool()
         if use_last_conv:
-            self.last_conv = nn.Conv2D(channels, class_expand, 1, bias_attr=False)
+            self.last_conv = nn.Conv2D(channels, class_expand, 1, bias_attr=None if bias else False)
             self.act = Act(act)
             if affine is not None:
                 self.lab = affine

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import reduce
 from typing import Any, ClassVar, Union
 
 import paddle
@@ -27,6 +28,7 @@ class Model(nn.Layer):
     arch_name: str
     # Width of what the head takes.
     num_features: int
+    # Dots separate the names of layers inside layers.
     head_name: ClassVar[str] = "fc"
     # Parameters that learn at rates of their own, or are not decayed, unless the config says otherwise.
     param_groups: Sequence[Group] = ()
@@ -41,21 +43,21 @@ class Model(nn.Layer):
 
     def forward(self, images_NCHW: paddle.Tensor) -> Outputs:
         """Return the logits of images."""
-        logits: paddle.Tensor = self.head(self.features(images_NCHW))
+        logits: paddle.Tensor = self.get_head()(self.features(images_NCHW))
         return logits
 
-    @property
-    def head(self) -> Head:
-        """The classifier."""
-        head: Head = getattr(self, self.head_name)
+    def get_head(self) -> Head:
+        """Return the classifier."""
+        head: Head = reduce(getattr, self.head_name.split("."), self)
         return head
 
     def reset_head(self, class_num: int) -> None:
         """Put a new classifier in place of the old one; the backbone stays."""
-        head = self.head
+        head = self.get_head()
         new = Head(head.weight.shape[0], class_num, std=head.std, bias=head.bias is not None)
         new.operators = head.operators
-        setattr(self, self.head_name, new)
+        *path, name = self.head_name.split(".")
+        setattr(reduce(getattr, path, self), name, new)
 
     def deployable(self) -> "Model":
         """Return the model as it is deployed: without auxiliary heads, its branches fused; itself where equal."""

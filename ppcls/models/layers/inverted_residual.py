@@ -2,15 +2,14 @@
 
 from typing import Callable, ClassVar, Optional
 
-import paddle
 from paddle import nn
 
 from ppcls.models.layers.conv import ConvNormAct, Size
-from ppcls.models.layers.drop import DropPath
 from ppcls.models.layers.operators import Activation
+from ppcls.models.layers.residual import Residual
 
 
-class InvertedResidual(nn.Layer):
+class InvertedResidual(Residual):
     """Widen by a 1x1 convolution, convolve each channel by itself, gate the channels, and narrow linearly.
 
     The shortcut is between the narrow ends, where they have the same shape. Blocks whose `hidden` channels are those
@@ -35,22 +34,11 @@ class InvertedResidual(nn.Layer):
         drop_path: float = 0.0,
         conv: Callable[..., ConvNormAct] = ConvNormAct,
     ) -> None:
-        super().__init__()
-        parts = (
+        path = (
             conv(in_channels, hidden, 1, act=act) if widen else None,
             conv(hidden, hidden, kernel_size, stride=stride, groups=hidden, act=act),
             gate,
             conv(hidden, out_channels, 1),
         )
-        named = {name: part for name, part in zip(self.part_names, parts) if part is not None}
-        for name, part in named.items():
-            self.add_sublayer(name, part)
-        self.path = tuple(named)
-        self.has_shortcut = stride == 1 and in_channels == out_channels
-        self.drop_path = DropPath(drop_path)
-
-    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        y = x
-        for name in self.path:
-            y = getattr(self, name)(y)
-        return x + self.drop_path(y) if self.has_shortcut else y
+        shortcut = stride == 1 and in_channels == out_channels
+        super().__init__(dict(zip(self.part_names, path)), shortcut=shortcut, drop_path=drop_path)
