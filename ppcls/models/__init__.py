@@ -14,7 +14,7 @@ ARCHITECTURES = Registry(
         "ppcls.models.resnext_wsl": "ResNeXt101_32x8d_wsl ResNeXt101_32x16d_wsl ResNeXt101_32x32d_wsl "
         "ResNeXt101_32x48d_wsl",
         "ppcls.models.pplcnet": "PPLCNetBaseNet PPLCNet_x0_25 PPLCNet_x0_35 PPLCNet_x0_5 PPLCNet_x0_75 PPLCNet_x1_0 "
-        "PPLCNet_x1_5 PPLCNet_x2_0 PPLCNet_x2_5",
+        "PPLCNet_x1_5 PPLCNet_x2_0 PPLCNet_x2_5 PPLCNet_x2_5_Tanh",
         "ppcls.models.mobilenetv3": "MobileNetV3_small_x0_35 MobileNetV3_small_x0_5 MobileNetV3_small_x0_75 "
         "MobileNetV3_small_x1_0 MobileNetV3_small_x1_25 MobileNetV3_large_x0_35 MobileNetV3_large_x0_5 "
         "MobileNetV3_large_x0_75 MobileNetV3_large_x1_0 MobileNetV3_large_x1_25",
@@ -24,10 +24,15 @@ ARCHITECTURES = Registry(
         "ppcls.models.fasternet": "FasterNet_T0 FasterNet_T1 FasterNet_T2 FasterNet_S FasterNet_M FasterNet_L",
         "ppcls.models.mobilenetv2": "MobileNetV2_x0_25 MobileNetV2_x0_5 MobileNetV2_x0_75 MobileNetV2 "
         "MobileNetV2_x1_5 MobileNetV2_x2_0",
+        "ppcls.models.mobilenetv4": "MobileNetV4_conv_small MobileNetV4_conv_medium MobileNetV4_hybrid_medium "
+        "MobileNetV4_conv_large MobileNetV4_hybrid_large",
         "ppcls.models.pphgnet": "PPHGNet_tiny PPHGNet_small PPHGNet_base",
         "ppcls.models.starnet": "StarNet_S1 StarNet_S2 StarNet_S3 StarNet_S4",
         "ppcls.models.pplcnetv2": "PPLCNetV2_small PPLCNetV2_base PPLCNetV2_large PPLCNetV2_base_ShiTu",
         "ppcls.models.shufflenetv2": "ShuffleNetV2_x0_25 ShuffleNetV2_x0_33 ShuffleNetV2_x0_5 ShuffleNetV2_x1_0 "
         "ShuffleNetV2_x1_5 ShuffleNetV2_x2_0 ShuffleNetV2_swish",
+        "ppcls.models.efficientnet": "EfficientNetB0_small EfficientNetB0 EfficientNetB1 EfficientNetB2 EfficientNetB3 "
+        "EfficientNetB4 EfficientNetB5 EfficientNetB6 EfficientNetB7 EfficientNetB3_watermark",
+        "ppcls.models.efficientnetv2": "EfficientNetV2_S",
     },
 )

@@ -10,12 +10,16 @@ from ppcls.models.model import Model
 
 
 class Chain(Model):
-    """A model whose sublayers, in the order in which its constructor adds them, compute one after the other."""
+    """A model whose sublayers, in the order in which its constructor adds them, compute one after the other.
+
+    The last one is the head, or has it.
+    """
 
     def features(self, images_NCHW: paddle.Tensor) -> paddle.Tensor:
+        head_name = self.head_name.split(".")[0]
         x = images_NCHW
         for name, layer in self.named_children():
-            x = x if name == self.head_name else layer(x)
+            x = x if name == head_name else layer(x)
         return x
 
     def add_widened_head(

@@ -5,13 +5,14 @@ Source: https://arxiv.org/abs/2109.15099, table 1. Names in the state dict and w
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Union
+from typing import Any, Union
 
 import paddle
 from paddle import nn
 
 from ppcls.models.chain import Chain
 from ppcls.models.layers import (
+    Act,
     Activation,
     ConvNormAct,
     Size,
@@ -91,6 +92,19 @@ class PPLCNet(Chain):
         self.param_groups = (*stage_rates(zip(("conv1", *STAGES), lr_mult_list)), UNDECAYED_NORM)
 
 
+class TanhPPLCNet(PPLCNet):
+    """PP-LCNet whose outputs are within -1 and 1, for hashes."""
+
+    head_name = "fc.origin_layer"
+
+    def add_widened_head(self, channels: int, class_num: int, **options: Any) -> None:
+        super().add_widened_head(channels, class_num, **options)
+        self.fc = nn.Sequential(("origin_layer", self.fc), ("tanh", Act("tanh")))
+
+    def forward(self, images_NCHW: paddle.Tensor) -> paddle.Tensor:
+        return self.fc(self.features(images_NCHW))
+
+
 VARIANTS = {
     "PPLCNetBaseNet": partial(PPLCNet, 1.0),
     "PPLCNet_x0_25": partial(PPLCNet, 0.25),
@@ -101,4 +115,5 @@ VARIANTS = {
     "PPLCNet_x1_5": partial(PPLCNet, 1.5),
     "PPLCNet_x2_0": partial(PPLCNet, 2.0),
     "PPLCNet_x2_5": partial(PPLCNet, 2.5),
+    "PPLCNet_x2_5_Tanh": partial(TanhPPLCNet, 2.5),
 }

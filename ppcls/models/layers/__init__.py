@@ -1,7 +1,7 @@
 """The layers that architectures are made of: the only things that compute."""
 
 from ppcls.models.layers.act import Act
-from ppcls.models.layers.affine import LearnableAffine
+from ppcls.models.layers.affine import LayerScale2D, LearnableAffine
 from ppcls.models.layers.aggregation import OneShotAggregation
 from ppcls.models.layers.conv import ConvNormAct, Size, UnderscoreConvNormAct, as_size, same_padding
 from ppcls.models.layers.drop import Dropout, DropPath, drop_rates
@@ -32,6 +32,7 @@ __all__ = [
     "InvertedResidual",
     "LayerNorm",
     "LayerNorm2D",
+    "LayerScale2D",
     "LearnableAffine",
     "Linear",
     "LinearSqueezeExcite",

@@ -14,3 +14,14 @@ class LearnableAffine(nn.Layer):
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         return self.scale * x + self.bias
+
+
+class LayerScale2D(nn.Layer):
+    """A learnable factor for each channel of NCHW images. Source: https://arxiv.org/abs/2103.17239, section 2."""
+
+    def __init__(self, channels: int, initial: float) -> None:
+        super().__init__()
+        self.gamma = self.create_parameter([channels], default_initializer=nn.initializer.Constant(initial))
+
+    def forward(self, x_NCHW: paddle.Tensor) -> paddle.Tensor:
+        return x_NCHW * self.gamma.reshape([1, -1, 1, 1])
