@@ -34,5 +34,11 @@ ARCHITECTURES = Registry(
         "ppcls.models.efficientnet": "EfficientNetB0_small EfficientNetB0 EfficientNetB1 EfficientNetB2 EfficientNetB3 "
         "EfficientNetB4 EfficientNetB5 EfficientNetB6 EfficientNetB7 EfficientNetB3_watermark",
         "ppcls.models.efficientnetv2": "EfficientNetV2_S",
+        "ppcls.models.ghostnet": "GhostNet_x0_5 GhostNet_x1_0 GhostNet_x1_3",
+        "ppcls.models.esnet": "ESNet_x0_25 ESNet_x0_5 ESNet_x0_75 ESNet_x1_0",
+        "ppcls.models.mixnet": "MixNet_S MixNet_M MixNet_L",
+        "ppcls.models.tinynet": "TinyNet_E TinyNet_D TinyNet_C TinyNet_B TinyNet_A",
+        "ppcls.models.mobilenext": "MobileNeXt_x0_35 MobileNeXt_x0_5 MobileNeXt_x0_75 MobileNeXt_x1_0 MobileNeXt_x1_4",
+        "ppcls.models.peleenet": "PeleeNet",
     },
 )

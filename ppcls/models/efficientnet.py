@@ -6,8 +6,9 @@ authors' code. `EfficientNetB3_watermark` finds watermarks; its weights are LAIO
 """
 
 import math
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, Optional
 
 import paddle
 from paddle import nn
@@ -37,6 +38,20 @@ STAGES = (
     (4, 5, 2, 6, 192),
     (1, 3, 1, 6, 320),
 )
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """What YAMLs may change; `drop_connect_rate`: of stochastic depth behind the last block, from 0 in the first.
+
+    `depth_trunc`: how a number of blocks that is multiplied becomes a whole one.
+    """
+
+    batch_norm_momentum: float = 0.99
+    batch_norm_epsilon: float = 1e-3
+    dropout_rate: Optional[float] = None
+    drop_connect_rate: float = 0.2
+    depth_trunc: Literal["ceil", "round"] = "ceil"
 
 
 class NestedConv(ConvNormAct):
@@ -75,37 +90,41 @@ class Block(InvertedResidual):
 
 
 class EfficientNet(Chain):
-    """`width` multiplies the channels and `depth` the blocks of the stages.
-
-    `drop_connect_rate`: of stochastic depth in the block after the last one; it grows linearly from 0 in the first.
-    """
+    """`width` multiplies the channels and `depth` the blocks of the stages; `dropout`: before the head."""
 
     head_name = "_fc"
+    # Whether `width` also multiplies the channels of the first and the last convolution.
+    scaled_ends: ClassVar[bool] = True
 
     def __init__(
         self,
         width: float,
         depth: float,
+        dropout: float = 0.2,
         *,
         class_num: int = 1000,
-        dropout_rate: float = 0.2,
-        drop_connect_rate: float = 0.2,
-        batch_norm_momentum: float = 0.99,
-        batch_norm_epsilon: float = 1e-3,
+        override_params: Overrides = Overrides(),
         padding_type: Padding = "SAME",
         use_se: bool = True,
     ) -> None:
         super().__init__()
-        conv = partial(NestedConv, padding_type=padding_type, momentum=batch_norm_momentum, epsilon=batch_norm_epsilon)
+        conv = partial(
+            NestedConv,
+            padding_type=padding_type,
+            momentum=override_params.batch_norm_momentum,
+            epsilon=override_params.batch_norm_epsilon,
+        )
 
         def wrapped_conv(*sizes: int, **options: Any) -> nn.Layer:
             return nn.Sequential(("_conv", conv(*sizes, **options)))
 
-        channels = make_divisible(32 * width)
+        round_depth = math.ceil if override_params.depth_trunc == "ceil" else round
+        depths = [max(1, round_depth(depth * number)) for number, *_ in STAGES]
+        ends_width = width if self.scaled_ends else 1.0
+        channels = make_divisible(32 * ends_width)
         trunk: list[tuple[str, nn.Layer]] = [("_conv_stem", wrapped_conv(3, channels, 3, stride=2, act="swish"))]
-        num_blocks = sum(math.ceil(depth * number) for number, *_ in STAGES)
-        for number, kernel_size, stride, expansion, out_width in STAGES:
-            for repeat in range(math.ceil(depth * number)):
+        for repeats, (_, kernel_size, stride, expansion, out_width) in zip(depths, STAGES):
+            for repeat in range(repeats):
                 index = len(trunk) - 1
                 hidden, out_channels = expansion * channels, make_divisible(out_width * width)
                 block = Block(
@@ -117,16 +136,17 @@ class EfficientNet(Chain):
                     act="swish",
                     gate=NestedSqueezeExcite(hidden, max(1, channels // 4)) if use_se else None,
                     widen=expansion > 1,
-                    drop_path=drop_connect_rate * index / num_blocks,
+                    drop_path=override_params.drop_connect_rate * index / sum(depths),
                     conv=wrapped_conv,
                 )
                 trunk.append((f"block.{index}." if repeat else f"_blocks.{index}.", block))
                 channels = out_channels
         self._ef = nn.Sequential(*trunk)
-        self.num_features = make_divisible(1280 * width)
+        self.num_features = make_divisible(1280 * ends_width)
         self._conv = conv(channels, self.num_features, 1, act="swish")
         self._pool = GlobalAvgPool()
-        self._drop = Dropout(dropout_rate)
+        stated = override_params.dropout_rate
+        self._drop = Dropout(dropout if stated is None else stated)
         self.flatten = nn.Flatten()
         self._add_head(class_num)
 
@@ -152,19 +172,19 @@ VARIANTS = {
     "EfficientNetB0_small": partial(EfficientNet, 1.0, 1.0, padding_type="DYNAMIC", use_se=False),
     "EfficientNetB0": partial(EfficientNet, 1.0, 1.0),
     "EfficientNetB1": partial(EfficientNet, 1.0, 1.1),
-    "EfficientNetB2": partial(EfficientNet, 1.1, 1.2, dropout_rate=0.3),
-    "EfficientNetB3": partial(EfficientNet, 1.2, 1.4, dropout_rate=0.3),
-    "EfficientNetB4": partial(EfficientNet, 1.4, 1.8, dropout_rate=0.4),
-    "EfficientNetB5": partial(EfficientNet, 1.6, 2.2, dropout_rate=0.4),
-    "EfficientNetB6": partial(EfficientNet, 1.8, 2.6, dropout_rate=0.5),
-    "EfficientNetB7": partial(EfficientNet, 2.0, 3.1, dropout_rate=0.5),
+    "EfficientNetB2": partial(EfficientNet, 1.1, 1.2, 0.3),
+    "EfficientNetB3": partial(EfficientNet, 1.2, 1.4, 0.3),
+    "EfficientNetB4": partial(EfficientNet, 1.4, 1.8, 0.4),
+    "EfficientNetB5": partial(EfficientNet, 1.6, 2.2, 0.4),
+    "EfficientNetB6": partial(EfficientNet, 1.8, 2.6, 0.5),
+    "EfficientNetB7": partial(EfficientNet, 2.0, 3.1, 0.5),
     "EfficientNetB3_watermark": partial(
         WatermarkEfficientNet,
         1.2,
         1.4,
+        0.3,
         class_num=2,
-        dropout_rate=0.3,
-        batch_norm_epsilon=1e-5,
+        override_params=Overrides(batch_norm_epsilon=1e-5),
         padding_type="DYNAMIC",
     ),
 }

@@ -12,7 +12,7 @@ from paddle import nn
 from ppcls.config.groups import Group
 from ppcls.models.chain import Chain
 from ppcls.models.efficientnet import NestedSqueezeExcite
-from ppcls.models.layers import Act, Dropout, GlobalAvgPool, Head, Residual, batch_norm
+from ppcls.models.layers import Act, Dropout, GlobalAvgPool, Head, Residual, batch_norm, draw_by_fan_out
 
 
 class Stage(NamedTuple):
@@ -42,17 +42,8 @@ norm = partial(batch_norm, epsilon=1e-3)
 
 def _conv(in_channels: int, out_channels: int, kernel_size: int = 1, *, stride: int = 1, groups: int = 1) -> nn.Layer:
     """Return a convolution, a layer deeper in the state dict."""
-    # Source: the authors' code; the fan is of what comes out.
-    fan_out = kernel_size**2 * out_channels // groups
     conv = nn.Conv2D(
-        in_channels,
-        out_channels,
-        kernel_size,
-        stride=stride,
-        padding="SAME",
-        groups=groups,
-        weight_attr=nn.initializer.Normal(std=(2 / fan_out) ** 0.5),
-        bias_attr=False,
+        in_channels, out_channels, kernel_size, stride=stride, padding="SAME", groups=groups, bias_attr=False
     )
     return nn.Sequential(("_conv", conv))
 
@@ -121,6 +112,7 @@ class EfficientNetV2(Chain):
         )
         self.flatten = nn.Flatten()
         self._fc = Head(self.num_features, class_num)
+        draw_by_fan_out(self, of_each_group=True)
 
 
 VARIANTS = {"EfficientNetV2_S": partial(EfficientNetV2, SMALL)}

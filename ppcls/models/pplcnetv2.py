@@ -4,6 +4,7 @@ Source: PaddleClas's docs/en/models/PP-LCNetV2_en.md; there is no paper. Names i
 PaddleClas (Apache-2.0).
 """
 
+import copy
 from functools import partial
 from typing import NamedTuple
 
@@ -11,16 +12,8 @@ import paddle
 from paddle import nn
 
 from ppcls.models.chain import Chain
-from ppcls.models.layers import (
-    ConvNormAct,
-    Reparameterised,
-    SqueezeExcite,
-    activate,
-    centre_kernel,
-    fold_norm,
-    fused,
-    make_divisible,
-)
+from ppcls.models.layers import ConvNormAct, SqueezeExcite, activate, make_divisible
+from ppcls.models.layers.rep import fused, padded
 from ppcls.models.model import UNDECAYED_NORM, Model
 
 
@@ -46,7 +39,7 @@ STAGES = (
 )
 
 
-class Block(Reparameterised):
+class Block(nn.Layer):
     """A depthwise convolution, squeeze-and-excitation where asked for, and 1x1 convolutions.
 
     With branches, `dw_conv` is unused until `fuse` sets it to their sum.
@@ -87,10 +80,11 @@ class Block(Reparameterised):
         return x + y if self.shortcut else y
 
     def fuse(self) -> None:
+        """Let `dw_conv` compute what the branches compute in evaluation, and drop those."""
         if self.dw_conv_list is not None:
-            kernels, biases = zip(*map(fold_norm, self.dw_conv_list))
+            weights, biases = zip(*(fused(branch.convolution, branch.norm) for branch in self.dw_conv_list))
             size = self.dw_conv.weight.shape[-1]
-            self.dw_conv.weight.set_value(sum(centre_kernel(kernel, size) for kernel in kernels))
+            self.dw_conv.weight.set_value(sum(padded(weight, size) for weight in weights))
             self.dw_conv.bias.set_value(sum(biases))
             self.dw_conv_list = None
 
@@ -142,7 +136,11 @@ class PPLCNetV2(Chain):
         )
 
     def deployable(self) -> Model:
-        return fused(self)
+        model = copy.deepcopy(self)
+        for layer in model.sublayers():
+            if isinstance(layer, Block):
+                layer.fuse()
+        return model
 
 
 VARIANTS = {

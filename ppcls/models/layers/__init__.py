@@ -5,13 +5,12 @@ from ppcls.models.layers.affine import LayerScale2D, LearnableAffine
 from ppcls.models.layers.aggregation import OneShotAggregation
 from ppcls.models.layers.conv import ConvNormAct, Size, UnderscoreConvNormAct, as_size, same_padding
 from ppcls.models.layers.drop import Dropout, DropPath, drop_rates
-from ppcls.models.layers.initial import draw_linears, truncated_normal
+from ppcls.models.layers.initial import draw_by_fan_out, draw_linears, truncated_normal
 from ppcls.models.layers.inverted_residual import InvertedResidual
 from ppcls.models.layers.linear import Head, Linear, Mlp, UniformLinear
 from ppcls.models.layers.norm import LayerNorm, LayerNorm2D, batch_norm
 from ppcls.models.layers.operators import STOCK, Activation, DataFormat, activate, compute_with, computing_layers
 from ppcls.models.layers.pools import AvgPool, Branch, GlobalAvgPool, MaxPool
-from ppcls.models.layers.reparameterise import Reparameterised, centre_kernel, fold_norm, fused
 from ppcls.models.layers.residual import Residual
 from ppcls.models.layers.shuffle import channel_shuffle
 from ppcls.models.layers.sizes import make_divisible
@@ -39,7 +38,6 @@ __all__ = [
     "MaxPool",
     "Mlp",
     "OneShotAggregation",
-    "Reparameterised",
     "Residual",
     "STOCK",
     "Size",
@@ -49,14 +47,12 @@ __all__ = [
     "activate",
     "as_size",
     "batch_norm",
-    "centre_kernel",
     "channel_shuffle",
     "compute_with",
     "computing_layers",
+    "draw_by_fan_out",
     "draw_linears",
     "drop_rates",
-    "fold_norm",
-    "fused",
     "make_divisible",
     "same_padding",
     "synchronise",

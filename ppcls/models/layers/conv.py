@@ -58,11 +58,12 @@ class ConvNormAct(Operation, nn.Layer):
 
     @property
     def convolution(self) -> nn.Conv2D:
-        return getattr(self, self.conv_name)
+        return self._sub_layers[self.conv_name]
 
     @property
     def norm(self) -> nn.Layer:
-        return getattr(self, self.norm_name)
+        # Not by getattr: the layer's name may be that of this property.
+        return self._sub_layers[self.norm_name]
 
     def forward(self, x: paddle.Tensor, shortcut: Optional[paddle.Tensor] = None) -> Any:
         """Return the layer's result for `x`; a `shortcut` of its shape is added before the activation."""

@@ -62,6 +62,7 @@ ACTIVATIONS = {
     "hardsigmoid": F.hardsigmoid,
     # Five, not six, from end to end: that of MobileNetV3 in PaddleClas.
     "steep_hardsigmoid": partial(F.hardsigmoid, slope=0.2),
+    "clip": partial(paddle.clip, min=0.0, max=1.0),
     "hardswish": F.hardswish,
     "swish": F.silu,
     "silu": F.silu,
@@ -76,6 +77,7 @@ Activation = Literal[
     "sigmoid",
     "hardsigmoid",
     "steep_hardsigmoid",
+    "clip",
     "hardswish",
     "swish",
     "silu",

@@ -32,11 +32,12 @@ class SqueezeExcite(nn.Layer):
 class LinearSqueezeExcite(nn.Layer):
     """The same by linear layers, `squeeze` and `excitation`, as the SE-ResNets have it."""
 
-    def __init__(self, channels: int, squeezed: int) -> None:
+    def __init__(self, channels: int, squeezed: int, *, gate: Activation = "sigmoid") -> None:
         super().__init__()
+        self.gate = gate
         self.squeeze = UniformLinear(channels, squeezed)
         self.excitation = UniformLinear(squeezed, channels)
 
     def forward(self, x_NCHW: paddle.Tensor) -> paddle.Tensor:
-        gates = activate("sigmoid", self.excitation(activate("relu", self.squeeze(x_NCHW.mean([2, 3])))))
+        gates = activate(self.gate, self.excitation(activate("relu", self.squeeze(x_NCHW.mean([2, 3])))))
         return x_NCHW * gates.unsqueeze([2, 3])
