@@ -37,8 +37,15 @@ ARCHITECTURES = Registry(
         "ppcls.models.ghostnet": "GhostNet_x0_5 GhostNet_x1_0 GhostNet_x1_3",
         "ppcls.models.esnet": "ESNet_x0_25 ESNet_x0_5 ESNet_x0_75 ESNet_x1_0",
         "ppcls.models.mixnet": "MixNet_S MixNet_M MixNet_L",
+        "ppcls.models.rexnet": "ReXNet_1_0 ReXNet_1_3 ReXNet_1_5 ReXNet_2_0 ReXNet_3_0",
         "ppcls.models.tinynet": "TinyNet_E TinyNet_D TinyNet_C TinyNet_B TinyNet_A",
         "ppcls.models.mobilenext": "MobileNeXt_x0_35 MobileNeXt_x0_5 MobileNeXt_x0_75 MobileNeXt_x1_0 MobileNeXt_x1_4",
+        "ppcls.models.mobilevit": "MobileViT_XXS MobileViT_XS MobileViT_S",
+        "ppcls.models.mobilevitv2": "MobileViTV2_x0_5 MobileViTV2_x0_75 MobileViTV2_x1_0 MobileViTV2_x1_25 "
+        "MobileViTV2_x1_5 MobileViTV2_x1_75 MobileViTV2_x2_0",
+        "ppcls.models.mobilevitv3": "MobileViTV3_XXS MobileViTV3_XS MobileViTV3_S MobileViTV3_XXS_L2 MobileViTV3_XS_L2 "
+        "MobileViTV3_S_L2 MobileViTV3_x0_5 MobileViTV3_x0_75 MobileViTV3_x1_0",
         "ppcls.models.peleenet": "PeleeNet",
+        "ppcls.models.squeezenet": "SqueezeNet1_1 SqueezeNet1_0",
     },
 )

@@ -12,15 +12,11 @@ from ppcls.models.model import Model
 class Chain(Model):
     """A model whose sublayers, in the order in which its constructor adds them, compute one after the other.
 
-    The last one is the head, or has it.
+    The head is the last of them, or inside the last.
     """
 
     def features(self, images_NCHW: paddle.Tensor) -> paddle.Tensor:
-        head_name = self.head_name.split(".")[0]
-        x = images_NCHW
-        for name, layer in self.named_children():
-            x = x if name == head_name else layer(x)
-        return x
+        return _before(self, self.head_name.split("."), images_NCHW)
 
     def add_widened_head(
         self,
@@ -45,3 +41,12 @@ class Chain(Model):
         self.flatten = nn.Flatten()
         self.num_features = class_expand if use_last_conv else channels
         self.fc = Head(self.num_features, class_num)
+
+
+def _before(layer: nn.Layer, path: list[str], x: paddle.Tensor) -> paddle.Tensor:
+    """Return the result of the sublayers before the one at the end of the path."""
+    for name, child in layer.named_children():
+        if name == path[0]:
+            return _before(child, path[1:], x) if path[1:] else x
+        x = child(x)
+    raise AssertionError(f"no {path[0]} in {type(layer).__name__}")

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, Literal, Optional
 
-import paddle
 from paddle import nn
 
 from ppcls.models.chain import Chain
@@ -163,9 +162,6 @@ class WatermarkEfficientNet(EfficientNet):
         layers = (Linear(self.num_features, 625), Act("relu"), Dropout(0.3), Linear(625, 256), Act("relu"))
         self._fc = nn.Sequential(*layers, Head(256, class_num))
         self.num_features = 256
-
-    def features(self, images_NCHW: paddle.Tensor) -> paddle.Tensor:
-        return self._fc[:-1](super().features(images_NCHW))
 
 
 VARIANTS = {

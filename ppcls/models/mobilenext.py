@@ -72,8 +72,7 @@ class MobileNeXt(Chain):
         self.avgpool = GlobalAvgPool()
         self.flatten = nn.Flatten()
         self.num_features = channels
-        self.dropout = Dropout(0.2)
-        self.classifier = nn.Sequential(nn.Identity(), Head(channels, class_num, std=0.01))
+        self.classifier = nn.Sequential(Dropout(0.2), Head(channels, class_num, std=0.01))
         draw_by_fan_out(self)
 
 

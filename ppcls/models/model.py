@@ -54,7 +54,7 @@ class Model(nn.Layer):
     def reset_head(self, class_num: int) -> None:
         """Put a new classifier in place of the old one; the backbone stays."""
         head = self.get_head()
-        new = Head(head.weight.shape[0], class_num, std=head.std, bias=head.bias is not None)
+        new = head.resized(class_num)
         new.operators = head.operators
         *path, name = self.head_name.split(".")
         setattr(reduce(getattr, path, self), name, new)

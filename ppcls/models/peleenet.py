@@ -10,20 +10,14 @@ import paddle
 from paddle import nn
 
 from ppcls.models.chain import Chain
-from ppcls.models.layers import AvgPool, ConvNormAct, Dropout, GlobalAvgPool, Head, MaxPool, draw_by_fan_out
+from ppcls.models.layers import AvgPool, Dropout, GlobalAvgPool, Head, MaxPool, NormConvNormAct, draw_by_fan_out
 
 GROWTH = 32
 # Number of layers, and width of their 1x1 convolutions as a multiple of half of the growth, by stage.
 STAGES = ((3, 1), (4, 2), (8, 4), (6, 4))
 
 
-class PeleeConv(ConvNormAct):
-    """ConvNormAct by the names of this family."""
-
-    norm_name = "norm"
-
-
-conv = partial(PeleeConv, act="relu")
+conv = partial(NormConvNormAct, act="relu")
 
 
 class DenseLayer(nn.Layer):

@@ -120,20 +120,22 @@ def _read_safetensors(path: Path) -> Arrays:
 
 def _head_of_other_classes(model: nn.Layer, state: dict[str, Any], arrays: Arrays) -> set[str]:
     """Return the names of the parameters of a head that differ from `arrays` only along the classes' axis."""
-    names = [
-        f"{prefix}.{leaf}"
+    axes = {
+        f"{prefix}.{leaf}": axis
         for prefix, layer in model.named_sublayers()
         if isinstance(layer, Head)
-        for leaf in ("weight", "bias")
-    ]
+        for leaf, axis in (("weight", layer.class_axis), ("bias", 0))
+    }
     return {
         name
-        for name in names
-        if name in arrays
-        and arrays[name].ndim == state[name].ndim
-        and arrays[name].shape[-1] != state[name].shape[-1]
-        and arrays[name].shape[:-1] == tuple(state[name].shape[:-1])
+        for name, axis in axes.items()
+        if name in arrays and _differ_along(axis, arrays[name].shape, tuple(state[name].shape))
     }
+
+
+def _differ_along(axis: int, one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Return whether two shapes differ, and along that axis alone."""
+    return one != other and one[:axis] == other[:axis] and one[axis + 1 :] == other[axis + 1 :]
 
 
 def _check_fit(path: Path, model_name: str, state: dict[str, Any], arrays: Arrays, skipped: set[str]) -> None:

@@ -3,13 +3,15 @@
 from ppcls.models.layers.act import Act
 from ppcls.models.layers.affine import LayerScale2D, LearnableAffine
 from ppcls.models.layers.aggregation import OneShotAggregation
-from ppcls.models.layers.conv import ConvNormAct, Size, UnderscoreConvNormAct, as_size, same_padding
+from ppcls.models.layers.attention import Attention, attend, split_heads
+from ppcls.models.layers.conv import ConvNormAct, NormConvNormAct, Size, UnderscoreConvNormAct, as_size, same_padding
 from ppcls.models.layers.drop import Dropout, DropPath, drop_rates
 from ppcls.models.layers.initial import draw_by_fan_out, draw_linears, truncated_normal
 from ppcls.models.layers.inverted_residual import InvertedResidual
-from ppcls.models.layers.linear import Head, Linear, Mlp, UniformLinear
+from ppcls.models.layers.linear import ConvHead, Head, Linear, Mlp, UniformLinear
 from ppcls.models.layers.norm import LayerNorm, LayerNorm2D, batch_norm
 from ppcls.models.layers.operators import STOCK, Activation, DataFormat, activate, compute_with, computing_layers
+from ppcls.models.layers.patch_pixels import fold_patches, unfold_patches
 from ppcls.models.layers.pools import AvgPool, Branch, GlobalAvgPool, MaxPool
 from ppcls.models.layers.residual import Residual
 from ppcls.models.layers.shuffle import channel_shuffle
@@ -20,8 +22,10 @@ from ppcls.models.layers.sync_norm import synchronise
 __all__ = [
     "Act",
     "Activation",
+    "Attention",
     "AvgPool",
     "Branch",
+    "ConvHead",
     "ConvNormAct",
     "DataFormat",
     "DropPath",
@@ -37,6 +41,7 @@ __all__ = [
     "LinearSqueezeExcite",
     "MaxPool",
     "Mlp",
+    "NormConvNormAct",
     "OneShotAggregation",
     "Residual",
     "STOCK",
@@ -46,6 +51,7 @@ __all__ = [
     "UniformLinear",
     "activate",
     "as_size",
+    "attend",
     "batch_norm",
     "channel_shuffle",
     "compute_with",
@@ -53,8 +59,11 @@ __all__ = [
     "draw_by_fan_out",
     "draw_linears",
     "drop_rates",
+    "fold_patches",
     "make_divisible",
     "same_padding",
+    "split_heads",
     "synchronise",
     "truncated_normal",
+    "unfold_patches",
 ]

@@ -77,6 +77,12 @@ class UnderscoreConvNormAct(ConvNormAct):
     norm_name = "_batch_norm"
 
 
+class NormConvNormAct(ConvNormAct):
+    """ConvNormAct whose norm has the name `norm` in the state dict."""
+
+    norm_name = "norm"
+
+
 def as_size(value: Union[int, Sequence[int]]) -> Size:
     """Return a number, or a pair (height, width), as layers take it. Raises ValueError for other lists."""
     if isinstance(value, int):

@@ -1,8 +1,9 @@
 """Linear layers."""
 
-from typing import Any, Optional
+from typing import Any, ClassVar, Optional
 
 import paddle
+import paddle.nn.functional as F
 from paddle import nn
 
 from ppcls.models.layers.operators import Activation, Operation, activate
@@ -30,6 +31,9 @@ class Head(Linear):
     weights (and zero biases); unstated, uniform within 1 / sqrt(in_features).
     """
 
+    # The axis of the weight that the classes are on.
+    class_axis: ClassVar[int] = 1
+
     def __init__(self, in_features: int, class_num: int, *, std: Optional[float] = None, bias: bool = True) -> None:
         if class_num < 1:
             raise ValueError(f"class_num: must be at least 1; received {class_num}")
@@ -42,6 +46,31 @@ class Head(Linear):
             bias_attr=None if bias else False,
         )
         self.std = std
+
+    def resized(self, class_num: int) -> "Head":
+        """Return a new head of this kind for another number of classes."""
+        return Head(self.weight.shape[0], class_num, std=self.std, bias=self.bias is not None)
+
+
+class ConvHead(Head):
+    """A head whose weight is that of a 1x1 convolution, [class_num, in_features, 1, 1]; it also takes images."""
+
+    class_axis = 0
+
+    def __init__(self, in_features: int, class_num: int) -> None:
+        super().__init__(in_features, class_num)
+        bound = in_features**-0.5
+        self.weight = self.create_parameter(
+            [class_num, in_features, 1, 1], default_initializer=nn.initializer.Uniform(-bound, bound)
+        )
+
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        if x.ndim == 2:
+            return F.linear(x, self.weight.flatten(1).t(), self.bias)
+        return F.conv2d(x, self.weight, self.bias)
+
+    def resized(self, class_num: int) -> Head:
+        return ConvHead(self.weight.shape[1], class_num)
 
 
 class Mlp(nn.Layer):

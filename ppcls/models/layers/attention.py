@@ -1,0 +1,67 @@
+"""Self-attention. Source: https://arxiv.org/abs/1706.03762, section 3.2."""
+
+from typing import Optional
+
+import paddle
+import paddle.nn.functional as F
+from paddle import nn
+
+from ppcls.models.layers.linear import Linear
+
+
+def split_heads(x: paddle.Tensor, num_heads: int, num_parts: int) -> list[paddle.Tensor]:
+    """Split [N, L, parts * heads * width], such as queries, keys and values, to parts [N, heads, L, width]."""
+    width = x.shape[-1] // (num_parts * num_heads)
+    parts: list[paddle.Tensor] = x.reshape([0, 0, num_parts, num_heads, width]).transpose([2, 0, 3, 1, 4]).unbind(0)
+    return parts
+
+
+def attend(
+    queries: paddle.Tensor,
+    keys: paddle.Tensor,
+    values: paddle.Tensor,
+    *,
+    bias: Optional[paddle.Tensor] = None,
+    dropout: Optional[nn.Layer] = None,
+) -> paddle.Tensor:
+    """Return the values, averaged for each (scaled) query by the softmax of its scores, [N, L, heads * width].
+
+    All are [N, heads, L, width]. `bias` is added to the scores: [heads, L, L], or [K, heads, L, L] where each K
+    samples in a row have biases of their own.
+    """
+    scores = paddle.matmul(queries, keys, transpose_y=True)
+    if bias is not None:
+        scores = (scores.reshape([-1, *bias.shape]) + bias).reshape([-1, *bias.shape[-3:]])
+    shares = F.softmax(scores, axis=-1)
+    shares = shares if dropout is None else dropout(shares)
+    return paddle.matmul(shares, values).transpose([0, 2, 1, 3]).flatten(2)
+
+
+class Attention(nn.Layer):
+    """Multi-head self-attention of tokens [N, L, width].
+
+    `scale` multiplies the scores: 1 / sqrt(width of a head) unless stated. `bias` is as `attend` takes it.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        num_heads: int,
+        *,
+        qkv_bias: bool = True,
+        scale: Optional[float] = None,
+        dropout: float = 0.0,
+        attention_dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.scale = (width // num_heads) ** -0.5 if scale is None else scale
+        self.qkv = Linear(width, 3 * width, bias_attr=None if qkv_bias else False)
+        self.attn_drop = nn.Dropout(attention_dropout)
+        self.proj = Linear(width, width)
+        self.proj_drop = nn.Dropout(dropout)
+
+    def forward(self, x: paddle.Tensor, bias: Optional[paddle.Tensor] = None) -> paddle.Tensor:
+        queries, keys, values = split_heads(self.qkv(x), self.num_heads, 3)
+        x = attend(queries * self.scale, keys, values, bias=bias, dropout=self.attn_drop)
+        return self.proj_drop(self.proj(x))
