@@ -71,7 +71,7 @@ def test_it_learns_a_batch_by_heart_and_every_parameter_takes_part(name: str) ->
     optimizer = paddle.optimizer.AdamW(rate, parameters=model.parameters())
     labels = paddle.to_tensor([0, 1, 2, 0])
     losses = []
-    for _ in range(4):
+    for _ in range(8):  # the first ones may overshoot
         loss = paddle.nn.functional.cross_entropy(logits_of(model(images(name))), labels)
         loss.backward()
         losses.append(float(loss))
