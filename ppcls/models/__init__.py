@@ -5,16 +5,15 @@ from ppcls.registry import Registry
 ARCHITECTURES = Registry(
     "architecture",
     {
-        "ppcls.models.resnet": "ResNet18 ResNet34 ResNet50 ResNet101 ResNet152 "
-        "ResNet18_vd ResNet34_vd ResNet50_vd ResNet101_vd ResNet152_vd ResNet200_vd ResNet50_vc",
+        "ppcls.models.resnet": "ResNet18 ResNet34 ResNet50 ResNet101 ResNet152 ResNet18_vd ResNet34_vd ResNet50_vd "
+        "ResNet101_vd ResNet152_vd ResNet200_vd ResNet50_vc",
         "ppcls.models.resnext": "SE_ResNet18_vd SE_ResNet34_vd SE_ResNet50_vd ResNeXt50_32x4d ResNeXt50_64x4d "
         "ResNeXt101_32x4d ResNeXt101_64x4d ResNeXt152_32x4d ResNeXt152_64x4d ResNeXt50_vd_32x4d ResNeXt50_vd_64x4d "
         "ResNeXt101_vd_32x4d ResNeXt101_vd_64x4d ResNeXt152_vd_32x4d ResNeXt152_vd_64x4d SE_ResNeXt50_vd_32x4d "
         "SENet154_vd SE_ResNeXt50_32x4d SE_ResNeXt101_32x4d SE_ResNeXt152_64x4d",
         "ppcls.models.resnext_wsl": "ResNeXt101_32x8d_wsl ResNeXt101_32x16d_wsl ResNeXt101_32x32d_wsl "
         "ResNeXt101_32x48d_wsl",
-        "ppcls.models.pplcnet": "PPLCNetBaseNet PPLCNet_x0_25 PPLCNet_x0_35 PPLCNet_x0_5 PPLCNet_x0_75 PPLCNet_x1_0 "
-        "PPLCNet_x1_5 PPLCNet_x2_0 PPLCNet_x2_5 PPLCNet_x2_5_Tanh",
+        "ppcls.models.pplcnet": "PPLCNetBaseNet PPLCNet_x0_25 PPLCNet_x0_35 PPLCNet_x0_5 PPLCNet_x0_75 PPLCNet_x1_0",
         "ppcls.models.mobilenetv3": "MobileNetV3_small_x0_35 MobileNetV3_small_x0_5 MobileNetV3_small_x0_75 "
         "MobileNetV3_small_x1_0 MobileNetV3_small_x1_25 MobileNetV3_large_x0_35 MobileNetV3_large_x0_5 "
         "MobileNetV3_large_x0_75 MobileNetV3_large_x1_0 MobileNetV3_large_x1_25",
@@ -31,8 +30,8 @@ ARCHITECTURES = Registry(
         "ppcls.models.pplcnetv2": "PPLCNetV2_small PPLCNetV2_base PPLCNetV2_large PPLCNetV2_base_ShiTu",
         "ppcls.models.shufflenetv2": "ShuffleNetV2_x0_25 ShuffleNetV2_x0_33 ShuffleNetV2_x0_5 ShuffleNetV2_x1_0 "
         "ShuffleNetV2_x1_5 ShuffleNetV2_x2_0 ShuffleNetV2_swish",
-        "ppcls.models.efficientnet": "EfficientNetB0_small EfficientNetB0 EfficientNetB1 EfficientNetB2 EfficientNetB3 "
-        "EfficientNetB4 EfficientNetB5 EfficientNetB6 EfficientNetB7 EfficientNetB3_watermark",
+        "ppcls.models.efficientnet": "EfficientNetB0_small EfficientNetB0 EfficientNetB1 EfficientNetB2 "
+        "EfficientNetB3 EfficientNetB4 EfficientNetB5 EfficientNetB6 EfficientNetB7 EfficientNetB3_watermark",
         "ppcls.models.efficientnetv2": "EfficientNetV2_S",
         "ppcls.models.ghostnet": "GhostNet_x0_5 GhostNet_x1_0 GhostNet_x1_3",
         "ppcls.models.esnet": "ESNet_x0_25 ESNet_x0_5 ESNet_x0_75 ESNet_x1_0",
@@ -43,9 +42,18 @@ ARCHITECTURES = Registry(
         "ppcls.models.mobilevit": "MobileViT_XXS MobileViT_XS MobileViT_S",
         "ppcls.models.mobilevitv2": "MobileViTV2_x0_5 MobileViTV2_x0_75 MobileViTV2_x1_0 MobileViTV2_x1_25 "
         "MobileViTV2_x1_5 MobileViTV2_x1_75 MobileViTV2_x2_0",
-        "ppcls.models.mobilevitv3": "MobileViTV3_XXS MobileViTV3_XS MobileViTV3_S MobileViTV3_XXS_L2 MobileViTV3_XS_L2 "
-        "MobileViTV3_S_L2 MobileViTV3_x0_5 MobileViTV3_x0_75 MobileViTV3_x1_0",
+        "ppcls.models.mobilevitv3": "MobileViTV3_XXS MobileViTV3_XS MobileViTV3_S MobileViTV3_XXS_L2 "
+        "MobileViTV3_XS_L2 MobileViTV3_S_L2 MobileViTV3_x0_5 MobileViTV3_x0_75 MobileViTV3_x1_0",
         "ppcls.models.peleenet": "PeleeNet",
         "ppcls.models.squeezenet": "SqueezeNet1_1 SqueezeNet1_0",
+        "ppcls.models.repvgg": "RepVGG_A0 RepVGG_A1 RepVGG_A2 RepVGG_B0 RepVGG_B1 RepVGG_B1g2 RepVGG_B1g4 RepVGG_B2 "
+        "RepVGG_B2g4 RepVGG_B3 RepVGG_B3g4 RepVGG_D2se",
+        "ppcls.models.regnet": "RegNetX_200MF RegNetX_400MF RegNetX_600MF RegNetX_800MF RegNetX_1600MF RegNetX_3200MF "
+        "RegNetX_4GF RegNetX_6400MF RegNetX_8GF RegNetX_12GF RegNetX_16GF RegNetX_32GF",
+        "ppcls.models.vgg": "VGG11 VGG13 VGG16 VGG19 VGG19Sigmoid",
+        "ppcls.models.alexnet": "AlexNet",
+        "ppcls.models.densenet": "DenseNet121 DenseNet161 DenseNet169 DenseNet201 DenseNet264",
+        "ppcls.models.googlenet": "GoogLeNet",
+        "ppcls.models.inceptionv3": "InceptionV3",
     },
 )

@@ -10,7 +10,12 @@ from ppcls.models import ARCHITECTURES
 from ppcls.models.model import Model
 
 # Input sizes that a family can't do without, in pixels; all others take 64.
-SIZES = {"ppcls.models.resnet": 64}
+SIZES = {
+    "ppcls.models.alexnet": 224,
+    "ppcls.models.googlenet": 224,
+    "ppcls.models.inceptionv3": 75,
+    "ppcls.models.vgg": 224,
+}
 
 # Learning rates where 0.001 is too high; SqueezeNet ends in a ReLU, which dies of it.
 RATES = {"ppcls.models.squeezenet": 1e-4}
