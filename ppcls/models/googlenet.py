@@ -106,7 +106,7 @@ class GoogLeNet(Model):
 
     def forward(self, images_NCHW: paddle.Tensor) -> Outputs:
         features, of_block = self._features(images_NCHW)
-        logits = self.head(features)
+        logits = self.get_head()(features)
         if not self.training:
             return logits
         first = activate("relu", self._fc_o1(self.flatten(self._conv_o1(self._pool_o(of_block["4a"])))))

@@ -18,7 +18,10 @@ SIZES = {
 }
 
 # Learning rates where 0.001 is too high; SqueezeNet ends in a ReLU, which dies of it.
-RATES = {"ppcls.models.squeezenet": 1e-4}
+RATES = {"ppcls.models.squeezenet": 1e-4, "ppcls.models.alexnet": 1e-4, "ppcls.models.vgg": 1e-4}
+
+# Families whose smallest member is too large to be trained each time.
+LARGE = {"ppcls.models.alexnet", "ppcls.models.vgg", "ppcls.models.resnext_wsl"}
 
 
 def size_of(name: str) -> int:
@@ -30,7 +33,7 @@ def first_of_each_family() -> list[Any]:
     marked = []
     for name in ARCHITECTURES.names():
         module = ARCHITECTURES.module_of[name]
-        marked.append(pytest.param(name, marks=pytest.mark.slow) if module in seen else name)
+        marked.append(pytest.param(name, marks=pytest.mark.slow) if module in seen | LARGE else name)
         seen.add(module)
     return marked
 
@@ -62,7 +65,8 @@ def test_features_are_what_the_head_takes_and_the_head_can_be_replaced(name: str
         model.reset_head(7)
         assert logits_of(model(images(name))).shape == [4, 7]
     changed = {key for key, value in model.state_dict().items() if not np.array_equal(value.numpy(), backbone[key])}
-    assert all(key.startswith(model.head_name) for key in changed)
+    heads = tuple(prefix for prefix, layer in model.named_sublayers() if hasattr(layer, "class_axis"))
+    assert model.head_name in heads and all(key.startswith(heads) for key in changed)
     np.testing.assert_array_equal(model.features(images(name)), features)
 
 
@@ -99,7 +103,7 @@ def test_the_deployable_form_gives_the_same_logits(name: str) -> None:
         deployed.eval()
         actual = deployed(images(name))
     assert isinstance(actual, paddle.Tensor)
-    np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-4 * (1 + float(expected.abs().max())))
 
 
 @pytest.mark.parametrize("name", first_of_each_family())
