@@ -90,7 +90,7 @@ def test_thousands_of_requests_of_many_clients_each_get_their_own_answer(exporte
     images = [predictor.pipeline.sample(photo, np.random.default_rng(0)) for photo in photos]
     expected = predictor.scores(predictor.pipeline.finish(np.stack(images)))
     distances = np.abs(expected[:, None] - expected[None]).max(axis=2) + np.eye(len(photos))
-    assert distances.min() > 1e-4, "the pictures must be told apart by their scores"
+    assert distances.min() > 1e-4, "the images must be told apart by their scores"
 
     def client(seed: int, requests: int) -> int:
         draw, answered = random.Random(seed), 0
@@ -113,7 +113,7 @@ def test_thousands_of_requests_of_many_clients_each_get_their_own_answer(exporte
         assert running.number('ppcls_requests_total{status="200"}') == 24 * 100
         assert answered > 24 * 30
         assert running.number("ppcls_batch_size_sum") > 1.2 * running.number("ppcls_batch_size_count"), "no batches"
-        assert running.number("ppcls_queue_pictures") == 0
+        assert running.number("ppcls_queue_images") == 0
         assert growth_mib < 30
 
 
@@ -129,7 +129,7 @@ def test_a_stop_waits_for_the_answers_that_are_under_way(exported: Path, photos:
         for thread in threads:
             thread.start()
         end = time.monotonic() + 20
-        while running.number("ppcls_queue_pictures") < 64 * 9:
+        while running.number("ppcls_queue_images") < 64 * 9:
             assert time.monotonic() < end
         running.process.send_signal(signal.SIGTERM)
         for thread in threads:

@@ -36,7 +36,7 @@ def client(predictor: Predictor) -> Iterator[Client]:
 
 
 def limited(predictor: Predictor, **limits: Any) -> AbstractContextManager[Client]:
-    return serving(create_app([predictor], limits=Limits(**limits)))
+    return serving(create_app([predictor], limits=Limits(**limits)), Limits(**limits))
 
 
 def expected(predictor: Predictor, photo: bytes) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def test_the_three_forms_of_a_request_give_the_predictors_answer(
     assert answers[0].json()["results"][0]["name"] == "a.jpg"
 
 
-def test_several_pictures_are_answered_in_their_order(
+def test_several_images_are_answered_in_their_order(
     client: Client, predictor: Predictor, photos: list[bytes]
 ) -> None:
     files = [(f"{number}.jpg", photo) for number, photo in enumerate(photos)]
@@ -79,7 +79,7 @@ def test_several_pictures_are_answered_in_their_order(
         np.testing.assert_allclose(result["scores"][:5], expected(predictor, photo)["scores"], atol=1e-5)
 
 
-def test_a_bad_picture_is_named_and_the_others_are_answered(client: Client, photos: list[bytes]) -> None:
+def test_a_bad_image_is_named_and_the_others_are_answered(client: Client, photos: list[bytes]) -> None:
     answer = client.post_files([("good.jpg", photos[0]), ("bad.jpg", b"no picture")])
     assert answer.status == 422
     good, bad = answer.json()["results"]
@@ -87,18 +87,18 @@ def test_a_bad_picture_is_named_and_the_others_are_answered(client: Client, phot
     assert bad["name"] == "bad.jpg" and bad["error"].startswith("damaged or no picture")
 
 
-def test_a_truncated_picture_and_wrong_base64_are_refused_by_name(client: Client, photos: list[bytes]) -> None:
+def test_a_truncated_image_and_wrong_base64_are_refused_by_name(client: Client, photos: list[bytes]) -> None:
     body = {"images": [base64.b64encode(photos[0][:200]).decode(), "not base64!", "\u00e9"]}
     answer = client.post_json(body)
     assert answer.status == 422
     assert [(r["name"], "error" in r) for r in answer.json()["results"]] == [
-        ("picture 1", True),
-        ("picture 2", True),
-        ("picture 3", True),
+        ("image 1", True),
+        ("image 2", True),
+        ("image 3", True),
     ]
 
 
-def test_grey_alpha_and_rotated_pictures_are_answered_as_the_predictor_does(
+def test_grey_alpha_and_rotated_images_are_answered_as_the_predictor_does(
     client: Client, predictor: Predictor
 ) -> None:
     from PIL import Image
@@ -135,7 +135,8 @@ def test_topk_is_checked(client: Client, photos: list[bytes]) -> None:
     ("body", "kind", "status"),
     [
         (b"{", "application/json", 400),
-        (b"[" * 100_000, "application/json", 400),
+        (b"[" * 1000, "application/json", 400),
+        (b"[" * 100_000, "application/json", 413),
         (b"[]", "application/json", 422),
         (b'{"images": []}', "application/json", 422),
         (b'{"images": [1]}', "application/json", 422),
@@ -176,8 +177,8 @@ def test_a_body_over_the_limit_is_refused_whether_it_says_its_length_or_not(
         assert client.post(bytes(1000)).status == 422
 
 
-def test_more_pictures_than_allowed_are_refused(predictor: Predictor, photos: list[bytes]) -> None:
-    with limited(predictor, pictures=2) as client:
+def test_more_images_than_allowed_are_refused(predictor: Predictor, photos: list[bytes]) -> None:
+    with limited(predictor, images=2) as client:
         assert client.post_json(as_json(*photos[:2])).status == 200
         assert client.post_json(as_json(*photos[:3])).status == 413
 
@@ -232,7 +233,7 @@ def test_no_answer_names_a_path_of_the_server(client: Client, exported: Path, ph
         assert "Traceback" not in answer.text and ".py" not in answer.text
 
 
-def test_metrics_count_requests_pictures_and_batches(predictor: Predictor, photos: list[bytes]) -> None:
+def test_metrics_count_requests_images_and_batches(predictor: Predictor, photos: list[bytes]) -> None:
     with limited(predictor) as client:
         client.post_json(as_json(*photos[:3]))
         client.post(b"bad")
@@ -240,11 +241,11 @@ def test_metrics_count_requests_pictures_and_batches(predictor: Predictor, photo
     for line in (
         'ppcls_requests_total{status="200"} 1.0',
         'ppcls_requests_total{status="422"} 1.0',
-        'ppcls_pictures_total{outcome="answered"} 3.0',
-        'ppcls_pictures_total{outcome="refused"} 1.0',
+        'ppcls_images_total{outcome="answered"} 3.0',
+        'ppcls_images_total{outcome="refused"} 1.0',
         "ppcls_batch_size_sum 3.0",
         "ppcls_request_seconds_count 2.0",
-        "ppcls_queue_pictures 0.0",
+        "ppcls_queue_images 0.0",
     ):
         assert line in lines
 
