@@ -26,7 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     limits = Limits()
     parser.add_argument("folder", metavar="FOLDER", help="the exported model")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0: all (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=8866, help="port to listen on; 0: a free one (default: %(default)s)")
+    parser.add_argument(
+        "--port", type=int, default=8866, help="port to listen on; 0: a free one (default: %(default)s)"
+    )
     parser.add_argument("--device", default="cpu", help="cpu, gpu, xpu or a plug-in device (default: %(default)s)")
     parser.add_argument(
         "--precision",
@@ -35,18 +37,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what the model computes in (default: %(default)s)",
     )
     parser.add_argument(
-        "--engine", choices=("paddle", "openvino", "onnxruntime"), help="what runs the model (default: the fastest here)"
+        "--engine",
+        choices=("paddle", "openvino", "onnxruntime"),
+        help="what runs the model (default: the fastest here)",
     )
     parser.add_argument("-c", "--config", metavar="FILE", help="a deploy YAML that replaces PreProcess or PostProcess")
     parser.add_argument(
         "--instances", type=_count, default=1, help="copies of the model that run at once (default: %(default)s)"
     )
-    parser.add_argument("--threads", type=_count, help="CPU threads of each copy (default: the cores shared among them)")
+    parser.add_argument(
+        "--threads", type=_count, help="CPU threads of each copy (default: the cores shared among them)"
+    )
     parser.add_argument(
         "--max-batch", type=_count, default=8, help="maximum images per run of the model (default: %(default)s)"
     )
     parser.add_argument(
-        "--queue", type=_count, default=limits.queue, help="maximum images that wait for the model (default: %(default)s)"
+        "--queue",
+        type=_count,
+        default=limits.queue,
+        help="maximum images that wait for the model (default: %(default)s)",
     )
     parser.add_argument(
         "--max-images", type=_count, default=limits.images, help="maximum images per request (default: %(default)s)"

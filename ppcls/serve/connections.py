@@ -4,7 +4,7 @@ import asyncio
 import math
 import os
 import resource
-from typing import Optional
+from typing import Optional, cast
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -58,7 +58,7 @@ class Connection(H11Protocol):
         super().connection_made(transport)  # type: ignore[arg-type]
         self._timer = self._start_timer()
         if len(self.connections) > _BURSTS * self.config.backlog:
-            longest = min(self.connections, key=lambda connection: connection.waits_until)
+            longest = min(cast("set[Connection]", self.connections), key=lambda connection: connection.waits_until)
             self.connections.discard(longest)
             longest.transport.abort()
 
