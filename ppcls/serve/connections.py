@@ -32,7 +32,7 @@ def make_server(app: ASGIApp, limits: Limits) -> uvicorn.Server:
             server_header=False,
             backlog=_backlog(),
             timeout_keep_alive=math.ceil(limits.seconds),
-            timeout_graceful_shutdown=math.ceil(limits.seconds),
+            timeout_graceful_shutdown=math.ceil(limits.seconds) + 1,
         )
     )
 

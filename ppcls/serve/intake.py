@@ -69,21 +69,18 @@ class Intake:
         body = bytearray()
         try:
             try:
-                await asyncio.wait_for(self._read(request, body), self.limits.seconds)
+                found = await asyncio.wait_for(self._read(request, body), self.limits.seconds)
             except asyncio.TimeoutError as error:
-                raise HTTPException(408, f"the body did not arrive within {self.limits.seconds:g} seconds") from error
+                raise HTTPException(408, f"the body was not read within {self.limits.seconds:g} seconds") from error
             except ClientDisconnect as error:
                 raise HTTPException(400, "the client went away") from error
-            content_type = request.headers.get("content-type", "application/octet-stream")
-            # In a thread, as a large or hostile body takes its time.
-            found = await asyncio.to_thread(_split, content_type, bytes(body), self.limits)
             if len(found) > self.limits.images:
                 raise HTTPException(413, f"{len(found)} images; at most {self.limits.images} per request")
             yield found
         finally:
             self.held_bytes -= len(body)
 
-    async def _read(self, request: Request, body: bytearray) -> None:
+    async def _read(self, request: Request, body: bytearray) -> list[ImageFile]:
         async for chunk in request.stream():
             body += chunk
             self.held_bytes += len(chunk)
@@ -91,6 +88,9 @@ class Intake:
                 raise HTTPException(413, f"the body is too large; at most {self.limits.body_bytes:,} bytes")
             if self.held_bytes > self.limits.held_bytes:
                 raise HTTPException(429, "too many requests at present; try again", RETRY)
+        content_type = request.headers.get("content-type", "application/octet-stream")
+        # In a thread, as a large or hostile body takes its time.
+        return await asyncio.to_thread(_split, content_type, bytes(body), self.limits)
 
 
 def _split(content_type: str, body: bytes, limits: Limits) -> list[ImageFile]:
