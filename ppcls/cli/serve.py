@@ -11,7 +11,7 @@ from ppcls.cli.arguments import whole
 from ppcls.errors import ConfigError
 from ppcls.serve.limits import Limits
 
-PURPOSE = "answer pictures over HTTP with an exported model, and show a page to try it"
+PURPOSE = "classify images over HTTP with an exported model, and show a page to try it"
 EXAMPLES = """examples:
   ppcls serve inference --port 8866
   PPCLS_SERVE_TOKEN=secret ppcls serve inference --host 0.0.0.0"""
@@ -25,30 +25,66 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `ppcls serve`."""
     limits = Limits()
     parser.add_argument("folder", metavar="FOLDER", help="the exported model")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0: all (%(default)s)")
-    parser.add_argument("--port", type=int, default=8866, help="0: a free one (%(default)s)")
-    parser.add_argument("--device", default="cpu", help="cpu, gpu, xpu or a plug-in device (%(default)s)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0: all (default: %(default)s)")
     parser.add_argument(
-        "--precision", choices=("float32", "bfloat16", "float16"), default="float32", help="(%(default)s)"
+        "--port", type=int, default=8866, help="port to listen on; 0: a free one (default: %(default)s)"
     )
-    parser.add_argument("--engine", choices=("paddle", "openvino", "onnxruntime"), help="unset: the fastest one here")
+    parser.add_argument("--device", default="cpu", help="cpu, gpu, xpu or a plug-in device (default: %(default)s)")
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "bfloat16", "float16"),
+        default="float32",
+        help="what the model computes in (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--engine",
+        choices=("paddle", "openvino", "onnxruntime"),
+        help="what runs the model (default: the fastest here)",
+    )
     parser.add_argument("-c", "--config", metavar="FILE", help="a deploy YAML that replaces PreProcess or PostProcess")
     parser.add_argument(
-        "--instances", type=_count, default=1, help="copies of the model that run at once (%(default)s)"
+        "--instances", type=_count, default=1, help="copies of the model that run at once (default: %(default)s)"
     )
-    parser.add_argument("--threads", type=_count, help="CPU threads of each copy; unset: the cores shared among them")
-    parser.add_argument("--max-batch", type=_count, default=8, help="pictures in one run of the model (%(default)s)")
-    parser.add_argument("--queue", type=_count, default=limits.queue, help="pictures that may wait (%(default)s)")
-    parser.add_argument("--max-pictures", type=_count, default=limits.pictures, help="a request (%(default)s)")
-    parser.add_argument("--max-megapixels", type=_amount, default=limits.pixels / 1e6, help="a picture (%(default)s)")
     parser.add_argument(
-        "--max-body-mib", type=_amount, default=limits.body_bytes / 2**20, help="a request (%(default)s)"
+        "--threads", type=_count, help="CPU threads of each copy (default: the cores shared among them)"
     )
-    parser.add_argument("--timeout", type=_amount, default=limits.seconds, help="seconds, a request (%(default)s)")
+    parser.add_argument(
+        "--max-batch", type=_count, default=8, help="maximum images per run of the model (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--queue",
+        type=_count,
+        default=limits.queue,
+        help="maximum images that wait for the model (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--max-images", type=_count, default=limits.images, help="maximum images per request (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--max-megapixels",
+        type=_amount,
+        default=limits.pixels / 1e6,
+        help="maximum size of an image, in millions of pixels (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--max-body-mib",
+        type=_amount,
+        default=limits.body_bytes / 2**20,
+        help="maximum size of a request, in MiB (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--timeout",
+        type=_amount,
+        default=limits.seconds,
+        help="seconds a client may take to send a request, and the server to answer it (default: %(default)s)",
+    )
 
 
 def _amount(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"must be a number above 0; received '{text}'")
     return value
@@ -60,18 +96,17 @@ def run(arguments: argparse.Namespace) -> int:
         body_bytes=int(arguments.max_body_mib * 2**20),
         pixels=int(arguments.max_megapixels * 1e6),
         # More could never find room.
-        pictures=min(arguments.max_pictures, arguments.queue),
+        images=min(arguments.max_images, arguments.queue),
         queue=arguments.queue,
         seconds=arguments.timeout,
     )
     # A second guard, in the decoder itself; OpenCV reads it when it is loaded.
     os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(limits.pixels))
-    # About damaged tags of the clients' pictures.
+    # About damaged tags of the clients' images.
     warnings.filterwarnings("ignore", module="PIL")
     try:
-        import uvicorn
-
         from ppcls.serve.app import create_app
+        from ppcls.serve.connections import make_server
     except ModuleNotFoundError as error:
         raise ConfigError(f"serve: {error}; the server is an extra; pip install 'ppcls[serve]'") from error
     from ppcls import device, environment
@@ -90,15 +125,7 @@ def run(arguments: argparse.Namespace) -> int:
     predictors = [first, *(first.clone() for _ in range(arguments.instances - 1))]
     app = create_app(predictors, limits=limits, max_batch=arguments.max_batch, token=os.environ.get(TOKEN))
     listening = listen(arguments.host, arguments.port)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=int(limits.seconds) + 1,
-        )
-    )
+    server = make_server(app, limits)
     # For a signal that comes before the server takes care of it, and for the one that it raises again at its end.
     signal.signal(signal.SIGTERM, lambda *_: setattr(server, "should_exit", True))
     host, port = listening.getsockname()[:2]

@@ -12,6 +12,7 @@ from ppcls.data import DATASETS, SAMPLERS
 from ppcls.data.loader.loader import Loader
 from ppcls.data.sources.dataset import Labels
 from ppcls.engine import checkpoints, ranks
+from ppcls.engine.channels import check_channels
 from ppcls.errors import ConfigError
 from ppcls.images import BATCH_TRANSFORMS, stream
 from ppcls.inference import POSTPROCESSES
@@ -42,7 +43,8 @@ def eval_transforms(config: RunConfig) -> Sequence[Part]:
 
 
 def model(config: RunConfig) -> nn.Layer:
-    """Build the architecture with its initial weights."""
+    """Build the architecture with its initial weights. Raises ConfigError for images that it does not take."""
+    check_channels(config)
     built: nn.Layer = ARCHITECTURES.build(config.Arch, Facts(class_num=config.class_num))
     built.arch_name = config.Arch.name
     if config.Arch.use_sync_bn:

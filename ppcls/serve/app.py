@@ -35,7 +35,7 @@ HEADERS = {
 
 
 class Predicted(BaseModel):
-    """The best classes of one picture, best first; `label_names` is empty where no names are known."""
+    """The best classes of one image, best first; `label_names` is empty where no names are known."""
 
     name: str
     class_ids: list[int]
@@ -44,14 +44,14 @@ class Predicted(BaseModel):
 
 
 class Refused(BaseModel):
-    """A picture that could not be answered, and why."""
+    """An image that could not be answered, and why."""
 
     name: str
     error: str
 
 
 class Answer(BaseModel):
-    """One result for each picture, in the order of the request."""
+    """One result for each image, in the order of the request."""
 
     results: list[Union[Predicted, Refused]]
     milliseconds: float
@@ -74,7 +74,7 @@ class Card(BaseModel):
     exported_by: str
     engine: str
     sha256: str
-    max_pictures: int
+    max_images: int
     max_pixels: int
     max_body_bytes: int
 
@@ -85,7 +85,7 @@ PROBLEMS: dict[Union[int, str], dict[str, Any]] = {
         400: "The body is malformed.",
         401: "The token is missing or wrong.",
         408: "The body did not arrive in time.",
-        413: "The body is too large, or has too many pictures.",
+        413: "The body is too large, or has too many images.",
         415: "A body of this type is not understood.",
         429: "The queue is full; try again after the seconds of the header Retry-After.",
         503: "The answer took too long, or the server is stopping.",
@@ -125,19 +125,19 @@ def create_app(
     @app.post(
         PREDICT,
         response_model=Answer,
-        responses={**PROBLEMS, 422: {"model": Union[Answer, Problem], "description": "A picture can't be read."}},
+        responses={**PROBLEMS, 422: {"model": Union[Answer, Problem], "description": "An image can't be read."}},
         openapi_extra={"requestBody": {"required": True, "content": BODIES}},
         dependencies=guarded,
-        summary="Classify one or more pictures",
+        summary="Classify one or more images",
     )
     async def predict(
         request: Request,
         topk: Annotated[Optional[int], Query(ge=1, le=1000, description="how many classes; unset: the model's")] = None,
     ) -> JSONResponse:
-        """Answer every picture that can be read; if one can't, the status is 422 and its result says why."""
+        """Answer every image that can be read; if one can't, the status is 422 and its result says why."""
         started = time.perf_counter()
-        async with intake.pictures(request) as pictures:
-            results = await service.answer(pictures, topk)
+        async with intake.images(request) as files:
+            results = await service.answer(files, topk)
         failed = any("error" in result for result in results)
         milliseconds = round(1000 * (time.perf_counter() - started), 3)
         return JSONResponse({"results": results, "milliseconds": milliseconds}, 422 if failed else 200)
@@ -196,7 +196,7 @@ async def _internal_problem(_: Request, __: Exception) -> JSONResponse:
 
 
 class Observed:
-    """Counts and times the answers of /v1/predict, and adds the headers that keep the pages to themselves."""
+    """Counts and times the answers of /v1/predict, answers HEAD as GET without the body, and guards the pages."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self.app = app
@@ -204,6 +204,7 @@ class Observed:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
+        is_head = scope["type"] == "http" and scope["method"] == "HEAD"
 
         async def observed_send(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -211,6 +212,8 @@ class Observed:
                 if scope["path"] == PREDICT:
                     self.metrics.requests.labels(str(message["status"])).inc()
                     self.metrics.seconds.observe(time.perf_counter() - started)
+            elif is_head and message["type"] == "http.response.body":
+                message["body"] = b""
             await send(message)
 
-        await self.app(scope, receive, observed_send)
+        await self.app({**scope, "method": "GET"} if is_head else scope, receive, observed_send)

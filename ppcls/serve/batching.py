@@ -1,4 +1,4 @@
-"""Pictures of many requests, run through the model together."""
+"""Images of many requests, run through the model together."""
 
 import asyncio
 from collections.abc import Sequence

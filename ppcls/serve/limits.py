@@ -20,13 +20,18 @@ _JPEG_SCAN = b"\xff\xda"
 
 @dataclass(frozen=True)
 class Limits:
-    """Of one request, but `queue`: pictures that are decoded or wait for the model, of all requests together."""
+    """Of one request, but `queue`: images that are decoded or wait for the model, of all requests together."""
 
     body_bytes: int = 32 << 20
     pixels: int = 64_000_000
-    pictures: int = 64
+    images: int = 64
     queue: int = 256
     seconds: float = 30.0
+
+    @property
+    def parts(self) -> int:
+        """Parts of a form, or values of a JSON document, that a request may have: its images, and a margin."""
+        return 2 * self.images + 1000
 
     @property
     def held_bytes(self) -> int:

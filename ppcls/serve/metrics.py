@@ -15,10 +15,10 @@ class Metrics:
         self.seconds = Histogram(
             "ppcls_request_seconds", "time to answer /v1/predict", buckets=SECONDS, registry=registry
         )
-        self.pictures = Counter("ppcls_pictures", "pictures by outcome", ["outcome"], registry=registry)
-        self.queue = Gauge("ppcls_queue_pictures", "pictures that are decoded or wait for the model", registry=registry)
+        self.images = Counter("ppcls_images", "images by outcome", ["outcome"], registry=registry)
+        self.queue = Gauge("ppcls_queue_images", "images that are decoded or wait for the model", registry=registry)
         self.batch_size = Histogram(
-            "ppcls_batch_size", "pictures in one run of the model", buckets=(1, 2, 4, 8, 16, 32, 64), registry=registry
+            "ppcls_batch_size", "images in one run of the model", buckets=(1, 2, 4, 8, 16, 32, 64), registry=registry
         )
         self.model_seconds = Histogram(
             "ppcls_model_seconds", "time of one run of the model", buckets=SECONDS, registry=registry

@@ -1,4 +1,4 @@
-"""From the pictures of a request to their predictions."""
+"""From the images of a request to their predictions."""
 
 import asyncio
 import time
@@ -18,13 +18,13 @@ from ppcls.inference import artifact
 from ppcls.inference.postprocess import PostProcess
 from ppcls.inference.predictor import Predictor
 from ppcls.serve.batching import Batcher, Scores
-from ppcls.serve.intake import RETRY, Picture
+from ppcls.serve.intake import RETRY, ImageFile
 from ppcls.serve.limits import Limits, check_picture
 from ppcls.serve.metrics import Metrics
 
 
 class Service:
-    """Decodes pictures in threads of its own, and has them answered in batches."""
+    """Decodes images in threads of its own, and has them answered in batches."""
 
     def __init__(self, predictors: Sequence[Predictor], limits: Limits, metrics: Metrics, *, max_batch: int) -> None:
         self.predictors = predictors
@@ -47,44 +47,44 @@ class Service:
     def ready(self) -> bool:
         return self._batcher.alive
 
-    async def answer(self, pictures: Sequence[Picture], topk: Optional[int]) -> list[dict[str, Any]]:
-        """Return a result for each picture. Raises HTTPException: 429 the queue is full, 503 too slow."""
+    async def answer(self, files: Sequence[ImageFile], topk: Optional[int]) -> list[dict[str, Any]]:
+        """Return a result for each image. Raises HTTPException: 429 the queue is full, 503 too slow."""
         postprocess = self.model.postprocess_for(topk)
-        if self._pending + len(pictures) > self.limits.queue:
+        if self._pending + len(files) > self.limits.queue:
             raise HTTPException(429, "the queue is full; try again", RETRY)
-        self._count(len(pictures))
+        self._count(len(files))
         try:
-            answers = asyncio.gather(*(self._answer(picture, postprocess) for picture in pictures))
+            answers = asyncio.gather(*(self._answer(file, postprocess) for file in files))
             return list(await asyncio.wait_for(answers, self.limits.seconds))
         except asyncio.TimeoutError as error:
             raise HTTPException(503, f"no answer within {self.limits.seconds:g} seconds", RETRY) from error
         finally:
-            self._count(-len(pictures))
+            self._count(-len(files))
 
     def _count(self, change: int) -> None:
         self._pending += change
         self.metrics.queue.set(self._pending)
 
-    async def _answer(self, picture: Picture, postprocess: PostProcess) -> dict[str, Any]:
+    async def _answer(self, file: ImageFile, postprocess: PostProcess) -> dict[str, Any]:
         try:
-            image = await asyncio.get_running_loop().run_in_executor(self._decoders, self._decode, picture.data)
+            image = await asyncio.get_running_loop().run_in_executor(self._decoders, self._decode, file.data)
         except DataError as error:
-            self.metrics.pictures.labels("refused").inc()
-            return {"name": picture.name, "error": str(error)}
+            self.metrics.images.labels("refused").inc()
+            return {"name": file.name, "error": str(error)}
         scores = await self._batcher.scores(image)
-        self.metrics.pictures.labels("answered").inc()
+        self.metrics.images.labels("answered").inc()
         (prediction,) = postprocess(scores[None])
-        return {"name": picture.name, **prediction.to_dict()}
+        return {"name": file.name, **prediction.to_dict()}
 
     def _decode(self, data: Optional[bytes]) -> Image:
         if data is None:
-            raise DataError("no base64; received other text; send the file's bytes in base64")
+            raise DataError("not base64; send the bytes of the file in base64")
         check_picture(data, self.limits)
         image = self.model.pipeline.sample(data, np.random.default_rng(0))
         _, height, width = self.model.input_shape
         if image.shape[:2] != (height, width):
             raise DataError(
-                f"the model's transforms make this picture {image.shape[1]} x {image.shape[0]}, and the model "
+                f"the model's transforms make this image {image.shape[1]} x {image.shape[0]}, and the model "
                 f"takes {width} x {height}; send one of another shape"
             )
         return image
@@ -108,7 +108,7 @@ class Service:
             "exported_by": f"ppcls {about.Global.ppcls}, Paddle {about.Global.paddle}",
             "engine": self.model.about,
             "sha256": about.sha256.get(artifact.WEIGHTS, ""),
-            "max_pictures": self.limits.pictures,
+            "max_images": self.limits.images,
             "max_pixels": self.limits.pixels,
             "max_body_bytes": self.limits.body_bytes,
         }

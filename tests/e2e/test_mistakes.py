@@ -174,6 +174,18 @@ CASES: dict[str, tuple[str, list[str], str]] = {
         for name, script in (("eval", EVAL), ("infer", INFER), ("export", EXPORT))
     },
     "nothing to infer": (INFER, [WEIGHTS], "{user}/shapes.yaml: missing key 'Infer.infer_imgs'; `infer` needs it"),
+    "channels of the input": (
+        TRAIN,
+        ["Global.image_shape=[1, 24, 24]"],
+        "{user}/shapes.yaml: Global.image_shape: ResNet18 takes 3 channels; received [1, 24, 24]; "
+        "set it to [3, 24, 24]",
+    ),
+    "channels of the model": (
+        TRAIN,
+        ["Global.image_shape=[1, 24, 24]", "Arch.input_image_channel=1"],
+        "{user}/shapes.yaml: DataLoader.Train: makes images of 3 channels, and ResNet18 takes 1; "
+        "set Arch.input_image_channel to 3; grey images come with three equal channels",
+    ),
     "image_shape": (
         EXPORT,
         [WEIGHTS, "Global.image_shape=[3, 32, 32]"],

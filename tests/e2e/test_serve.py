@@ -4,16 +4,11 @@ import contextlib
 import http.client
 import json
 import random
-import re
-import resource
 import signal
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,47 +19,9 @@ import pytest
 pytest.importorskip("fastapi", reason="the extra `serve` is not installed")
 
 import browser
+from server import COMMAND, server
 
 from ppcls.inference.predictor import Predictor
-
-COMMAND = [sys.executable, "-c", "import sys; from ppcls.cli import main; sys.exit(main())", "serve"]
-
-
-@dataclass(frozen=True)
-class Server:
-    process: "subprocess.Popen[str]"
-    port: int
-
-    def get(self, path: str) -> str:
-        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
-            connection.request("GET", path)
-            return connection.getresponse().read().decode()
-
-    def number(self, name: str) -> float:
-        """Return one of the numbers of /metrics."""
-        found = re.search(rf"^{name} (\S+)$", self.get("/metrics"), re.MULTILINE)
-        assert found, name
-        return float(found[1])
-
-    def memory_mib(self) -> float:
-        """Return what the server and the processes of its models hold."""
-        pid = self.process.pid
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        pages = sum(int(Path(f"/proc/{process}/statm").read_text().split()[1]) for process in (pid, *children))
-        return pages * resource.getpagesize() / 2**20
-
-
-@contextlib.contextmanager
-def server(folder: Path, *options: str) -> Iterator[Server]:
-    words = [*COMMAND, str(folder), "--port", "0", *options]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        try:
-            line = process.stdout.readline()
-            assert line.startswith("serving on http://127.0.0.1:"), process.communicate()
-            yield Server(process, int(line.rpartition(":")[2]))
-        finally:
-            process.kill()
 
 
 def form(photos: list[bytes]) -> bytes:
@@ -90,11 +47,11 @@ def test_thousands_of_requests_of_many_clients_each_get_their_own_answer(exporte
     images = [predictor.pipeline.sample(photo, np.random.default_rng(0)) for photo in photos]
     expected = predictor.scores(predictor.pipeline.finish(np.stack(images)))
     distances = np.abs(expected[:, None] - expected[None]).max(axis=2) + np.eye(len(photos))
-    assert distances.min() > 1e-4, "the pictures must be told apart by their scores"
+    assert distances.min() > 1e-4, "the images must be told apart by their scores"
 
     def client(seed: int, requests: int) -> int:
         draw, answered = random.Random(seed), 0
-        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", running.port, timeout=60)) as connection:
+        with running.connection() as connection:
             for _ in range(requests):
                 chosen = [draw.randrange(len(photos)) for _ in range(draw.choice([1, 1, 1, 2, 4]))]
                 status, answer = ask(connection, [photos[index] for index in chosen])
@@ -113,7 +70,7 @@ def test_thousands_of_requests_of_many_clients_each_get_their_own_answer(exporte
         assert running.number('ppcls_requests_total{status="200"}') == 24 * 100
         assert answered > 24 * 30
         assert running.number("ppcls_batch_size_sum") > 1.2 * running.number("ppcls_batch_size_count"), "no batches"
-        assert running.number("ppcls_queue_pictures") == 0
+        assert running.number("ppcls_queue_images") == 0
         assert growth_mib < 30
 
 
@@ -121,7 +78,7 @@ def test_a_stop_waits_for_the_answers_that_are_under_way(exported: Path, photos:
     statuses = []
 
     def client() -> None:
-        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", running.port, timeout=60)) as connection:
+        with running.connection() as connection:
             statuses.append(ask(connection, (photos * 4)[:64])[0])
 
     with server(exported, "--queue", "1000") as running:
@@ -129,7 +86,7 @@ def test_a_stop_waits_for_the_answers_that_are_under_way(exported: Path, photos:
         for thread in threads:
             thread.start()
         end = time.monotonic() + 20
-        while running.number("ppcls_queue_pictures") < 64 * 9:
+        while running.number("ppcls_queue_images") < 64 * 9:
             assert time.monotonic() < end
         running.process.send_signal(signal.SIGTERM)
         for thread in threads:
@@ -153,12 +110,12 @@ def test_a_client_that_goes_away_or_dawdles_harms_nobody(exported: Path, photos:
         for _ in range(10):
             half_a_request().close()
         dawdling = [clients.enter_context(contextlib.closing(half_a_request())) for _ in range(10)]
-        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", running.port, timeout=10)) as connection:
+        with running.connection() as connection:
             assert ask(connection, photos[:1])[0] == 200
         assert [connection.getresponse().status for connection in dawdling] == [408] * 10
         running.process.send_signal(signal.SIGTERM)
-        _, errors = running.process.communicate(timeout=20)
-    assert "Traceback" not in errors
+        running.process.wait(20)
+        assert running.log.read_text() == ""
 
 
 @pytest.mark.parametrize(

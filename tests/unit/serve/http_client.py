@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Optional, Union
 
+from ppcls.serve.limits import Limits
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -61,12 +63,12 @@ class Client:
 
 
 @contextlib.contextmanager
-def serving(app: Any) -> Iterator[Client]:
+def serving(app: Any, limits: Optional[Limits] = None) -> Iterator[Client]:
     """Serve `app` on a free port of the loopback interface while the `with` block runs."""
-    import uvicorn
+    from ppcls.serve.connections import make_server
 
     listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="critical"))
+    server = make_server(app, limits or Limits())
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     while not server.started and thread.is_alive():

@@ -1,14 +1,12 @@
 import base64
 import io
-import json
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
-import cv2
 import numpy as np
 import pytest
 
@@ -36,7 +34,7 @@ def client(predictor: Predictor) -> Iterator[Client]:
 
 
 def limited(predictor: Predictor, **limits: Any) -> AbstractContextManager[Client]:
-    return serving(create_app([predictor], limits=Limits(**limits)))
+    return serving(create_app([predictor], limits=Limits(**limits)), Limits(**limits))
 
 
 def expected(predictor: Predictor, photo: bytes) -> dict[str, Any]:
@@ -69,9 +67,42 @@ def test_the_three_forms_of_a_request_give_the_predictors_answer(
     assert answers[0].json()["results"][0]["name"] == "a.jpg"
 
 
-def test_several_pictures_are_answered_in_their_order(
-    client: Client, predictor: Predictor, photos: list[bytes]
+@pytest.mark.parametrize(
+    "encoded",
+    [
+        lambda data: base64.b64encode(data),
+        lambda data: b"data:image/jpeg;base64," + base64.b64encode(data),
+        lambda data: b"DATA:;BASE64," + base64.urlsafe_b64encode(data).rstrip(b"="),
+        lambda data: base64.encodebytes(data),
+        lambda data: base64.encodebytes(data).replace(b"\n", b"\r\n"),
+        lambda data: base64.urlsafe_b64encode(data),
+        lambda data: base64.b64encode(data).rstrip(b"="),
+        lambda data: b" " + base64.b64encode(data) + b"\n",
+    ],
+    ids=["plain", "data URL", "data URL, URL-safe", "breaks", "MIME", "URL-safe", "no padding", "white space"],
+)
+def test_base64_is_read_as_clients_write_it(
+    client: Client, photos: list[bytes], encoded: Callable[[bytes], bytes]
 ) -> None:
+    # One after the other ends with no, one and two characters of padding.
+    texts = [encoded(photos[0] + bytes(extra)).decode() for extra in range(3)]
+    answer = client.post_json({"images": texts})
+    assert answer.status == 200
+    plain = client.post_json({"images": encoded(photos[0]).decode()})
+    assert plain.json()["results"][0]["scores"] == pytest.approx(answer.json()["results"][0]["scores"], abs=1e-5)
+    assert len(plain.json()["results"]) == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["not base64!", "A", "AA=A", "data:image/svg+xml,AAAA", "base64,AAAA", "\u00e9", "AAAA;"]
+)
+def test_other_text_is_refused_as_base64(client: Client, text: str) -> None:
+    answer = client.post_json({"images": [text]})
+    assert answer.status == 422
+    assert answer.json()["results"][0]["error"].startswith("not base64")
+
+
+def test_several_images_are_answered_in_their_order(client: Client, predictor: Predictor, photos: list[bytes]) -> None:
     files = [(f"{number}.jpg", photo) for number, photo in enumerate(photos)]
     results = client.post_files(files, "?topk=10").json()["results"]
     assert [result["name"] for result in results] == [f"{number}.jpg" for number in range(20)]
@@ -79,7 +110,7 @@ def test_several_pictures_are_answered_in_their_order(
         np.testing.assert_allclose(result["scores"][:5], expected(predictor, photo)["scores"], atol=1e-5)
 
 
-def test_a_bad_picture_is_named_and_the_others_are_answered(client: Client, photos: list[bytes]) -> None:
+def test_a_bad_image_is_named_and_the_others_are_answered(client: Client, photos: list[bytes]) -> None:
     answer = client.post_files([("good.jpg", photos[0]), ("bad.jpg", b"no picture")])
     assert answer.status == 422
     good, bad = answer.json()["results"]
@@ -87,20 +118,18 @@ def test_a_bad_picture_is_named_and_the_others_are_answered(client: Client, phot
     assert bad["name"] == "bad.jpg" and bad["error"].startswith("damaged or no picture")
 
 
-def test_a_truncated_picture_and_wrong_base64_are_refused_by_name(client: Client, photos: list[bytes]) -> None:
+def test_a_truncated_image_and_wrong_base64_are_refused_by_name(client: Client, photos: list[bytes]) -> None:
     body = {"images": [base64.b64encode(photos[0][:200]).decode(), "not base64!", "\u00e9"]}
     answer = client.post_json(body)
     assert answer.status == 422
     assert [(r["name"], "error" in r) for r in answer.json()["results"]] == [
-        ("picture 1", True),
-        ("picture 2", True),
-        ("picture 3", True),
+        ("image 1", True),
+        ("image 2", True),
+        ("image 3", True),
     ]
 
 
-def test_grey_alpha_and_rotated_pictures_are_answered_as_the_predictor_does(
-    client: Client, predictor: Predictor
-) -> None:
+def test_grey_alpha_and_rotated_images_are_answered_as_the_predictor_does(client: Client, predictor: Predictor) -> None:
     from PIL import Image
 
     rng = np.random.default_rng(1)
@@ -135,7 +164,8 @@ def test_topk_is_checked(client: Client, photos: list[bytes]) -> None:
     ("body", "kind", "status"),
     [
         (b"{", "application/json", 400),
-        (b"[" * 100_000, "application/json", 400),
+        (b"[" * 1000, "application/json", 400),
+        (b"[" * 100_000, "application/json", 413),
         (b"[]", "application/json", 422),
         (b'{"images": []}', "application/json", 422),
         (b'{"images": [1]}', "application/json", 422),
@@ -176,8 +206,8 @@ def test_a_body_over_the_limit_is_refused_whether_it_says_its_length_or_not(
         assert client.post(bytes(1000)).status == 422
 
 
-def test_more_pictures_than_allowed_are_refused(predictor: Predictor, photos: list[bytes]) -> None:
-    with limited(predictor, pictures=2) as client:
+def test_more_images_than_allowed_are_refused(predictor: Predictor, photos: list[bytes]) -> None:
+    with limited(predictor, images=2) as client:
         assert client.post_json(as_json(*photos[:2])).status == 200
         assert client.post_json(as_json(*photos[:3])).status == 413
 
@@ -232,7 +262,15 @@ def test_no_answer_names_a_path_of_the_server(client: Client, exported: Path, ph
         assert "Traceback" not in answer.text and ".py" not in answer.text
 
 
-def test_metrics_count_requests_pictures_and_batches(predictor: Predictor, photos: list[bytes]) -> None:
+def test_head_is_answered_as_get_without_the_body(client: Client) -> None:
+    for path in ("/", "/docs", "/healthz", "/readyz", "/metrics", "/v1/model", "/openapi.json", "/nothing"):
+        got, head = client.get(path), client.send("HEAD", path)
+        assert (head.status, head.body) == (got.status, b"")
+        assert head.headers["content-type"] == got.headers["content-type"]
+    assert client.send("HEAD", "/v1/predict").status == 405
+
+
+def test_metrics_count_requests_images_and_batches(predictor: Predictor, photos: list[bytes]) -> None:
     with limited(predictor) as client:
         client.post_json(as_json(*photos[:3]))
         client.post(b"bad")
@@ -240,11 +278,11 @@ def test_metrics_count_requests_pictures_and_batches(predictor: Predictor, photo
     for line in (
         'ppcls_requests_total{status="200"} 1.0',
         'ppcls_requests_total{status="422"} 1.0',
-        'ppcls_pictures_total{outcome="answered"} 3.0',
-        'ppcls_pictures_total{outcome="refused"} 1.0',
+        'ppcls_images_total{outcome="answered"} 3.0',
+        'ppcls_images_total{outcome="refused"} 1.0',
         "ppcls_batch_size_sum 3.0",
         "ppcls_request_seconds_count 2.0",
-        "ppcls_queue_pictures 0.0",
+        "ppcls_queue_images 0.0",
     ):
         assert line in lines
 
@@ -255,32 +293,6 @@ def test_a_page_asks_for_nothing_from_elsewhere(client: Client, path: str) -> No
     assert answer.headers["content-type"].startswith("text/html")
     assert "http://" not in answer.text and "https://" not in answer.text
     assert "default-src 'none'" in answer.headers["content-security-policy"]
-
-
-# Pillow warns about damaged tags of a TIFF.
-@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
-def test_random_bodies_never_give_an_error_of_the_server(client: Client, photos: list[bytes]) -> None:
-    rng = np.random.default_rng(3)
-    kinds = ["application/json", FORM, "multipart/form-data", "image/jpeg", "x", "", "image/" * 99]
-    good = [
-        json.dumps(as_json(photos[0])).encode(),
-        b'--b\r\nContent-Disposition: form-data; name="images"; filename="a"\r\n\r\n' + photos[0] + b"\r\n--b--\r\n",
-        photos[0],
-        cv2.imencode(".png", np.zeros((20, 20, 3), "uint8"))[1].tobytes(),
-        cv2.imencode(".webp", np.zeros((20, 20, 3), "uint8"))[1].tobytes(),
-        cv2.imencode(".tif", np.zeros((20, 20, 3), "uint8"))[1].tobytes(),
-        cv2.imencode(".bmp", np.zeros((20, 20, 3), "uint8"))[1].tobytes(),
-    ]
-    for turn in range(400):
-        body = bytearray(good[turn % len(good)] if turn % 4 else rng.bytes(int(rng.integers(300))))
-        for _ in range(int(rng.integers(1, 6))):
-            if body:
-                body[int(rng.integers(len(body)))] = int(rng.integers(256))
-        if turn % 3 == 0:
-            del body[int(rng.integers(len(body) + 1)) :]
-        kind = kinds[int(rng.integers(len(kinds)))]
-        answer = client.post(bytes(body), kind)
-        assert answer.status in (200, 400, 413, 415, 422), (turn, kind, bytes(body))
 
 
 def test_the_server_holds_what_its_openapi_schema_says(client: Client, tmp_path: Path) -> None:
