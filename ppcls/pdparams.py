@@ -1,36 +1,22 @@
 """Read and write `.pdparams`, `.pdopt` and `.pdstates` files: pickles in the forms of paddle.save.
 
-An unpickler calls whatever a file names. This one rebuilds arrays itself and refuses every other global, so
-that a file from anywhere can't run code. It may still ask for much memory.
+They are read without running what they say (see `pickles`), so that a file from anywhere does no harm.
 """
 
-import functools
 import pickle
 import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, Callable, Union
+from typing import Any, BinaryIO, Callable, Optional, Union
 
 import numpy as np
 
+from ppcls import pickles
 from ppcls.errors import CheckpointError
 from ppcls.files import replacing
 
 Array = np.ndarray[Any, Any]
-
-# What a damaged pickle was seen to raise, beside UnpicklingError.
-_UNREADABLE = (
-    pickle.UnpicklingError,
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    MemoryError,
-    RecursionError,
-    TypeError,
-    ValueError,
-)
 
 
 def read(path: Union[str, Path]) -> dict[str, Any]:
@@ -50,17 +36,15 @@ def read(path: Union[str, Path]) -> dict[str, Any]:
 def read_from(file: BinaryIO, name: str) -> dict[str, Any]:
     """Return the mapping in an open file, as `read` does; `name` is for messages. Raises: CheckpointError."""
     try:
-        # The encoding that paddle.load passes: files of Python 2 hold arrays' bytes as text.
-        values = _plain(_Unpickler(file, encoding="latin1").load())
+        values = _plain(pickles.load(file, FUNCTIONS), reading=True)
         if isinstance(values, list) and len(values) == 1:
             values = values[0]
         if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
-            raise pickle.UnpicklingError("it holds no mapping of names")
+            raise TypeError("it holds no mapping of names")
         _join_slices(values)
-    except _UNREADABLE as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+    except (pickle.UnpicklingError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise CheckpointError(
-            f"{name}: not a weights file or damaged; {reason}; give a file that paddle.save wrote"
+            f"{name}: not a weights file or damaged; {error}; give a file that paddle.save wrote"
         ) from error
     values.pop("StructuredToParameterName@@", None)
     return values
@@ -78,79 +62,85 @@ def write(path: Union[str, Path], mapping: Mapping[str, Any]) -> None:
         pickle.dump(values, file, protocol=4)
 
 
-class _Dtype:
+class _Dtype(pickles.Unfinished):
     """Stands for numpy.dtype while a file is read; numpy's own takes states that crash it."""
 
-    def __init__(self, code: str, align: bool = False, copy: bool = False) -> None:
-        if not re.fullmatch("[biufc][0-9]{1,2}", code):
-            raise pickle.UnpicklingError(f"it holds an array of type '{code}'")
-        self.dtype: np.dtype[Any] = np.dtype(code)
+    def __init__(self, code: Any, align: Any = False, copy: Any = False) -> None:
+        if not isinstance(code, str) or not re.fullmatch("[biufc][0-9]{1,2}", code):
+            raise pickle.UnpicklingError("it holds an array of another type than numbers")
+        self.value = np.dtype(code)
 
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        self.dtype = self.dtype.newbyteorder(state[1])
+    def build(self, state: Any) -> None:
+        if type(state) is not tuple or state[1] not in ("<", ">", "=", "|"):
+            raise pickle.UnpicklingError("it holds an array of an unknown byte order")
+        self.value = self.value.newbyteorder(state[1])
 
 
-class _Array:
+class _Array(pickles.Unfinished):
     """Stands for a numpy.ndarray while a file is read."""
 
-    array: Array
+    def __init__(self, *_: Any) -> None:
+        pass
 
-    def __setstate__(self, state: tuple[int, tuple[int, ...], _Dtype, bool, Union[bytes, str]]) -> None:
+    def build(self, state: Any) -> None:
         _, shape, dtype, fortran, raw = state
-        self.array = _array(raw, shape, dtype, "F" if fortran else "C")
+        self.value = _array(raw, shape, dtype, "F" if fortran is True else "C")
 
 
-def _array(raw: Union[bytes, str], shape: tuple[int, ...], dtype: _Dtype, order: Any) -> Array:
-    data = raw.encode("latin1") if isinstance(raw, str) else raw
-    return np.array(np.ndarray(shape, dtype.dtype, data, order=order))
+def _array(raw: Any, shape: Any, dtype: Any, order: Any) -> Array:
+    sound = type(dtype) is _Dtype and type(shape) is tuple and all(type(n) is int and n >= 0 for n in shape)
+    if not sound or type(raw) not in (bytes, bytearray, str):
+        raise pickle.UnpicklingError("it holds a damaged array")
+    data = raw.encode("latin1") if type(raw) is str else raw  # text: of Python 2
+    return np.array(np.ndarray(shape, dtype.value, data, order=order))
 
 
-def _scalar(dtype: _Dtype, raw: Union[bytes, str]) -> Any:
+def _scalar(dtype: Any, raw: Any) -> Any:
     return _array(raw, (), dtype, "C")[()]
 
 
-def _encode(text: str = "", encoding: str = "latin1") -> bytes:
+def _encode(text: Any = "", encoding: Any = "latin1") -> bytes:
+    if type(text) is not str:
+        raise pickle.UnpicklingError("it encodes what is no text")
     return text.encode("latin1")
 
 
-_GLOBALS: dict[str, Callable[..., Any]] = {
-    "numpy.ndarray": _Array,
+def _tuple(items: Any) -> tuple[Any, ...]:
+    if type(items) is not tuple:
+        raise pickle.UnpicklingError("it makes a tuple of something else")
+    return items
+
+
+FUNCTIONS: dict[str, Optional[Callable[..., Any]]] = {
+    "numpy.ndarray": None,
     "numpy.dtype": _Dtype,
-    "collections.OrderedDict": OrderedDict,
+    "collections.OrderedDict": pickles.mapping,
     # Protocols 2 and 3 spell bytes as encoded text, or as bytes() if there are none.
     "_codecs.encode": _encode,
     "builtins.bytes": lambda: b"",
-    "builtins.tuple": tuple,
+    "builtins.tuple": _tuple,
 }
-for _module in ("numpy.core.multiarray", "numpy._core.multiarray"):
-    _GLOBALS[f"{_module}._reconstruct"] = lambda subtype, shape, code: _Array()
-    _GLOBALS[f"{_module}.scalar"] = _scalar
+for _core in ("numpy.core", "numpy._core"):
+    FUNCTIONS[f"{_core}.multiarray._reconstruct"] = _Array
+    FUNCTIONS[f"{_core}.multiarray.scalar"] = _scalar
+    FUNCTIONS[f"{_core}.numeric._frombuffer"] = lambda raw, dtype, shape, order: _array(raw, shape, dtype, order)
 
 
-class _Unpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        full_name = f"{module}.{name}".replace("__builtin__.", "builtins.")
-        if full_name not in _GLOBALS:
-            raise pickle.UnpicklingError(f"it asks for '{full_name}', which no weights need")
-        # A fresh wrapper: a file may set attributes on what it gets.
-        return functools.partial(_GLOBALS[full_name])
+def _plain(value: Any, *, reading: bool = False) -> Any:
+    """Return `value` with containers copied, and in `reading` pairs that stand for tensors as arrays.
 
-
-def _plain(value: Any) -> Any:
-    """Return `value` with containers copied and stand-ins resolved. Raises TypeError for other types."""
+    Raises: TypeError for other types.
+    """
     kind = type(value)
-    if kind is _Array:
-        return value.array
     if kind in (dict, OrderedDict):
-        return {_plain(key): _plain(item) for key, item in value.items()}
+        return {_plain(key): _plain(item, reading=reading) for key, item in value.items()}
     if kind is list:
-        return [_plain(item) for item in value]
+        return [_plain(item, reading=reading) for item in value]
     if kind is tuple:
-        if [type(item) for item in value] == [str, _Array]:  # how Paddle 2.1 and later write a tensor
-            return value[1].array
-        if [type(item) for item in value] == [str, np.ndarray]:
+        is_tensor = [type(item) for item in value] == [str, np.ndarray]  # how Paddle 2.1 and later write one
+        if is_tensor and not reading:
             raise TypeError("a pair of a name and an array would be read back as a tensor")
-        return tuple(_plain(item) for item in value)
+        return value[1] if is_tensor else tuple(_plain(item, reading=reading) for item in value)
     if kind in (str, bytes, bool, int, float, type(None)):
         return value
     if (kind is np.ndarray or isinstance(value, np.generic)) and value.dtype.kind in "biufc":
