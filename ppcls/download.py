@@ -4,7 +4,6 @@ import hashlib
 import http.client
 import logging
 import os
-import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,18 +26,12 @@ def fetch(url: str, kind: str, accept: Callable[[Path], object], error: type[Use
     """
     address, _, fragment = url.partition("#")
     key, _, checksum = fragment.partition("=")
-    if fragment and key not in _CHECKSUMS:
+    if fragment and (key not in _CHECKSUMS or not checksum):
         raise error(f"{url}: a URL may only end with a checksum; received '#{fragment}'; write #sha256=... or #md5=...")
-    folder = Path(os.environ.get("PPCLS_HOME", "~/.cache/ppcls")).expanduser() / kind
-    name = Path(urllib.parse.urlsplit(address).path).name
     # The digest keeps equal names from different places apart.
-    path = folder / f"{hashlib.sha256(url.encode()).hexdigest()[:8]}-{name}"
+    path = _folder(kind, error) / f"{hashlib.sha256(url.encode()).hexdigest()[:8]}-{name_of(url)}"
     if path.is_file():
         return path
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as reason:
-        raise error(f"{folder}: can't be made; {reason.strerror}; set PPCLS_HOME to a folder") from reason
     digest = hashlib.new(key or "sha256")
     with replacing(path) as file:
         for chunk in _chunks(address, error):
@@ -52,6 +45,21 @@ def fetch(url: str, kind: str, accept: Callable[[Path], object], error: type[Use
         file.flush()
         accept(Path(file.name))
     return path
+
+
+def name_of(url: str) -> str:
+    """Return the name of the file at `url`."""
+    return Path(url.partition("#")[0].partition("?")[0]).name
+
+
+def _folder(kind: str, error: type[UserError]) -> Path:
+    home = os.environ.get("PPCLS_HOME", "~/.cache/ppcls")
+    try:
+        folder = Path(home).expanduser() / kind
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError) as reason:  # RuntimeError: nobody's home
+        raise error(f"{home}/{kind}: can't be made; {reason}; set PPCLS_HOME to a folder") from reason
+    return folder
 
 
 def _chunks(url: str, error: type[UserError]) -> Iterator[bytes]:
@@ -68,7 +76,7 @@ def _chunks(url: str, error: type[UserError]) -> Iterator[bytes]:
                     logger.info("downloaded %.1f of %.1f MB", received / 1e6, size / 1e6)
                 yield chunk
         reason = f"{received} of {size} bytes came" if size and received != size else None
-    except (OSError, http.client.HTTPException) as failure:
+    except (OSError, ValueError, http.client.HTTPException) as failure:  # ValueError: not a URL after all
         reason = str(failure) or type(failure).__name__
     if reason is not None:
         raise error(f"{url}: can't be downloaded; {reason}; download it by hand and give its path")

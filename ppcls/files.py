@@ -1,14 +1,41 @@
 """Files that are whole or not there, and the sums that tell which."""
 
+import contextlib
 import hashlib
+import io
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Union
+from typing import Any, BinaryIO, Union
 
 from ppcls.errors import CheckpointError
+
+# So that no other program's file is taken for one of ours.
+TEMPORARY = ".ppcls-tmp-"
+
+
+class _Reporting(io.FileIO):
+    """A file whose failing writes are told as such: other OSErrors of whoever writes are none of the disk."""
+
+    def __init__(self, path: Path, target: Path) -> None:
+        super().__init__(path, "wb")
+        self.target = target
+
+    def write(self, data: Any) -> int:
+        with _reported(self.target):
+            return super().write(data)
+
+
+@contextmanager
+def _reported(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CheckpointError(
+            f"{path}: can't be written; {error.strerror}; free or choose another disk or folder"
+        ) from error
 
 
 @contextmanager
@@ -16,28 +43,37 @@ def replacing(path: Union[str, Path]) -> Iterator[BinaryIO]:
     """Open a temporary file that takes the name `path` once it is complete and on the disk.
 
     It is removed if the block raises. Its suffix is that of `path`.
-    Raises: CheckpointError for an OSError in opening, writing or renaming.
+    Raises: CheckpointError where the file can't be opened, written or renamed.
     """
     path = Path(path)
-    temporary = path.with_name(f".{secrets.token_hex(4)}-{path.name}")
+    temporary = path.with_name(f"{TEMPORARY}{secrets.token_hex(4)}-{path.name}")
+    with _reported(path):
+        raw = _Reporting(temporary, path)
     try:
-        with open(temporary, "wb") as file:
-            try:
-                yield file
-                file.flush()
+        with io.BufferedWriter(raw) as file:
+            yield file
+            file.flush()
+            with _reported(path):
                 os.fsync(file.fileno())
                 os.replace(temporary, path)
-            finally:
-                temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise CheckpointError(
-            f"{path}: can't be written; {error.strerror}; free or choose another disk or folder"
-        ) from error
+        sync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Let renames in a folder outlive a loss of power, on file systems that can sync a folder."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def remove_temporaries(folder: Path) -> None:
     """Remove what `replacing` left in the folder when its process was killed."""
-    for file in folder.glob(".????????-*"):
+    for file in folder.glob(f"{TEMPORARY}*"):
         file.unlink(missing_ok=True)
 
 

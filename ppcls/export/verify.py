@@ -7,7 +7,7 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from ppcls.errors import CheckpointError
+from ppcls.errors import CheckpointError, DataError
 from ppcls.images import stream
 from ppcls.images.pipeline import Pipeline
 from ppcls.images.stream import name_of
@@ -80,6 +80,8 @@ def compare_on(scores: nn.Layer, pipeline: Pipeline, exported: Sequence[Predicto
             for comparison in comparisons:
                 comparison.add(list(read), images_NHWC, expected)
     for comparison in comparisons:
+        if not comparison.num_images:
+            raise DataError(f"--verify: no image of '{data}' can be read, so nothing was compared; give others")
         logger.info(f"verified: {comparison}")
         comparison.require_equal()
 

@@ -22,6 +22,13 @@ def test_a_file_changes_only_when_all_of_it_is_there(tmp_path: Path) -> None:
     assert sha256_of(file) == hashlib.sha256(b"new").hexdigest()
 
 
+def test_an_error_of_whoever_writes_is_not_taken_for_one_of_the_disk(tmp_path: Path) -> None:
+    with pytest.raises(ConnectionResetError), replacing(tmp_path / "a.txt") as new:
+        new.write(b"half of the")
+        raise ConnectionResetError("by the other side")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("place", ["file/a.txt", "missing/a.txt"])
 def test_a_place_that_cannot_be_written_is_one_clear_error(tmp_path: Path, place: str) -> None:
     (tmp_path / "file").touch()

@@ -7,7 +7,7 @@ from runs import MakeEngine
 
 from ppcls.config import load_config
 from ppcls.engine.engine import Engine
-from ppcls.errors import CheckpointError, ConfigError
+from ppcls.errors import CheckpointError, ConfigError, DataError
 from ppcls.export.export import export
 from ppcls.inference import artifact
 from ppcls.inference.predictor import Predictor
@@ -60,6 +60,14 @@ def test_what_the_graph_cannot_normalize_is_refused(write: Export) -> None:
     transforms = "Infer.transforms=[ResizeImage: {size: 32}, NormalizeImage: {output_fp16: True}]"
     with pytest.raises(ConfigError, match="Global.export_with_preprocess: needs a NormalizeImage .* float16"):
         write("Global.export_with_preprocess=True", transforms)
+
+
+def test_verifying_on_no_image_is_an_error(write: Export, tmp_path: Path) -> None:
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged/a.jpg").write_bytes(b"not an image")
+    with pytest.raises(DataError, match="--verify: no image of '.*damaged' can be read, so nothing was compared; give"):
+        write(verify=str(tmp_path / "damaged"))
+    assert not (tmp_path / "exported").exists()
 
 
 def test_verifying_says_how_near_the_scores_are(write: Export, pictures: str, caplog: pytest.LogCaptureFixture) -> None:
