@@ -1,9 +1,7 @@
 """YAML and `-o` options -> a checked config, and back."""
 
 import dataclasses
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Optional, TypeVar, Union
 
 import yaml
@@ -31,17 +29,9 @@ def load_deploy_config(path: Optional[str], overrides: Sequence[str] = ()) -> De
     return _load(DeployConfig, path, overrides)
 
 
-def _bundled(path: str) -> str:
-    """Return `path`, or for a `configs/NAME.yaml` that isn't there the one that was installed with ppcls."""
-    installed = Path(__file__).parents[1] / path
-    return (
-        path if os.path.exists(path) or not path.startswith("configs/") or not installed.is_file() else str(installed)
-    )
-
-
 def _load(kind: type[Config], path: Optional[str], overrides: Sequence[str]) -> Config:
     faults = Faults()
-    root = read_config(path and _bundled(path), overrides, faults)
+    root = read_config(path, overrides, faults)
     config: Config = parse(root, kind, "", faults)
     if kind is RunConfig:
         _check_class_num(root, faults)

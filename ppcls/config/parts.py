@@ -30,16 +30,18 @@ class AtLeast(Rule):
 
 @dataclass(frozen=True)
 class Within(Rule):
-    """A rule for a number: between `low` and `high`, both included."""
+    """A rule for a number: between `low` and `high`, both included, or `below` high."""
 
     low: float
     high: float
+    below: bool = False
 
     def fault(self, value: Any) -> str:
-        return "" if self.low <= value <= self.high else f"expected {self}; received {value}"
+        good = self.low <= value <= self.high and not (self.below and value == self.high)
+        return "" if good else f"expected {self}; received {value}"
 
     def __str__(self) -> str:
-        return f"from {self.low:g} to {self.high:g}"
+        return f"at least {self.low:g} and below {self.high:g}" if self.below else f"from {self.low:g} to {self.high:g}"
 
 
 @dataclass(frozen=True)

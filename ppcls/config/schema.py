@@ -48,6 +48,7 @@ class GlobalSection:
     )
     pretrained_model: Optional[str] = key(None, "weights to start from: path (with or without suffix) or URL")
     output_dir: str = key("./output", "the run writes to `{output_dir}/{Arch.name}/`")
+    overwrite: bool = key(False, "let a new run replace the checkpoints of an earlier one there; else it is refused")
     device: str = key("auto", "`cpu`, `gpu`, `gpu:0`, `sdaa` or any plug-in device; `auto`: the best one here")
     cpu_ops: Literal["auto", "onednn", "stock"] = key(
         "auto", "operators on the CPU: oneDNN's, Paddle's own (`stock`), or what is faster for the whole run"
@@ -57,7 +58,7 @@ class GlobalSection:
     update_freq: Count = key(1, "batches whose gradients add up to one optimizer update")
     prof: Limit = key(-1, "stop each epoch after so many optimizer updates; -1: never")
     early_stop: Limit = key(-1, "stop at the end of this epoch, schedules unchanged; -1: never")
-    hang_seconds: Limit = key(1800, "end a run of several ranks in which no batch is finished for so long; -1: never")
+    hang_seconds: Limit = key(1800, "end a run in which no batch is finished for so long; -1: never")
     seed: Annotated[int, AtLeast(0)] = key(0, "of weights, shuffling and augmentation")
     save_interval: Count = key(1, "epochs between the `epoch_N` checkpoints")
     keep: Limit = key(3, "how many `epoch_N` checkpoints are kept, the newest ones; -1: all")
@@ -116,7 +117,7 @@ class AMPSection:
 class EMASection:
     """Evaluate and save an exponential moving average of the weights. An absent section leaves it off."""
 
-    decay: Annotated[float, Within(0, 1)] = key(0.9999, "weight of the old average at each update")
+    decay: Annotated[float, Within(0, 1, below=True)] = key(0.9999, "weight of the old average at each update")
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,13 @@ def test_help_shows_the_flags_and_examples(command: str, capsys: pytest.CaptureF
         assert "examples:\n  " in shown
 
 
+def test_the_package_is_a_command_too(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "ppcls", "--help"]
+    environment = {**os.environ, "PYTHONPATH": str(REPO)}
+    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("usage: ppcls [-h] COMMAND ...")
+
+
 @pytest.mark.parametrize("arguments", [[], ["tran"], ["train"], ["train", "-c"], ["eval", "-c", "x", "--check"]])
 def test_wrong_arguments_exit_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:

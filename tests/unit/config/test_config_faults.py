@@ -109,6 +109,7 @@ FAULTY = (
     Case("below the bound", good_but("epochs: 2", "epochs: 0")),
     Case("below the bound, with an off value", good_but("epochs: 2", "early_stop: 0")),
     Case("out of the range", GOOD + "EMA: {decay: 1.5}\n"),
+    Case("at the end of the range", GOOD + "EMA: {decay: 1.0}\n"),
     Case("unknown choice", GOOD + "AMP: {level: o1}\n"),
     Case("wrong length", good_but("epochs: 2", "image_shape: [224, 224]")),
     Case("wrong item", good_but("epochs: 2", "image_shape: [3, 224, x]")),

@@ -97,6 +97,20 @@ def test_bases_merge_mappings_and_replace_lists_and_renamed_parts(tmp_path: Path
     assert config.Optimizer.lr == Part("Cosine", {"learning_rate": 2.0})
 
 
+@pytest.mark.parametrize("base", ["configs/ResNet18.yaml", "./configs/ResNet18.yaml"])
+def test_a_config_that_came_with_ppcls_can_be_the_base_of_one_in_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, base: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("flowers.yaml").write_text(f"_base_: {base}\nArch: {{class_num: 5}}\n")
+    config = load_config("flowers.yaml")
+    assert (config.Arch.name, config.class_num) == ("ResNet18", 5)
+    assert load_config("configs/ResNet18.yaml").Arch.name == "ResNet18"
+    Path("configs").mkdir()
+    Path("configs/ResNet18.yaml").write_text("Arch: {name: ResNet34}\n")
+    assert load_config("flowers.yaml").Arch.name == "ResNet34"  # the nearer one
+
+
 def test_an_empty_section_turns_off_what_a_base_turned_on(tmp_path: Path) -> None:
     (tmp_path / "amp.yaml").write_text("Arch: {name: ResNet18}\nAMP: {level: O2}\nEMA: {}\n")
     assert load(tmp_path, "_base_: amp.yaml\n").AMP.use_amp
