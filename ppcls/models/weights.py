@@ -1,25 +1,23 @@
 """Put weights from a file or a URL into a model."""
 
 import logging
-import urllib.parse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional, Union
 
 import numpy as np
 import paddle
-import safetensors
 from paddle import nn
 
-from ppcls import pdparams
-from ppcls.download import fetch
 from ppcls.errors import CheckpointError, ConfigError
-from ppcls.models.adapters.torchvision import Arrays, from_torchvision_resnet, is_torchvision_resnet
-from ppcls.models.layers import Head
+from ppcls.models.adapters.torchvision import from_torchvision_resnet, is_torchvision_resnet
+from ppcls.models.head_rows import follow_names, heads_of
+from ppcls.models.weight_files import Arrays, download, find_weights, listed, read_weights, saved_names
 
 logger = logging.getLogger("ppcls")
 
-SUFFIXES = (".pdparams", ".safetensors")
-SAFETENSORS_DTYPES = {"F16": "<f2", "F32": "<f4", "F64": "<f8", "BF16": "<u2", "I32": "<i4", "I64": "<i8"}
+# What other programs put before all names of a model that stands inside of something else.
+PREFIXES = ("module.", "backbone.", "model.", "_orig_mod.")
 
 # Source: the model tables of PaddleClas (Apache-2.0); trained on ImageNet-1k.
 OFFICIAL = "https://paddle-imagenet-models-name.bj.bcebos.com/dygraph"
@@ -56,23 +54,29 @@ def resolve_pretrained(name: str, pretrained: Union[bool, str], use_ssld: bool) 
     return urls[name]
 
 
-def load_weights(model: nn.Layer, source: str, *, new_head: bool = True) -> None:
-    """Load a `.pdparams` or `.safetensors` file, a prefix of one, or a URL of one into `model`.
+def load_weights(model: nn.Layer, source: str, *, new_head: bool = True, class_names: Sequence[str] = ()) -> None:
+    """Load a file of weights, a prefix of one, or a URL of one into `model`.
 
-    Names are PaddleClas's or those of a torchvision ResNet. With `new_head`, a head for another number of classes
-    keeps its initial values, and the log says so.
+    Names are PaddleClas's or those of a torchvision ResNet. With `new_head`, the rows of a head follow the
+    `class_names` where the weights came with theirs; else one for another number of classes keeps its initial values.
+    The log says so.
     Raises: CheckpointError if there is no such file, it is none of weights, or it doesn't fit the model.
     """
     path = download(source) if source.startswith(("http://", "https://")) else find_weights(source)
-    arrays = read_weights(path)
+    saved = saved_names(path)  # which also makes sure that the file is the one of its run
+    arrays = {name: _widened(array) for name, array in read_weights(path).items()}
+    state = model.state_dict(use_hook=False)  # the tensors themselves, not copies cast for saving
+    arrays = _without_prefix(path, arrays, state)
     if is_torchvision_resnet(arrays):
         arrays = from_torchvision_resnet(arrays)
-    state = model.state_dict(use_hook=False)  # the tensors themselves, not copies cast for saving
-    skipped = _head_of_other_classes(model, state, arrays) if new_head else set()
+    skipped = set()
+    if new_head:
+        arrays = follow_names(model, arrays, saved=saved, names=class_names, where=str(path))
+        skipped = {name for name, tensor, _ in heads_of(model, arrays) if list(arrays[name].shape) != tensor.shape}
     _check_fit(path, getattr(model, "arch_name", type(model).__name__), state, arrays, skipped)
     for name, tensor in state.items():
         if name not in skipped:
-            _set(tensor, arrays[name])
+            tensor.set_value(paddle.to_tensor(arrays[name], place=tensor.place).astype(tensor.dtype))
     logger.info("loaded weights from %s", path)
     if skipped:
         logger.warning(
@@ -82,60 +86,23 @@ def load_weights(model: nn.Layer, source: str, *, new_head: bool = True) -> None
         )
 
 
-def find_weights(path: Union[str, Path]) -> Path:
-    """Return the file that a path, or a prefix such as `output/ResNet50/best_model`, stands for."""
-    names = [str(path)] if str(path).endswith(SUFFIXES) else [f"{path}{suffix}" for suffix in SUFFIXES]
-    for name in names:
-        if Path(name).is_file():
-            return Path(name)
-    raise CheckpointError(f"{path}: no weights there; tried {', '.join(names)}; give a file or its prefix")
+def _widened(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return bfloat16, which comes as uint16, as float32: it is the upper half of one."""
+    return (array.astype(np.uint32) << 16).view(np.float32) if array.dtype == np.uint16 else array
 
 
-def read_weights(path: Path) -> Arrays:
-    """Read a file of weights; bfloat16 comes as uint16. Raises CheckpointError if it isn't one."""
-    arrays = _read_safetensors(path) if path.suffix == ".safetensors" else pdparams.read(path)
-    others = [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]
-    if others or not arrays:
-        what = f"{_listed(others)}: no arrays" if others else "no arrays in it"
-        raise CheckpointError(f"{path}: not a file of weights; {what}; give the .pdparams of a model")
-    return arrays
-
-
-def _read_safetensors(path: Path) -> Arrays:
-    try:
-        tensors = safetensors.deserialize(path.read_bytes())  # type: ignore[no-untyped-call]
-        return {
-            name: np.ndarray(tensor["shape"], SAFETENSORS_DTYPES[tensor["dtype"]], tensor["data"])
-            for name, tensor in tensors
-        }
-    except OSError as error:
-        raise CheckpointError(f"{path}: can't be read; {error.strerror}; give a readable file") from error
-    except KeyError as error:
-        raise CheckpointError(
-            f"{path}: tensors of type {error} are not weights; give one of {', '.join(SAFETENSORS_DTYPES)}"
-        ) from error
-    except safetensors.SafetensorError as error:
-        raise CheckpointError(f"{path}: not a safetensors file or damaged; {error}; get or write it again") from error
-
-
-def _head_of_other_classes(model: nn.Layer, state: dict[str, Any], arrays: Arrays) -> set[str]:
-    """Return the names of the parameters of a head that differ from `arrays` only along the classes' axis."""
-    axes = {
-        f"{prefix}.{leaf}": axis
-        for prefix, layer in model.named_sublayers()
-        if isinstance(layer, Head)
-        for leaf, axis in (("weight", layer.class_axis), ("bias", 0))
-    }
-    return {
-        name
-        for name, axis in axes.items()
-        if name in arrays and _differ_along(axis, arrays[name].shape, tuple(state[name].shape))
-    }
-
-
-def _differ_along(axis: int, one: tuple[int, ...], other: tuple[int, ...]) -> bool:
-    """Return whether two shapes differ, and along that axis alone."""
-    return one != other and one[:axis] == other[:axis] and one[axis + 1 :] == other[axis + 1 :]
+def _without_prefix(path: Path, arrays: Arrays, state: dict[str, Any]) -> Arrays:
+    """Return the arrays without what stands before all of their names, and say so."""
+    prefix = ""
+    while True:
+        common = [p for p in PREFIXES if all(name.startswith(prefix + p) for name in arrays)]
+        if not common or all(name.startswith(prefix + common[0]) for name in state):
+            break
+        prefix += common[0]
+    if not prefix:
+        return arrays
+    logger.info("%s: all names begin with '%s', which is taken off", path, prefix)
+    return {name[len(prefix) :]: array for name, array in arrays.items()}
 
 
 def _check_fit(path: Path, model_name: str, state: dict[str, Any], arrays: Arrays, skipped: set[str]) -> None:
@@ -150,26 +117,11 @@ def _check_fit(path: Path, model_name: str, state: dict[str, Any], arrays: Array
         "other shape": mis_shaped,
     }
     if any(faults.values()):
-        found = "; ".join(f"{kind}: {_listed(names)}" for kind, names in faults.items() if names)
+        found = "; ".join(f"{kind}: {listed(names)}" for kind, names in faults.items() if names)
         raise CheckpointError(f"{path}: doesn't fit {model_name}; {found}; give weights of {model_name}")
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
-
-
-def _set(tensor: paddle.Tensor, array: np.ndarray[Any, Any]) -> None:
-    if array.dtype == np.uint16:  # bfloat16: the upper half of a float32
-        array = (array.astype(np.uint32) << 16).view(np.float32)
-    tensor.set_value(paddle.to_tensor(array, place=tensor.place).astype(tensor.dtype))
-
-
-def download(url: str) -> Path:
-    """Return a copy of the file of weights at `url`, kept in `$PPCLS_HOME/weights` (see `fetch`).
-
-    Raises: CheckpointError.
-    """
-    name = Path(urllib.parse.urlsplit(url).path).name
-    if not name.endswith(SUFFIXES):
-        raise CheckpointError(f"{url}: not a file of weights; its name is '{name}'; give a {' or '.join(SUFFIXES)}")
-    return fetch(url, "weights", read_weights, CheckpointError)
+    wrong = [name for name in state if name not in skipped and not np.isfinite(arrays[name]).all()]
+    if wrong:
+        raise CheckpointError(
+            f"{path}: has values that are not finite (NaN or infinity), in {listed(wrong)}; the training that wrote it "
+            "diverged, or the file is damaged; give another one"
+        )

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-Arrays = dict[str, np.ndarray[Any, Any]]
+from ppcls.models.weight_files import Arrays
 
 STATISTICS = {"running_mean": "_mean", "running_var": "_variance"}
 BN_EPSILON = 1e-5  # of both frameworks

@@ -1,12 +1,6 @@
-import functools
-import hashlib
-import http.server
 import json
 import logging
-import re
 import struct
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +11,11 @@ import safetensors.numpy
 
 import ppcls
 from ppcls import pdparams
+from ppcls.engine import checkpoints
 from ppcls.errors import CheckpointError, ConfigError
 from ppcls.models import weights
 from ppcls.models.resnet import VARIANTS
-from ppcls.models.weights import download, find_weights, load_weights, resolve_pretrained
+from ppcls.models.weights import load_weights, resolve_pretrained
 
 ResNet18, ResNet18_vd, ResNet34, ResNet50, ResNet50_vc = (
     VARIANTS[name] for name in ("ResNet18", "ResNet18_vd", "ResNet34", "ResNet50", "ResNet50_vc")
@@ -144,6 +139,72 @@ def test_a_head_for_other_classes_keeps_its_initial_values_and_the_log_says_so(
     )
 
 
+@pytest.mark.parametrize("prefix", ["module.", "backbone.", "model.", "_orig_mod.", "module._orig_mod."])
+@pytest.mark.parametrize("torchvision", [False, True])
+def test_a_prefix_of_all_names_is_taken_off_and_the_log_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, prefix: str, torchvision: bool
+) -> None:
+    saved = ResNet18(class_num=5)
+    arrays = torchvision_arrays(saved, [2, 2, 2, 2], projection=True) if torchvision else arrays_of(saved)
+    pdparams.write(tmp_path / "a.pdparams", {f"{prefix}{name}": array for name, array in arrays.items()})
+    model = ResNet18(class_num=5)
+    with caplog.at_level(logging.INFO, "ppcls"):
+        load_weights(model, str(tmp_path / "a.pdparams"))
+    assert_equal(model, arrays_of(saved))
+    assert f"{tmp_path}/a.pdparams: all names begin with '{prefix}', which is taken off" in caplog.messages
+
+
+def test_a_prefix_of_some_names_stays(tmp_path: Path) -> None:
+    arrays = arrays_of(ResNet18(class_num=5))
+    arrays["module.fc.bias"] = arrays.pop("fc.bias")
+    pdparams.write(tmp_path / "a.pdparams", arrays)
+    with pytest.raises(CheckpointError, match=r"missing: fc\.bias; unexpected: module\.fc\.bias; give"):
+        load_weights(ResNet18(class_num=5), str(tmp_path / "a.pdparams"))
+
+
+@pytest.mark.parametrize("key", ["state_dict", "model"])
+def test_weights_that_are_kept_beside_other_things_are_found(tmp_path: Path, key: str) -> None:
+    saved = ResNet18(class_num=5)
+    pdparams.write(tmp_path / "a.pdparams", {key: arrays_of(saved), "epoch": 3, "optimizer": {"lr": [0.1]}})
+    model = ResNet18(class_num=5)
+    load_weights(model, str(tmp_path / "a.pdparams"))
+    assert_equal(model, arrays_of(saved))
+
+
+@pytest.mark.parametrize("bits", [0x7F80, 0xFF80, 0x7FC0])  # bfloat16: infinity, minus infinity, not a number
+def test_weights_that_are_not_finite_are_refused_by_name(tmp_path: Path, bits: int) -> None:
+    model = ResNet18(class_num=5)
+    before = arrays_of(model)
+    for dtype in ("float32", "bfloat16"):
+        arrays = arrays_of(ResNet18(class_num=5))
+        if dtype == "bfloat16":
+            arrays["fc.bias"] = (arrays["fc.bias"].view(np.uint32) >> 16).astype(np.uint16)
+        values = arrays["fc.bias"].view(np.uint16 if dtype == "bfloat16" else np.uint32)
+        values[2] = bits if dtype == "bfloat16" else bits << 16
+        pdparams.write(tmp_path / "a.pdparams", arrays)
+        with pytest.raises(CheckpointError, match=r"a\.pdparams: has values that are not finite .*, in fc\.bias; the"):
+            load_weights(model, str(tmp_path / "a.pdparams"))
+    assert_equal(model, before)
+
+
+def test_weights_that_are_not_those_of_their_checkpoint_are_refused(tmp_path: Path) -> None:
+    saved, other = arrays_of(ResNet18(class_num=5)), arrays_of(ResNet18(class_num=5))
+    checkpoints.write(tmp_path / "best_model", checkpoints.Checkpoint(saved, {}, {"label_names": list("abcde")}))
+    model = ResNet18(class_num=5)
+    load_weights(model, str(tmp_path / "best_model"))
+    assert_equal(model, saved)
+    pdparams.write(tmp_path / "best_model.pdparams", other)
+    for name in ("best_model", "best_model.pdparams"):
+        with pytest.raises(CheckpointError) as caught:
+            load_weights(model, str(tmp_path / name))
+        assert str(caught.value).startswith(
+            f"{tmp_path}/best_model.pdparams: not the file that best_model.pdstates beside it tells of (its checksum"
+        )
+    (tmp_path / "best_model.pdstates").unlink()
+    load_weights(model, str(tmp_path / "best_model"))
+    assert_equal(model, other)
+
+
 def test_weights_of_another_architecture_are_refused_with_the_names(tmp_path: Path) -> None:
     pdparams.write(tmp_path / "a.pdparams", arrays_of(ResNet18(class_num=5)))
     model = ppcls.create_model("ResNet18_vd", class_num=5)
@@ -162,31 +223,6 @@ def test_long_lists_of_names_are_cut(tmp_path: Path) -> None:
     pdparams.write(tmp_path / "a.pdparams", {**arrays, **{f"extra{i:02}": np.ones(1) for i in range(12)}})
     with pytest.raises(CheckpointError, match="unexpected: extra00, .*extra09 and 2 more; give"):
         load_weights(ResNet18(class_num=5), str(tmp_path / "a.pdparams"))
-
-
-def test_a_missing_file_says_what_was_tried(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError) as caught:
-        find_weights(tmp_path / "best_model")
-    prefix = tmp_path / "best_model"
-    assert str(caught.value) == (
-        f"{prefix}: no weights there; tried {prefix}.pdparams, {prefix}.safetensors; give a file or its prefix"
-    )
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [("a.safetensors", "not a safetensors file or damaged"), ("a.pdparams", "not a weights file or damaged")],
-)
-def test_garbage_is_refused(tmp_path: Path, name: str, message: str) -> None:
-    (tmp_path / name).write_bytes(b"garbage, and more than a little of it")
-    with pytest.raises(CheckpointError, match=f"{name}: {message}"):
-        load_weights(ResNet18(class_num=5), str(tmp_path / name))
-
-
-def test_a_training_state_is_not_taken_for_weights(tmp_path: Path) -> None:
-    pdparams.write(tmp_path / "a.pdparams", {"epoch": 3})
-    with pytest.raises(CheckpointError, match="not a file of weights; epoch: no arrays; give"):
-        weights.read_weights(tmp_path / "a.pdparams")
 
 
 def test_pretrained_is_a_switch_a_path_or_a_url() -> None:
@@ -222,96 +258,3 @@ def test_pretrained_weights_that_do_not_exist_are_refused(
 
 def test_official_weights_are_those_of_architectures() -> None:
     assert set(weights.PRETRAINED) <= set(ppcls.list_models())
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    requests: list[str] = []
-
-    def log_message(self, *_: Any) -> None:
-        self.requests.append(self.path)
-
-    def send_header(self, keyword: str, value: str) -> None:
-        if keyword == "Content-Length" and "short" in self.path:
-            value = str(int(value) + 100)
-        super().send_header(keyword, value)
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Path, str]]:
-    """A folder and the address that serves it; PPCLS_HOME is beside it."""
-    folder = tmp_path / "site"
-    folder.mkdir()
-    monkeypatch.setenv("PPCLS_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setattr(Quiet, "requests", [])
-    handler = functools.partial(Quiet, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield folder, f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
-
-
-def kept(tmp_path: Path) -> list[str]:
-    return [path.name for path in (tmp_path / "home").rglob("*") if path.is_file()]
-
-
-def test_a_url_is_downloaded_once_and_loaded(site: tuple[Path, str], tmp_path: Path) -> None:
-    folder, address = site
-    saved = ResNet18(class_num=5)
-    pdparams.write(folder / "a.pdparams", arrays_of(saved))
-    for _ in range(2):
-        model = ppcls.create_model("ResNet18", class_num=5, pretrained=f"{address}/a.pdparams")
-        assert_equal(model, arrays_of(saved))
-    assert Quiet.requests == ["/a.pdparams"]
-    assert [name.split("-", 1)[1] for name in kept(tmp_path)] == ["a.pdparams"]
-
-
-def test_a_checksum_in_the_url_is_verified(site: tuple[Path, str], tmp_path: Path) -> None:
-    folder, address = site
-    pdparams.write(folder / "a.pdparams", {"w": np.ones(3)})
-    digest = hashlib.sha256((folder / "a.pdparams").read_bytes()).hexdigest()
-    with pytest.raises(CheckpointError, match=f"its SHA-256 is {digest}, not {'0' * 64}; check"):
-        download(f"{address}/a.pdparams#sha256={'0' * 64}")
-    assert kept(tmp_path) == []
-    assert download(f"{address}/a.pdparams#sha256={digest}").is_file()
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("none.pdparams", "HTTP Error 404: File not found"),
-        ("short.pdparams", r"\d+ of \d+ bytes came"),
-    ],
-)
-def test_a_failed_download_says_why_and_what_to_do(
-    site: tuple[Path, str], tmp_path: Path, name: str, message: str
-) -> None:
-    folder, address = site
-    pdparams.write(folder / "short.pdparams", {"w": np.ones(3)})
-    with pytest.raises(CheckpointError) as caught:
-        download(f"{address}/{name}")
-    expected = f"{address}/{name}: can't be downloaded; {message}; download it by hand and give its path"
-    assert re.fullmatch(expected, str(caught.value))
-    assert kept(tmp_path) == []
-
-
-def test_a_page_instead_of_weights_is_not_kept(site: tuple[Path, str], tmp_path: Path) -> None:
-    folder, address = site
-    (folder / "a.pdparams").write_text("<html>log in first</html>")
-    with pytest.raises(CheckpointError, match="not a weights file or damaged"):
-        download(f"{address}/a.pdparams")
-    assert kept(tmp_path) == []
-
-
-def test_without_a_network_the_url_and_the_reason_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PPCLS_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with pytest.raises(CheckpointError, match=r"^http://127\.0\.0\.1:9/a\.pdparams: can't be .*refused.*; download"):
-        download("http://127.0.0.1:9/a.pdparams")
-
-
-def test_a_url_of_something_else_is_refused() -> None:
-    with pytest.raises(CheckpointError, match="its name is 'a.tar'; give a .pdparams or .safetensors"):
-        download("http://127.0.0.1:9/a.tar")
