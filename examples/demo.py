@@ -54,7 +54,7 @@ def main() -> None:
     write_pictures(REPO / DATA)
     config = ("-c", "configs/digits.yaml")
     weights = ("-o", f"Global.pretrained_model={OUTPUT / 'best_model'}")
-    run("tools/train.py", *config)
+    run("tools/train.py", *config, "-o", "Global.overwrite=True")  # as a demo may be seen twice
     run("tools/eval.py", *config, *weights)
     run("tools/export_model.py", *config, *weights, "-o", f"Global.save_inference_dir={INFERENCE}")
     predict = ("deploy/python/predict_cls.py", "-c", "deploy/configs/inference_cls.yaml")

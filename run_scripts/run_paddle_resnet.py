@@ -257,7 +257,7 @@ def train(flags: argparse.Namespace) -> int:
         talk_through(launch[launch.index("--host") + 1])
     logs = Path(launch[launch.index("--log_dir") + 1])
     folder = Path(config.Global.output_dir, config.Arch.name)
-    older = checkpoints.stamps(folder)
+    older, was_empty = checkpoints.stamps(folder), not checkpoints.names_in(folder)
     restarts_left = flags.max_restart
     while True:
         options = [word for override in overrides for word in ("-o", override)]
@@ -273,6 +273,8 @@ def train(flags: argparse.Namespace) -> int:
         found = checkpoints.newest(folder, but=older)
         if found and config.Global.checkpoints != checkpoints.AUTO:  # which finds it by itself
             overrides.append(f"Global.checkpoints={quoted(found[0])}")
+        elif was_empty:
+            overrides.append("Global.overwrite=True")  # what is there is the half of a first checkpoint
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 from paddle import nn
@@ -11,8 +11,9 @@ from ppcls.config.schema import DataSection, RunConfig
 from ppcls.data import DATASETS, SAMPLERS
 from ppcls.data.loader.loader import Loader
 from ppcls.data.sources.dataset import Labels
-from ppcls.engine import checkpoints, ranks
+from ppcls.engine import ranks
 from ppcls.engine.channels import check_channels
+from ppcls.engine.metric_names import refuse_twins
 from ppcls.errors import ConfigError
 from ppcls.images import BATCH_TRANSFORMS, stream
 from ppcls.inference import POSTPROCESSES
@@ -23,6 +24,7 @@ from ppcls.metrics import METRICS
 from ppcls.metrics.topk import CombinedMetric
 from ppcls.models import ARCHITECTURES
 from ppcls.models.layers import synchronise
+from ppcls.models.weight_files import saved_names
 from ppcls.models.weights import load_weights, resolve_pretrained
 from ppcls.optim import OPTIMIZERS, REGULARIZERS, SCHEDULES
 from ppcls.optim.groups import Target
@@ -52,12 +54,17 @@ def model(config: RunConfig) -> nn.Layer:
     return built
 
 
-def load_start_weights(config: RunConfig, built: nn.Layer, *, new_head: bool) -> None:
-    """Load the weights that the config names, if any; only training may give them a `new_head`."""
-    arch = config.Arch
-    weights = config.Global.pretrained_model or resolve_pretrained(arch.name, arch.pretrained, arch.use_ssld)
+def load_start_weights(config: RunConfig, built: nn.Layer, *, new_head: bool, class_names: Sequence[str] = ()) -> None:
+    """Load the weights that the config names, if any; only training may give them a `new_head`, of `class_names`."""
+    weights = start_weights(config)
     if weights is not None:
-        load_weights(built, weights, new_head=new_head)
+        load_weights(built, weights, new_head=new_head, class_names=class_names)
+
+
+def start_weights(config: RunConfig) -> Optional[str]:
+    """Return the path or URL of the weights that the config names; None for no weights."""
+    arch = config.Arch
+    return config.Global.pretrained_model or resolve_pretrained(arch.name, arch.pretrained, arch.use_ssld)
 
 
 def loader(config: RunConfig, data: DataSection, *, training: bool) -> Loader:
@@ -92,7 +99,9 @@ def loss(parts: Sequence[Part], labels: Labels, class_num: int) -> CombinedLoss:
 
 def metric(parts: Sequence[Part], class_num: int) -> CombinedMetric:
     """Build several metrics as one."""
-    return CombinedMetric([METRICS.build(part, Facts(class_num=class_num)) for part in parts])
+    metrics = [METRICS.build(part, Facts(class_num=class_num)) for part in parts]
+    refuse_twins(parts, metrics)
+    return CombinedMetric(metrics)
 
 
 def schedule(config: RunConfig, steps_per_epoch: int) -> Schedule:
@@ -129,6 +138,5 @@ def postprocess(config: RunConfig) -> PostProcess:
 
 def label_names(config: RunConfig) -> Sequence[str]:
     """Return the names of the classes that were saved with the weights; empty where there are none."""
-    weights = config.Global.pretrained_model
-    names: Sequence[str] = checkpoints.about(weights).get("label_names", ()) if weights else ()
-    return names
+    weights = start_weights(config)
+    return saved_names(weights) if weights else ()

@@ -26,6 +26,7 @@ logger = logging.getLogger("ppcls")
 NONE: Mapping[str, int] = MappingProxyType({})
 AUTO = "auto"  # as the name of a checkpoint: the newest one
 SUFFIXES = (".pdparams", ".pdopt", ".pdstates")
+NAMES = r"latest|best_model|epoch_\d+"  # what a run writes
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ def _replace(new: Path, prefix: Path) -> None:
         _link(prefix, backup)
     for suffix in SUFFIXES:
         os.replace(_file(new, suffix), _file(prefix, suffix))
+    files.sync_folder(prefix.parent)  # the backup is needed for as long as a loss of power could undo that
     _remove(backup)
 
 
@@ -109,7 +111,9 @@ def _reported(prefix: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise CheckpointError(f"checkpoint '{prefix}': can't be written; {error.strerror}; free some space") from error
+        raise CheckpointError(
+            f"checkpoint '{prefix}': can't be written; {error.strerror}; free or choose another disk or folder"
+        ) from error
 
 
 def _fault(prefix: Path) -> Optional[str]:
@@ -127,13 +131,6 @@ def _fault(prefix: Path) -> Optional[str]:
         if files.sha256_of(_file(prefix, suffix)) != expected:
             return f"{prefix.name}{suffix} is damaged (its checksum does not fit)"
     return None
-
-
-def about(weights: str) -> Mapping[str, Any]:
-    """Return what the `.pdstates` beside a weights file says of it; empty for weights that came without one."""
-    prefix = Path(weights).with_suffix("") if Path(weights).suffix == SUFFIXES[0] else Path(weights)
-    states = _file(prefix, ".pdstates")
-    return pdparams.read(states) if states.is_file() else {}
 
 
 def read(prefix: Path) -> Checkpoint:
@@ -156,6 +153,12 @@ def stamps(folder: Path) -> dict[str, int]:
     return {file.stem: file.stat().st_mtime_ns for file in folder.glob("*.pdstates")}
 
 
+def names_in(folder: Path) -> list[str]:
+    """Return the names of a run's checkpoints of which at least one file is in a folder."""
+    names = {file.stem for file in folder.glob("*.pd*") if file.suffix in SUFFIXES}
+    return sorted(name for name in names if re.fullmatch(NAMES, name))
+
+
 def newest(folder: Path, *, but: Mapping[str, int] = NONE) -> Optional[tuple[Path, Checkpoint]]:
     """Return the prefix and the content of a run's newest checkpoint that is whole, or None; say what is passed over.
 
@@ -164,7 +167,7 @@ def newest(folder: Path, *, but: Mapping[str, int] = NONE) -> Optional[tuple[Pat
     count.
     """
     written = stamps(folder)
-    names = [name for name in written if re.fullmatch(r"epoch_\d+|best_model", name)]
+    names = [name for name in written if re.fullmatch(NAMES, name) and name != "latest"]
     names.sort(key=lambda name: (written[name], name), reverse=True)
     for name in ["latest", *names]:
         prefix = folder / name

@@ -1,5 +1,6 @@
 """The training loop and the evaluation."""
 
+import contextlib
 import dataclasses
 import itertools
 import logging
@@ -13,9 +14,10 @@ import paddle
 from ppcls.config import dump_config
 from ppcls.config.schema import RunConfig
 from ppcls.data.loader.loader import Loader
-from ppcls.engine import build, log, ranks
+from ppcls.engine import build, log, ranks, run_folder
 from ppcls.engine.averages import Averages
-from ppcls.engine.parts import Parts, refuse_other_classes
+from ppcls.engine.class_names import refuse_other_classes
+from ppcls.engine.parts import Parts
 from ppcls.engine.progress import Progress, diverged, text_of
 from ppcls.engine.saving import SavePoints
 from ppcls.engine.seed import seed_batch
@@ -30,6 +32,7 @@ class Engine(Parts):
 
     def __init__(self, config: RunConfig) -> None:
         super().__init__(config)
+        self.claim = contextlib.ExitStack()  # of the run's folder, while it trains
         self.scalars: log.Scalars = log.ScalarsOf()
         self.save_points = SavePoints(config.Global.save_steps, config.Global.save_minutes)
 
@@ -37,7 +40,7 @@ class Engine(Parts):
         """Train to `Global.epochs`, from wherever the state stands; return the best metric, if there is one."""
         self.start_training()
         try:
-            with self.save_points:
+            with self.watchdog, self.save_points:
                 while self.state.epoch < self.last_epoch:
                     self.end_if_told()
                     if self.state.batches_done < self.batches_per_epoch:  # else its evaluation is to come
@@ -48,7 +51,7 @@ class Engine(Parts):
         finally:
             self.profile.close()
             self.scalars.close()
-            self.watchdog.stop()
+            self.claim.close()
         return self.state.best_metric
 
     def train_epoch(self) -> None:
@@ -156,7 +159,8 @@ class Engine(Parts):
         self.log_to("eval.log")
         self.choose_operators(passes=len(self.eval_loader.dataset))
         self.precision.prepare(self.model, None)
-        results = self.evaluate()
+        with self.watchdog:
+            results = self.evaluate()
         logger.info(f"[Eval][Avg]{text_of(results)}")
         return results
 
@@ -237,16 +241,20 @@ class Engine(Parts):
 
     def start_training(self) -> None:
         """Prepare, and then write the folder, the config and the log."""
-        self.prepare()
         settings, config = self.config.Global, self.config
+        run_folder.refuse_to_replace(self.folder, settings)  # before the time that building takes
+        self.prepare()
         train, state = self.train_loader.dataset, self.state
         self.profile.start()
         if ranks.rank() == 0:
             done = (state.epoch, state.batches_done)
-            self.checkpoints.make_room(state.checkpoint())
-            write_text(self.folder / "config.yaml", dump_config(config))
-            log.start_file(self.folder / "train.log")
-            self.scalars = log.scalars(self.folder, done=done, use_visualdl=settings.use_visualdl)
+            with contextlib.ExitStack() as claim:
+                claim.enter_context(run_folder.claimed(self.folder, settings))
+                self.checkpoints.make_room(state.checkpoint())
+                write_text(self.folder / "config.yaml", dump_config(config))
+                log.start_file(self.folder / "train.log")
+                self.scalars = log.scalars(self.folder, done=done, use_visualdl=settings.use_visualdl)
+                self.claim = claim.pop_all()
         logger.info(
             f"{config.Arch.name}, {config.class_num} classes, on {self.device}, {self.precision}; "
             f"{len(train)} pictures, {self.batches_per_epoch} batches an epoch, seed {settings.seed}"

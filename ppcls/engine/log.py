@@ -5,9 +5,11 @@ import logging
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol, TextIO
+from typing import Optional, Protocol, TextIO
 
-from ppcls.files import write_text
+from ppcls.files import replacing
+
+logger = logging.getLogger("ppcls")
 
 LINE = "[%(asctime)s] ppcls %(levelname)s: %(message)s"
 DATE = "%Y/%m/%d %H:%M:%S"
@@ -56,13 +58,21 @@ class JsonLines:
     """One JSON object a line in `path`: phase, step and the values.
 
     A run begins after `done`, epochs and batches of the next one. Later lines are removed: it writes those again.
+    Damaged lines are moved to a file beside.
     """
 
     def __init__(self, path: Path, *, done: tuple[int, int]) -> None:
-        # The text after the last line's end: half a line of a killed run, or nothing.
-        *before, _ = path.read_text(encoding="utf-8").split("\n") if path.exists() else [""]
-        kept = [line for line in before if _place(json.loads(line)) <= done]
-        write_text(path, "".join(f"{line}\n" for line in kept))
+        # The bytes after the last line's end: half a line of a killed run, or nothing.
+        *before, _ = path.read_bytes().split(b"\n") if path.exists() else [b""]
+        places = [_place(line) for line in before]
+        damaged = [line for line, place in zip(before, places) if place is None]
+        if damaged:
+            beside = path.with_name(f"{path.name}.damaged")
+            with beside.open("ab") as file:
+                file.writelines(line + b"\n" for line in damaged)
+            logger.warning(f"{path}: {len(damaged)} damaged line(s), moved to {beside.name}")
+        with replacing(path) as file:
+            file.writelines(line + b"\n" for line, place in zip(before, places) if place and place <= done)
         self.file: TextIO = path.open("a", encoding="utf-8", buffering=1)
 
     def add(self, phase: str, step: int, values: Mapping[str, float]) -> None:
@@ -72,9 +82,16 @@ class JsonLines:
         self.file.close()
 
 
-def _place(record: Mapping[str, int]) -> tuple[int, int]:
-    """Return the epochs, and the batches of the next one, that were done when the line was written."""
-    return (record["epoch"] - 1, record["batch"]) if "batch" in record else (record["epoch"], 0)
+def _place(line: bytes) -> Optional[tuple[int, int]]:
+    """Return the epochs, and the batches of the next one, that were done when the line was written; None: damaged."""
+    try:
+        record = json.loads(line)
+        epoch, batch = record["epoch"], record.get("batch")
+    except (AttributeError, LookupError, RecursionError, TypeError, ValueError):
+        return None
+    if type(epoch) is not int or type(batch) not in (int, type(None)):
+        return None
+    return (epoch, 0) if batch is None else (epoch - 1, batch)
 
 
 class VisualDL:

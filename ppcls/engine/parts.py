@@ -1,8 +1,6 @@
 """The parts of a run, each built from the config when it is first used."""
 
 import functools
-import itertools
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional, Union
 
@@ -13,12 +11,12 @@ from ppcls import device
 from ppcls.config.schema import RunConfig
 from ppcls.data.loader.loader import Loader
 from ppcls.engine import build, checkpoints, operators, ranks, resume
+from ppcls.engine.class_names import refuse_other_classes, refuse_other_run
 from ppcls.engine.ema import Ema, NoEma
 from ppcls.engine.precision import Precision
 from ppcls.engine.profile import NoProfile, Profile
 from ppcls.engine.seed import seed_weights
 from ppcls.engine.state import TrainState
-from ppcls.errors import DataError
 from ppcls.losses.cross_entropy import CombinedLoss
 from ppcls.metrics.topk import CombinedMetric
 
@@ -31,6 +29,8 @@ class Parts:
         ranks.report_in_python()
         self.device = device.select(config.Global.device)
         self.watchdog = ranks.watchdog(config.Global.hang_seconds)
+        if ranks.world_size() > 1:
+            self.watchdog.start()  # as the others may never come
         ranks.start(self.device)
         seed_weights(config.Global.seed)
         self.precision = Precision(config.AMP, self.device)
@@ -96,7 +96,8 @@ class Parts:
         optimizer = build.optimizer(config, self.model, schedule.lr(0))
         found = resume.find(config, self.folder)
         if found is None:
-            build.load_start_weights(config, self.model, new_head=True)
+            names = self.train_loader.dataset.label_names
+            build.load_start_weights(config, self.model, new_head=True, class_names=names)
         # Of all epochs, also if this run stops early: one that goes on from there must compute with the same.
         pictures = config.Global.epochs * self.batches_per_epoch * self.train_loader.batch_size(0)
         self.choose_operators(passes=3 * pictures)
@@ -105,6 +106,7 @@ class Parts:
         state = TrainState(self.model, optimizer, schedule, self.precision.scaler, ema)
         if found is not None:
             self.resume_from, saved = found
+            refuse_other_run(self.resume_from, saved, self.train_loader.dataset.label_names)
             resume.restore(state, saved, config, pace)
         resume.refuse_other_places(state)
         return state
@@ -141,15 +143,3 @@ class Parts:
     def last_epoch(self) -> int:
         settings = self.config.Global
         return min(settings.epochs, settings.early_stop) if settings.early_stop > 0 else settings.epochs
-
-
-def refuse_other_classes(names: Sequence[str], others: Sequence[str], whose: str) -> None:
-    """Raise DataError if both have names of classes, and not the same: a label would mean another class."""
-    if names and others and list(names) != list(others):
-        label = next(i for i, pair in enumerate(itertools.zip_longest(names, others)) if pair[0] != pair[1])
-        there, here = (f"'{classes[label]}'" if label < len(classes) else "no class" for classes in (names, others))
-        raise DataError(
-            f"DataLoader.Eval.dataset: has other classes than {whose}; received {len(others)} names for "
-            f"{len(names)}, of which label {label} is {here} instead of {there}; use the same class folders, or one "
-            "class_id_map_file for both"
-        )

@@ -4,9 +4,7 @@ import contextlib
 import faulthandler
 import io
 import os
-import sys
 import threading
-import time
 from collections.abc import Sequence
 from typing import Any, Union
 
@@ -14,6 +12,8 @@ import numpy as np
 import paddle
 import paddle.distributed
 from paddle import nn
+
+STDERR = 2  # whatever stands for sys.stderr
 
 
 def rank() -> int:
@@ -85,7 +85,7 @@ def sharing_gradients(model: nn.Layer, wanted: bool) -> contextlib.AbstractConte
 
 
 class Watchdog:
-    """Ends this rank, with the stacks of its threads, when nothing has moved for `seconds`.
+    """Ends this process, with the stacks of its threads, when nothing has moved for `seconds` in its context.
 
     A rank that hangs makes all others wait for ever; so each of them tells where it stands, and the run ends.
     """
@@ -93,39 +93,53 @@ class Watchdog:
     def __init__(self, seconds: int) -> None:
         self.seconds = seconds
         self.stopped = threading.Event()
+        self.idle_seconds = 0
+
+    def __enter__(self) -> None:
+        self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stopped.set()
+
+    def start(self) -> None:
+        """Watch from now on."""
+        self.stopped.set()  # for a thread of before
+        self.stopped = threading.Event()
         self.moved()
-        threading.Thread(target=self._watch, daemon=True).start()
+        threading.Thread(target=self._watch, args=[self.stopped], daemon=True).start()
 
     def moved(self) -> None:
         """Note that a batch is done."""
-        self.deadline = time.monotonic() + self.seconds
+        self.idle_seconds = 0
 
-    def stop(self) -> None:
-        """Watch no longer."""
-        self.stopped.set()
-
-    def _watch(self) -> None:
-        while not self.stopped.wait(self.deadline - time.monotonic()):
-            if time.monotonic() >= self.deadline:
-                print(
-                    f"rank {rank()}: no batch was finished for {self.seconds} s (Global.hang_seconds); this rank "
-                    "hangs, or one that it waits for; below is where it stands; see the other ranks' logs for those",
-                    file=sys.stderr,
-                )
-                faulthandler.dump_traceback()
+    def _watch(self, stopped: threading.Event) -> None:
+        # Counts seconds that this thread has lived through: a process that Ctrl-Z has stopped does not hang.
+        while not stopped.wait(1.0):
+            self.idle_seconds += 1
+            if self.idle_seconds >= self.seconds:
+                others = ", or one that it waits for: see the other ranks' logs" if world_size() > 1 else ""
+                said = f"rank {rank()}: no batch was finished for {self.seconds} s (Global.hang_seconds)"
+                os.write(STDERR, f"{said}; this process hangs{others}; below is where it stands\n".encode())
+                faulthandler.dump_traceback(STDERR)
                 os._exit(1)
 
 
 class NoWatchdog:
     """Stands for a Watchdog where none is wanted."""
 
-    def moved(self) -> None:
+    def __enter__(self) -> None:
         """Do nothing."""
 
-    def stop(self) -> None:
+    def __exit__(self, *_: object) -> None:
+        """Do nothing."""
+
+    def start(self) -> None:
+        """Do nothing."""
+
+    def moved(self) -> None:
         """Do nothing."""
 
 
 def watchdog(seconds: int) -> Union[Watchdog, NoWatchdog]:
-    """Return a Watchdog over a run of several ranks; `seconds` below 1 mean none."""
-    return Watchdog(seconds) if world_size() > 1 and seconds > 0 else NoWatchdog()
+    """Return a Watchdog; `seconds` below 1 mean none."""
+    return Watchdog(seconds) if seconds > 0 else NoWatchdog()

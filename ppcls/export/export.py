@@ -13,17 +13,18 @@ import paddle
 
 import ppcls
 from ppcls.config.schema import PreProcessSection, RunConfig
-from ppcls.engine import build, checkpoints
+from ppcls.engine import build
 from ppcls.engine.engine import Engine
 from ppcls.errors import CheckpointError, ConfigError, DataError
 from ppcls.export.graph import Scores, ScoresOfPixels
 from ppcls.export.onnx import convert, require_opset
 from ppcls.export.verify import compare, compare_on
-from ppcls.files import make_folder
+from ppcls.files import make_folder, sync_folder
 from ppcls.images import stream
 from ppcls.images.pipeline import Pipeline
 from ppcls.inference import artifact
 from ppcls.inference.predictor import Predictor
+from ppcls.models.weight_files import about
 from ppcls.registry import Part
 
 logger = logging.getLogger("ppcls")
@@ -82,6 +83,7 @@ def _replace(folder: Path, target: Path) -> None:
     for name in (artifact.MODEL, artifact.WEIGHTS, artifact.ONNX, artifact.DESCRIPTION):
         if (folder / name).exists():
             os.replace(folder / name, target / name)
+    sync_folder(target)
 
 
 @contextmanager
@@ -118,7 +120,7 @@ def _description(config: RunConfig) -> artifact.Artifact:
 def _measured(config: RunConfig) -> Mapping[str, float]:
     """Return the results of the evaluation that was saved with the weights."""
     weights = config.Global.pretrained_model
-    results = checkpoints.about(weights).get("results") if weights else None
+    results = about(weights).get("results") if weights else None
     return {name: round(float(value), 5) for name, value in (results or {}).items()}
 
 

@@ -95,7 +95,7 @@ class Step(Schedule):
     ) -> None:
         super().__init__(span, learning_rate, warmup)
         require("gamma", gamma, 0.0)
-        self.step_ticks = int(step_size * self.ticks_per_epoch)
+        self.step_ticks = round(step_size * self.ticks_per_epoch)
         if self.step_ticks < 1:
             unit = "epoch" if warmup.by_epoch else "step"
             raise ValueError(f"step_size: shorter than one {unit}; received {step_size}; give epochs")

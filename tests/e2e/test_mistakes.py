@@ -147,17 +147,17 @@ CASES: dict[str, tuple[str, list[str], str]] = {
     "no weights": (
         TRAIN,
         ["Global.pretrained_model=nowhere"],
-        "nowhere: no weights there; tried nowhere.pdparams, nowhere",
+        "nowhere: no weights there; tried the suffixes .pdparams, .safetensors, .pth, .pt; give a file or its prefix",
     ),
     "a folder for weights": (
         EVAL,
         ["Global.pretrained_model=empty"],
-        "empty: no weights there; tried empty.pdparams, empty",
+        "empty: no weights there; tried the suffixes .pdparams, ",
     ),
     "a picture for weights": (
         EVAL,
         ["Global.pretrained_model=pictures/good.png"],
-        "pictures/good.png: no weights there; tried ",
+        "pictures/good.png: not a file of weights by its suffix; give one of .pdparams, ",
     ),
     "a text for weights": (
         EVAL,

@@ -210,6 +210,25 @@ def test_a_restart_goes_on_from_the_newest_good_checkpoint_of_this_run(
     assert taken == expected
 
 
+def test_the_half_of_a_first_checkpoint_does_not_stop_a_restart(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = []
+
+    def run(command: list[str], _: Path) -> int:
+        taken.append("Global.overwrite=True" in command)
+        folder = tmp_path / "ResNet50"
+        folder.mkdir(exist_ok=True)
+        (folder / "latest.pdparams").touch()
+        return 1
+
+    monkeypatch.setattr(launcher, "run", run)
+    words_of_run = words(data, "--max_restart", "1", "-o", f"Global.output_dir={tmp_path}")
+    assert launcher.main(words_of_run) == 1
+    assert launcher.main(words_of_run) == 1  # another run, which does not know whose that is
+    assert taken == [False, True, False, False]
+
+
 @pytest.mark.parametrize("status", [0, 2, 75])
 def test_what_is_no_failure_is_not_started_again(data: Path, monkeypatch: pytest.MonkeyPatch, status: int) -> None:
     statuses = iter([status])

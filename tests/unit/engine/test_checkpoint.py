@@ -83,11 +83,19 @@ def test_a_kill_at_any_file_operation_leaves_a_complete_checkpoint(tmp_path: Pat
     assert set(found) == {"1 1", "1 2", "2 2"}
 
 
-def test_a_start_removes_the_temporary_files_of_a_killed_run(tmp_path: Path) -> None:
-    (tmp_path / ".0a1b2c3d-latest.new.pdparams").touch()
-    (tmp_path / ".hidden").touch()
+def test_a_start_removes_the_temporary_files_of_a_killed_run_and_no_others(tmp_path: Path) -> None:
+    code = f"""
+import os
+from ppcls.files import replacing
+with replacing({str(tmp_path / "latest.new.pdparams")!r}):
+    os._exit(0)
+"""
+    subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(REPO)}, check=True)
+    assert len(names(tmp_path)) == 1
+    for name in (".hidden", ".0a1b2c3d-notes.txt"):
+        (tmp_path / name).touch()
     Checkpoints(tmp_path, keep=1, save_interval=1).make_room(content(1))
-    assert names(tmp_path) == [".hidden"]
+    assert names(tmp_path) == [".0a1b2c3d-notes.txt", ".hidden"]
 
 
 @pytest.mark.parametrize("suffix", checkpoints.SUFFIXES)
@@ -149,13 +157,6 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(CheckpointError, match="Global.output_dir: can't make the folder '.*/run'; Not a directory"):
         Checkpoints(tmp_path / "file" / "run", keep=1, save_interval=1).make_folder()
-
-
-def test_a_weights_file_tells_what_was_saved_beside_it(tmp_path: Path) -> None:
-    checkpoints.write(tmp_path / "best_model", content(4))
-    for name in ("best_model", "best_model.pdparams"):
-        assert checkpoints.about(str(tmp_path / name))["epoch"] == 4
-    assert checkpoints.about(str(tmp_path / "other.safetensors")) == {}
 
 
 def test_the_newest_is_sought_among_those_of_this_run_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -73,7 +73,7 @@ def test_a_resumed_run_does_not_load_start_weights(make: MakeEngine) -> None:
     start = f"Global.pretrained_model={trained.folder}/start"
     make("Tiny", "run", "Global.epochs=2", start, f"Global.checkpoints={trained.folder}/latest").train()
     with pytest.raises(CheckpointError, match="unexpected: other"):
-        make("Tiny", "run", start).train()
+        make("Tiny", "new", start).train()
 
 
 def test_averages_are_over_samples_not_over_batches() -> None:

@@ -15,7 +15,7 @@ from ppcls.engine.averages import Averages
 from ppcls.engine.check import report
 from ppcls.engine.log import ScalarsOf
 from ppcls.engine.progress import Progress
-from ppcls.errors import CheckpointError, DeviceError
+from ppcls.errors import CheckpointError, ConfigError, DeviceError
 
 EPOCH = [
     r"\[Train\]\[Epoch 2/2\]\[Iter: 1/4\]loss: \d+\.\d{5}, top1: [01]\.\d{5}, "
@@ -56,6 +56,35 @@ def test_the_records_of_a_run(make: MakeEngine) -> None:
     assert all(list(record)[-4:] == list(TIMES) for record in timed)
     assert all(record["ips"] > 0 and record["batch_seconds"] > 0 and 0 < record["data_wait"] < 1 for record in timed)
     assert timed[-1]["eta_seconds"] == 0
+
+
+DAMAGED = (
+    b"{half",
+    b"\xff\xfe",
+    b"[1]",
+    b'{"epoch": "1"}',
+    b'{"epoch": 1, "batch": 0.5}',
+    b"",
+    5000 * b"[",
+    b'{"step": 1}',
+)
+
+
+def test_damaged_lines_of_the_records_are_set_aside_and_the_run_goes_on(
+    make: MakeEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = make("Tiny", "run", "Global.epochs=2", "Global.early_stop=1")
+    engine.train()
+    file = engine.folder / "metrics.jsonl"
+    before = file.read_bytes()
+    first, rest = before.split(b"\n", 1)
+    file.write_bytes(b"\n".join([first, *DAMAGED, rest]) + b'{"phase": "tr')  # and the half line of a killed run
+    resumed = make("Tiny", "run", "Global.epochs=2", "Global.checkpoints=auto")
+    resumed.train()
+    assert file.read_bytes().startswith(before)
+    assert [record["epoch"] for record in records(resumed, "eval")] == [1, 2]
+    assert (engine.folder / "metrics.jsonl.damaged").read_bytes() == b"".join(line + b"\n" for line in DAMAGED)
+    assert f"{file}: {len(DAMAGED)} damaged line(s), moved to metrics.jsonl.damaged" in caplog.messages
 
 
 def test_visualdl_shows_the_same_numbers(make: MakeEngine) -> None:
@@ -119,6 +148,20 @@ def test_a_check_builds_everything_and_writes_nothing(make: MakeEngine) -> None:
     assert rows["learning rate"].startswith("start 0, after warm-up 0.02, end ")
     assert rows["evaluation pictures"] == "13"
     assert float(rows["loss of the first batch"]) > 0
+    assert not engine.folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("metrics", "name"),
+    [
+        ("[{TopkAcc: {topk: [1, 2]}}, {TopkAcc: {topk: 1}}]", "top1"),
+        ("[{TopkAcc: {topk: [2, 2]}}]", "top2"),
+    ],
+)
+def test_two_numbers_of_one_name_are_refused_before_the_start(make: MakeEngine, metrics: str, name: str) -> None:
+    engine = make("Tiny", "run", f"Metric.Eval={metrics}")
+    with pytest.raises(ConfigError, match=f"-o Metric.Eval=.*: TopkAcc: '{name}' already comes from the TopkAcc at -o"):
+        engine.train()
     assert not engine.folder.exists()
 
 

@@ -142,7 +142,9 @@ def test_auto_passes_over_a_truncated_latest_and_a_damaged_epoch(
 
 def test_auto_does_not_take_a_later_epoch_of_an_earlier_run(make: MakeEngine) -> None:
     trained(make("Tiny", "run", "Global.save_interval=1", "Global.epochs=3"))
-    trained(make("Tiny", "run", "Global.save_interval=1", "Global.epochs=3", "Global.early_stop=1"))
+    trained(
+        make("Tiny", "run", "Global.save_interval=1", "Global.epochs=3", "Global.early_stop=1", "Global.overwrite=True")
+    )
     resumed = make("Tiny", "run", "Global.epochs=3", "Global.checkpoints=auto")
     resumed.prepare()
     assert resumed.state.epoch == 1

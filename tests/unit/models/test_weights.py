@@ -258,3 +258,22 @@ def test_pretrained_weights_that_do_not_exist_are_refused(
 
 def test_official_weights_are_those_of_architectures() -> None:
     assert set(weights.PRETRAINED) <= set(ppcls.list_models())
+
+
+@pytest.mark.parametrize("architecture", ["ResNet18", "SqueezeNet1_0"])  # a linear head, and a 1x1 convolution
+def test_rows_of_a_head_follow_the_names_on_the_axis_of_the_classes(tmp_path: Path, architecture: str) -> None:
+    saved = arrays_of(ppcls.create_model(architecture, class_num=3))
+    states = {"label_names": ["ant", "bee", "cat"]}
+    checkpoints.write(tmp_path / "best_model", checkpoints.Checkpoint(saved, {}, states))
+    model = ppcls.create_model(architecture, class_num=4)
+    before = arrays_of(model)
+    load_weights(model, str(tmp_path / "best_model"), class_names=["dog", "cat", "ant", "eel"])
+    changed = [name for name in saved if saved[name].shape != before[name].shape]
+    assert len(changed) == 2
+    for name, values in arrays_of(model).items():
+        if name not in changed:
+            np.testing.assert_array_equal(values, saved[name])
+            continue
+        axis = values.shape.index(4)
+        for row, (source, old_row) in enumerate([(before, 0), (saved, 2), (saved, 0), (before, 3)]):
+            np.testing.assert_array_equal(values.take(row, axis), source[name].take(old_row, axis))

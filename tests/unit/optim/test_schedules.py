@@ -48,6 +48,14 @@ def test_a_fraction_of_an_epoch_can_be_the_warmup() -> None:
     assert [schedule.lr(step) for step in range(3)] == pytest.approx([0.0, 0.05, 0.1])
 
 
+def test_a_fraction_of_an_epoch_between_two_steps_is_rounded() -> None:
+    """0.29 * 100 is a little less than 29 in binary fractions."""
+    schedule: Schedule = SCHEDULES.build(
+        Part("Step", {**EXAMPLES["Step"], "step_size": 0.29}), Facts(span=Span(1, 100))
+    )
+    assert [schedule.lr(step) for step in (28, 29, 57, 58)] == pytest.approx([0.1, 0.05, 0.05, 0.025])
+
+
 @pytest.mark.parametrize("name", WARMED_UP)
 def test_a_rate_by_epoch_changes_only_between_epochs(name: str) -> None:
     schedule = build(name, warmup_epoch=3, by_epoch=True)
