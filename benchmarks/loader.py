@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from ppcls.data.loader.loader import Loader
 from ppcls.data.loader.pool import ENVIRONMENT
 from ppcls.data.samplers.base import BatchSampler
-from ppcls.data.sources.dataset import LabelledPictures
+from ppcls.data.sources.base import ImageFiles
 from ppcls.images import TRANSFORMS
 from ppcls.images.pipeline import Pipeline
 
@@ -62,7 +62,7 @@ def bare_calls(paths: list[str]) -> int:
 
 def ppcls_loader(files: list[str], num_workers: int, batch_size: int) -> Loader:
     crop, flip, normalize = map(TRANSFORMS.load, ("RandCropImage", "RandFlipImage", "NormalizeImage"))
-    dataset = LabelledPictures(
+    dataset = ImageFiles(
         Pipeline([crop(224), flip(), normalize()]), image_root="", paths=files, labels=np.zeros(len(files), np.int64)
     )
     sampler = BatchSampler(dataset.labels, 0, 0, 1, False, batch_size=batch_size)

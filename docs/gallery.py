@@ -22,7 +22,7 @@ from ppcls.images.mixing.operators import Candidate
 from ppcls.images.pipeline import Pipeline
 from ppcls.images.transforms.erasing import Erasing
 from ppcls.images.transforms.layout import NormalizeImage
-from ppcls.registry import Part, Registry
+from ppcls.registry import Facts, Part, Registry
 
 DOCS = Path(__file__).parent
 TILE, GAP, DRAWS = 112, 4, 6
@@ -117,7 +117,7 @@ def square(seed: int) -> Image:
     return cv2.resize(landscape(seed)[:, 50:350], (224, 224), interpolation=cv2.INTER_AREA)
 
 
-def built(registry: Registry, name: str, *supplied: Any) -> Callable[..., Any]:
+def built(registry: Registry, name: str, facts: Facts = Facts()) -> Callable[..., Any]:
     """Return a transform with its example's arguments."""
     arguments = EXAMPLES[name]
     if name == "OpSampler":
@@ -129,7 +129,7 @@ def built(registry: Registry, name: str, *supplied: Any) -> Callable[..., Any]:
         parts = [Part(kind, given) for item in arguments["transforms"] for kind, given in item.items()]
         arguments = {**arguments, "transforms": parts}
     numbers = {key: 1 / 3 if value == "1.0/3.0" else value for key, value in arguments.items()}
-    op: Callable[..., Any] = registry.build(Part(name, numbers), *supplied)
+    op: Callable[..., Any] = registry.build(Part(name, numbers), facts)
     return op
 
 
@@ -158,7 +158,9 @@ def mixed_tiles(name: str) -> list[Image]:
     batch = Pipeline([NormalizeImage()]).finish(np.stack([square(0), square(5)]))
     tiles, seed = [fitted(square(0)), fitted(square(5))], 0
     while len(tiles) <= DRAWS:
-        images, labels = built(BATCH_TRANSFORMS, name, 2)(batch.copy(), np.array([0, 1]), np.random.default_rng(seed))
+        images, labels = built(BATCH_TRANSFORMS, name, Facts(class_num=2))(
+            batch.copy(), np.array([0, 1]), np.random.default_rng(seed)
+        )
         seed += 1
         # A batch of two often stays as it is; of the sampler, that is one of the things to show.
         if 0.02 < labels[0, 0] < 0.98 or (name == "OpSampler" and len(tiles) == DRAWS):

@@ -1,11 +1,32 @@
 """Maps from class ids to names, and the ones that come with ppcls."""
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from ppcls.errors import DataError
+from ppcls.text import lines
 
 BUNDLED = Path(__file__).parent / "assets"
+_ID = re.compile(r"\d{1,18}", re.ASCII)
+
+
+class Row(NamedTuple):
+    """A line `id name` of a map; the id is None where there is none."""
+
+    number: int
+    text: str
+    id: Optional[int]
+    name: str
+
+
+def read_rows(path: str, delimiter: Optional[str] = None) -> Iterator[Row]:
+    """Yield the lines of a map; any white space stands after the id unless there is a `delimiter`. Raises DataError."""
+    for number, text in lines(path, "class_id_map_file"):
+        first, *rest = text.split(delimiter, 1)
+        class_id = int(first) if _ID.fullmatch(first.strip()) else None
+        yield Row(number, text, class_id, rest[0].strip() if rest else "")
 
 
 def read_label_map(path: str, delimiter: Optional[str] = None) -> list[str]:
@@ -17,19 +38,12 @@ def read_label_map(path: str, delimiter: Optional[str] = None) -> list[str]:
     file = Path(path)
     if not file.exists() and (BUNDLED / file.name).is_file():
         file = BUNDLED / file.name
-    try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"label map '{path}': can't be read ({error}); give a text file of `id name` lines") from error
     names: dict[int, str] = {}
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        key, _, name = line.strip().partition(delimiter or " ")
-        if not key.isdecimal() or int(key) in names:
-            problem = "a class id that was given before" if key.isdecimal() else "no class id"
-            raise DataError(f"{path}:{number}: {problem}; received '{line}'; write `id name`, each id once")
-        names[int(key)] = name.strip()
+    for number, text, class_id, name in read_rows(str(file), delimiter):
+        if class_id is None or class_id in names:
+            problem = "no class id" if class_id is None else "a class id that was given before"
+            raise DataError(f"{path}:{number}: {problem}; received '{text}'; write `id name`, each id once")
+        names[class_id] = name
     if sorted(names) != list(range(len(names))):
         raise DataError(f"label map '{path}': ids must be 0 to {len(names) - 1} without a gap")
     return [names[index] for index in range(len(names))]

@@ -47,6 +47,7 @@ class Facts:
     class_counts: Any = None  # int64 [class_num], how many images of each class there are to see
     label_names: Any = None  # names of the classes by id; empty where there are none
     labels: Any = None  # of all samples of a data set: see ppcls.data.labels
+    relabel_lists: Any = None  # paths of the list files of all splits, where their labels are numbered together
     pipeline: Any = None  # ppcls.images.pipeline.Pipeline, of a data set
     exact: Optional[bool] = None  # every sample comes once, on one rank: an evaluation
     seed: Optional[int] = None

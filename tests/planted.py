@@ -55,6 +55,8 @@ FILES: dict[str, tuple[str, Callable[[], bytes]]] = {
     "empty file": ("empty.jpg", lambda: b""),
     "undecodable": ("page.jpg", lambda: b"<html>404 not found</html>"),
     "truncated": ("cut.jpg", lambda: jpeg(scene(1))[:-400]),
+    "too large": ("line.png", lambda: png(scene(14, 3000, 1))),
+    "unsupported": ("float.tif", lambda: by_pillow(Pillow.fromarray(scene(15)[..., 0].astype(np.float32)), "TIFF")),
     "damaged": ("damaged.jpg", lambda: damaged(scene(2, 640, 480))),
     "wrong suffix": ("really_png.jpg", lambda: png(scene(3))),
     "one colour": ("blank.png", lambda: png(np.full((48, 64, 3), 200, np.uint8))),
@@ -97,13 +99,15 @@ def plant(root: Path) -> None:
     write("val/horse/0.jpg", jpeg(scene(600)))  # other classes
     (root / "train/empty").mkdir()
     write("train/stray.jpg", jpeg(scene(700)))  # outside a class
-    write("train/dog/Thumbs.db", b"notes")  # not a picture
+    write("train/dog/notes.txt", b"notes")  # not an image
+    write("train/dog/Thumbs.db", b"thumbnails")  # hidden
 
 
 # What `plant` leads to beside FILES.
 OTHERS = {
     "unreadable", "copies", "copies with two labels", "near copies", "near copies with two labels", "leak", "near leak",
-    "twin classes", "rare class", "other classes", "empty class", "outside a class", "not a picture", "no pictures",
+    "twin classes", "rare class", "other classes", "empty class", "outside a class", "not an image", "hidden",
+    "no images",
     "imbalance", "never trained",
 }  # fmt: skip
 

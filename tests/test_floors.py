@@ -13,7 +13,7 @@ MODULES = {
 
 # The modules and packages directly below ppcls. Those of one floor know nothing of each other, but for the first.
 FLOORS = (
-    "errors files download environment registry class_names pickles pdparams torch_file",
+    "errors text files download environment registry class_names pickles pdparams torch_file",
     "config device",
     "images",
     "data models losses metrics optim ops inference",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ppcls.cli.arguments import add_config, whole
 
-PURPOSE = "check, show, list, split and pack pictures"
+PURPOSE = "check, show, list, split and pack images"
 EXAMPLES = """examples:
   ppcls data check dataset/flowers                    # a table, and a page with thumbnails
   ppcls data split dataset/flowers --val 0.1          # writes train_list.txt and val_list.txt
@@ -21,12 +21,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the commands and their arguments."""
     commands = parser.add_subparsers(dest="data_command", required=True, metavar="COMMAND")
 
-    check = commands.add_parser("check", help="find what is wrong with pictures, lists, labels and splits")
+    check = commands.add_parser("check", help="find what is wrong with images, lists, labels and splits")
     _add_source(check)
     check.add_argument("--out", metavar="FOLDER", default="output/data_check", help="for report.html and report.json")
     _add_workers(check)
 
-    show = commands.add_parser("show", help="write pictures of an epoch as the model gets them, with their labels")
+    show = commands.add_parser("show", help="write images of an epoch as the model gets them, with their labels")
     add_config(show, required=True)
     show.add_argument("--split", choices=["Train", "Eval"], default="Train", help="section of DataLoader")
     show.add_argument("--epoch", type=_number, default=0, help="from 0")
@@ -40,14 +40,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listing.add_argument("--out", metavar="FOLDER", help="where the lists go; by default the folder itself")
 
     split = commands.add_parser("split", help="divide class folders or a list into train, val and test lists")
-    split.add_argument("path", metavar="PATH", help="a folder with class folders, or a list beside its pictures")
+    split.add_argument("path", metavar="PATH", help="a folder with class folders, or a list beside its images")
     split.add_argument("--val", type=_share, default=0.2, help="share of each class for validation (0.2)")
     split.add_argument("--test", type=_share, default=0.0, help="share of each class for a test (0)")
     split.add_argument("--seed", type=_number, default=0, help="of what is drawn")
-    split.add_argument("--out", metavar="FOLDER", help="where the lists go; by default beside the pictures")
+    split.add_argument("--out", metavar="FOLDER", help="where the lists go; by default beside the images")
     _add_workers(split)
 
-    pack = commands.add_parser("pack", help="put pictures into one file, for PackedDataset")
+    pack = commands.add_parser("pack", help="put images into one file, for PackedDataset")
     _add_source(pack)
     pack.add_argument("--split", metavar="NAME", help="which one, where there are several: train, val, Train, Eval ...")
     pack.add_argument("--resize_short", type=_pixels, metavar="PIXELS", help="shrink the shorter side to this")
@@ -91,6 +91,7 @@ def _show(arguments: argparse.Namespace) -> int:
     from ppcls.doctor.sheet import caption, sheet
     from ppcls.engine import build  # loads paddle, which the other commands do without
     from ppcls.errors import DataError
+    from ppcls.text import printable
 
     config = load_config(arguments.config, [*arguments.override, f"DataLoader.{arguments.split}.loader.num_workers=0"])
     section = config.require(f"DataLoader.{arguments.split}", "data show")
@@ -110,7 +111,7 @@ def _show(arguments: argparse.Namespace) -> int:
         Path(arguments.out).write_bytes(cv2.imencode(".png", page[..., ::-1])[1].tobytes())
     except OSError as error:
         raise DataError(f"--out: can't be written; received '{arguments.out}' ({error.strerror})") from error
-    print(f"{what} of epoch {arguments.epoch}: {'; '.join(captions)}")
+    print(f"{printable(what)} of epoch {arguments.epoch}: {'; '.join(captions)}")
     return 0
 
 

@@ -6,6 +6,7 @@ Nothing heavy is imported before the arguments are parsed: `--help` answers at o
 import argparse
 import errno
 import importlib
+import io
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ from typing import Any, Optional
 
 from ppcls import environment
 from ppcls.errors import PpclsError
+from ppcls.text import as_utf8
 
 COMMANDS = ("train", "eval", "infer", "export", "predict", "serve", "data")
 
@@ -57,11 +59,15 @@ def main(argv: Optional[Sequence[str]] = None, *, command: Optional[str] = None)
 
     `command` is fixed by the scripts in tools/; without it, it is the first argument.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # no name ends a command because a terminal lacks its letters
+    # What a decoder says of a damaged image is said with the image's name.
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     arguments = make_parser(command).parse_args(argv)
     try:
         return _run(arguments)
     except PpclsError as error:
-        print(error, file=sys.stderr)
+        print(as_utf8(str(error)), file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -8,35 +8,48 @@ from ppcls.cli.starting import start_with_weights
 
 logger = logging.getLogger("ppcls")
 
-PURPOSE = "predict pictures with the training-time model"
+PURPOSE = "predict images with the training-time model"
 EXAMPLES = """examples:
   python tools/infer.py -c configs/ResNet50.yaml -o Global.pretrained_model=output/ResNet50/best_model \\
-      -o Infer.infer_imgs=picture_or_folder"""
+      -o Infer.infer_imgs=image_or_folder"""
 
 add_arguments = add_config
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print a line for each picture of `Infer.infer_imgs`; return 1 if one could not be read, else 0."""
+    """Print a line for each image of `Infer.infer_imgs`; return 1 if one could not be used, else 0."""
     engine = start_with_weights(arguments)
+    import numpy as np
     import paddle
 
     from ppcls.engine import build
     from ppcls.export.graph import scores_of
     from ppcls.images import stream
+    from ppcls.images.sources import name_of, told_apart
+    from ppcls.inference.postprocess import Prediction
 
     config = engine.config
     postprocess = build.postprocess(config)
-    found = stream.find(config.require("Infer.infer_imgs", "infer"))
+    found = list(stream.find(config.require("Infer.infer_imgs", "infer")))
+    names = told_apart(found)
     transforms = stream.pipeline(build.eval_transforms(config))
-    todo = stream.Pictures(found, transforms, batch_size=config.Infer.batch_size)
-    build.load_start_weights(config, engine.model, new_head=False)
-    engine.model.eval()
-    for paths, images_NCHW in todo.batches():
-        with paddle.no_grad():
-            scores = scores_of(engine.model(paddle.to_tensor(images_NCHW)), postprocess.activation)
-        for path, prediction in zip(paths, postprocess(scores.numpy())):
-            print(prediction.line(path.name))
-    for message in todo.failed:
-        logger.error(message)
-    return 1 if todo.failed else 0
+    model = engine.model
+    build.load_start_weights(config, model, new_head=False)
+    model.eval()
+
+    @paddle.no_grad()
+    def predict(images_NHWC: np.ndarray) -> list[Prediction]:
+        logits = model(paddle.to_tensor(transforms.finish(images_NHWC)))
+        return postprocess(scores_of(logits, postprocess.activation).numpy())
+
+    status = 0
+    for batch in stream.batches(found, transforms, config.Infer.batch_size):
+        images = [one.image for one in batch if one.image is not None]
+        predictions = iter(predict(np.stack(images)) if images else ())
+        for one in batch:
+            if one.image is None:
+                status = 1
+                logger.error(f"{name_of(one.source)}: {one.problem}")
+            else:
+                print(next(predictions).line(names[one.source]))
+    return status

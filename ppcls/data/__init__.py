@@ -5,7 +5,9 @@ from ppcls.registry import Registry
 DATASETS = Registry(
     "data set",
     {
-        "ppcls.data.sources.dataset": "ImageNetDataset ImageFolder MultiLabelDataset",
+        "ppcls.data.sources.lists": "ImageNetDataset",
+        "ppcls.data.sources.folders": "ImageFolder",
+        "ppcls.data.sources.multi_label": "MultiLabelDataset",
         "ppcls.data.sources.packed": "PackedDataset",
         "ppcls.data.sources.cifar": "Cifar10 Cifar100",
         "ppcls.data.sources.mnist": "MNIST FashionMNIST",

@@ -1,4 +1,4 @@
-"""The check itself: every picture is read once, then classes, copies and look-alikes are counted."""
+"""The check itself: every image is read once, then classes, copies and look-alikes are counted."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,17 +20,17 @@ _DETAILS_KEPT = 20_000
 
 @dataclass
 class Checkup:
-    """What is known of a data set: its splits, a record for each picture of all of them in turn, and the findings."""
+    """What is known of a data set: its splits, a record for each image of all of them in turn, and the findings."""
 
     splits: Sequence[Split]
     class_num: int
     findings: Findings
     records: Records
-    # Pictures that are or look the same, by their number among all.
+    # Images that are or look the same, by their number among all.
     groups: list[list[int]] = field(default_factory=list)
 
     def place(self, number: int) -> tuple[int, int]:
-        """Return the number of a picture's split, and its number in there."""
+        """Return the number of an image's split, and its number in there."""
         place = 0
         while number >= len(self.splits[place]):
             number -= len(self.splits[place])
@@ -48,7 +48,7 @@ class Checkup:
         return names[label] if label < len(names) and names[label] else str(label)
 
     def class_counts(self) -> list[NDArray[np.int64]]:
-        """Return the number of pictures of each class, by split."""
+        """Return the number of images of each class, by split."""
         return [split.class_counts(self.class_num) for split in self.splits]
 
 
@@ -76,11 +76,11 @@ def _classes_of(split: Split) -> int:
 
 
 def read_all(splits: Sequence[Split], num_workers: int) -> tuple[Records, dict[int, str]]:
-    """Read every picture; return the records, and what else there is to say on the first odd ones."""
+    """Read every image; return the records, and what else there is to say on the first odd ones."""
     records = np.zeros(sum(map(len, splits)), RECORD)
     details: dict[int, str] = {}
     done = 0
-    with Progress(len(records), "pictures checked") as progress:
+    with Progress(len(records), "images checked") as progress:
         tasks = (task for split in splits for task in split.tasks(range(len(split))))
         for found, said in in_processes(inspect, tasks, num_workers):
             records[done : done + len(found)] = found
@@ -92,7 +92,7 @@ def read_all(splits: Sequence[Split], num_workers: int) -> tuple[Records, dict[i
 
 
 def find_groups(splits: Sequence[Split], records: Records, num_workers: int) -> list[list[int]]:
-    """Return the groups of pictures that are or look the same, by their number among all."""
+    """Return the groups of images that are or look the same, by their number among all."""
     groups = duplicates.Groups(len(records))
     groups.join(duplicates.same_pairs(records["digest"], np.flatnonzero(records["bytes"])))
     firsts = [number for number in np.flatnonzero(records["usable"]).tolist() if groups.first(number) == number]
@@ -104,7 +104,7 @@ def find_groups(splits: Sequence[Split], records: Records, num_workers: int) -> 
 
 
 def _thumbnails(splits: Sequence[Split], numbers: NDArray[np.int64], num_workers: int) -> NDArray[np.uint8]:
-    """Return the thumbnails of some pictures, given by their numbers among all, in order."""
+    """Return the thumbnails of some images, given by their numbers among all, in order."""
     tasks, start = [], 0
     for split in splits:
         inside = numbers[(numbers >= start) & (numbers < start + len(split))] - start
@@ -149,12 +149,12 @@ def _note_classes(checkup: Checkup) -> None:
     counts, first = checkup.class_counts(), checkup.splits[0]
     for split, own in zip(checkup.splits, counts):
         for label in np.flatnonzero(own == 0).tolist():
-            checkup.findings.add("no pictures", split.name, f"{split.source}: class {checkup.class_name(label)}")
+            checkup.findings.add("no images", split.name, f"{split.source}: class {checkup.class_name(label)}")
         for label in np.flatnonzero((own > 0) & (counts[0] == 0)).tolist():
             checkup.findings.add("never trained", split.name, f"{split.source}: class {checkup.class_name(label)}")
     for label in np.flatnonzero((counts[0] > 0) & (counts[0] < _RARE)).tolist():
         where = f"{first.source}: class {checkup.class_name(label)}"
-        checkup.findings.add("rare class", first.name, where, f"{counts[0][label]} pictures")
+        checkup.findings.add("rare class", first.name, where, f"{counts[0][label]} images")
     if counts[0].max(initial=0) > _IMBALANCE * counts[0][counts[0] > 0].min(
         initial=np.iinfo(np.int64).max // _IMBALANCE
     ):
@@ -162,7 +162,7 @@ def _note_classes(checkup: Checkup) -> None:
 
 
 def _note_group(checkup: Checkup, group: Sequence[int]) -> None:
-    """Note each picture of a group but the first, which the others repeat."""
+    """Note each image of a group but the first, which the others repeat."""
     same: dict[int, int] = {}
     for number in group:
         digest = int(checkup.records["digest"][number])

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Optional
 
 from ppcls.config import load_config
+from ppcls.data.sources.lists import relabelled
 from ppcls.doctor.check import check, find_groups, read_all
 from ppcls.doctor.divide import divide, listed, write_lists
 from ppcls.doctor.findings import KINDS, Findings
@@ -32,7 +33,7 @@ def _check(arguments: argparse.Namespace) -> int:
     write_text(folder / "report.html", as_page(checkup, arguments.path or arguments.config))
     print(as_tables(checkup))
     errors, warnings = (findings.count(severity) for severity in ("error", "warning"))
-    print(f"{errors} errors, {warnings} warnings; with pictures: {folder / 'report.html'}")
+    print(f"{errors} errors, {warnings} warnings; with images: {folder / 'report.html'}")
     return 1 if errors else 0
 
 
@@ -54,7 +55,7 @@ def _split(arguments: argparse.Namespace) -> int:
     bad = (records["width"] == 0).nonzero()[0].tolist()
     if bad:
         raise DataError(
-            f"{splits[0].where(bad[0])}: is the first of {len(bad)} pictures that can't be read; received a damaged "
+            f"{splits[0].where(bad[0])}: is the first of {len(bad)} images that can't be read; received a damaged "
             "file; see `ppcls data check`, and remove them"
         )
     if arguments.val + arguments.test >= 1:
@@ -80,7 +81,7 @@ def _pack(arguments: argparse.Namespace) -> int:
         names = ", ".join(split.name for split in splits)
         raise ConfigError(f"--split: choose one of {names}; received {arguments.split}")
     size = pack(chosen[0], arguments.out, arguments.resize_short, arguments.num_workers)
-    print(f"{len(chosen[0])} pictures, {size / 1e6:.1f} MB: {arguments.out}")
+    print(f"{len(chosen[0])} images, {size / 1e6:.1f} MB: {arguments.out}")
     return 0
 
 
@@ -97,8 +98,8 @@ def _sound(splits: list[Split], findings: Findings) -> list[Split]:
 
 
 def _report(files: Sequence[Path], lines: Mapping[str, Sequence[object]]) -> None:
-    for name, pictures in lines.items():
-        print(f"{name}: {len(pictures)} pictures")
+    for name, images in lines.items():
+        print(f"{name}: {len(images)} images")
     print("written: " + ", ".join(map(str, files)))
 
 
@@ -112,10 +113,10 @@ def _splits(arguments: argparse.Namespace, findings: Findings) -> tuple[list[Spl
         return splits_at(arguments.path, findings), None
     config = load_config(arguments.config, arguments.override)
     sections = {"Train": config.DataLoader.Train, "Eval": config.DataLoader.Eval}
+    data_sets = {name: section.dataset for name, section in sections.items() if section is not None}
+    lists = relabelled(data_sets.values())
     splits = [
-        split_of(name, section.dataset.name, section.dataset.args, config.class_num, findings)
-        for name, section in sections.items()
-        if section is not None
+        split_of(name, part.name, part.args, config.class_num, findings, lists) for name, part in data_sets.items()
     ]
     if not splits:
         raise ConfigError(f"{arguments.config}: missing key 'DataLoader'; there is nothing to check")

@@ -7,18 +7,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ppcls.doctor.splits import LABELS, Split
+from ppcls.data.sources.listing import LABELS
+from ppcls.doctor.splits import Split
 from ppcls.errors import DataError
 from ppcls.files import write_text
+from ppcls.text import printable
 
 
 def divide(
     labels: NDArray[np.int64], groups: Sequence[Sequence[int]], shares: Sequence[float], seed: int
 ) -> NDArray[np.int64]:
-    """Return the number of the split of each picture.
+    """Return the number of the split of each image.
 
     Each class is divided by the `shares`, which add up to 1, at random but for `groups`, which stay together; a
-    group counts for the class of its first picture.
+    group counts for the class of its first image.
     """
     rng = np.random.default_rng(seed)
     grouped = np.zeros(len(labels), bool)
@@ -48,15 +50,18 @@ def write_lists(folder: Path, lines: Mapping[str, Sequence[tuple[str, int]]], cl
         texts[LABELS] = [f"{label} {name}" for label, name in enumerate(class_names)]
     for name, written in texts.items():
         if (folder / name).exists():
-            raise DataError(
-                f"{folder / name}: is there already; received no other --out; remove it or give another --out"
-            )
+            raise DataError(f"{folder / name}: already exists; remove it or give another --out")
         for line in written:
             # Surrogates stand for bytes that are no UTF-8.
-            if line != line.strip() or "\n" in line or any("\ud800" <= character <= "\udfff" for character in line):
+            if (
+                line != line.strip()
+                or "\n" in line
+                or "\r" in line
+                or any("\ud800" <= character <= "\udfff" for character in line)
+            ):
                 raise DataError(
                     f"{name}: can't hold a name with line breaks, spaces at its start or other bytes than UTF-8; "
-                    f"received {line!r}; rename the file"
+                    f"received '{printable(line)}'; rename the file"
                 )
     for name, written in texts.items():
         write_text(folder / name, "".join(f"{line}\n" for line in written))

@@ -1,7 +1,7 @@
-"""Pictures that look the same: found by hashes of how they look, in far less than all pairs' time.
+"""Images that look the same: found by hashes of how they look, in far less than all pairs' time.
 
 A hash has 128 bits: whether each cell of an 8x8 grid is brighter than its neighbour, along both axes. It hardly
-changes when a picture is resized, saved again at a lower quality, made brighter or grey; it does by cropping and
+changes when an image is resized, saved again at a lower quality, made brighter or grey; it does by cropping and
 mirroring.
 Source: the difference hash of N. Krawetz, "Kind of Like That" (hackerfactor.com, 2013).
 """
@@ -13,16 +13,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-# Of 128 bits. Of pictures saved again at JPEG quality 30, or shrunk to 0.3, 98 % stay within; two different
+# Of 128 bits. Of images saved again at JPEG quality 30, or shrunk to 0.3, 98 % stay within; two different
 # photographs of Imagenette differ in 16 or more (1.6 million pairs).
 MOST_BITS = 8
-# Then thumbnails must agree: 0.99 and more for the changes above; unlike pictures seldom reach 0.9.
+# Then thumbnails must agree: 0.99 and more for the changes above; unlike images seldom reach 0.9.
 LEAST_CORRELATION = 0.95
 THUMB_PX = 16
 
 _CHUNKS_A_WORD = 5
 # What bounds time and memory where very many look alike: how many neighbours are compared, how many pairs are kept of
-# a picture with later ones, and how many pairs are worked on at once.
+# an image with later ones, and how many pairs are worked on at once.
 _LARGEST_STEP, _MOST_PAIRS, _AT_ONCE = 500, 8, 1 << 16
 _ONES = np.array([bin(value).count("1") for value in range(1 << 16)], np.uint8)
 

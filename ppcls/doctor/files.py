@@ -1,10 +1,11 @@
-"""What one picture file is, found out in the processes that read."""
+"""What one image file is, found out in the processes that read."""
 
 import functools
 import hashlib
 import io
 import os
 import tempfile
+import warnings
 from pathlib import PurePath
 from typing import NamedTuple, Optional, Union
 
@@ -15,20 +16,31 @@ from PIL import Image as Pillow
 
 from ppcls.data.sources.packed import Pack
 from ppcls.doctor.duplicates import THUMB_PX, looks, thumbnail
+from ppcls.errors import DataError
+from ppcls.images.decode import Image, decode
+from ppcls.images.failures import OneImage, TooLargeError, UnsupportedError
+from ppcls.images.header import Header, read_header
+from ppcls.images.sources import read_file
 
 # Kinds of findings on a file, one bit each in `faults`.
 FAULTS = (
     "unreadable", "empty file", "undecodable", "truncated", "changed", "damaged", "wrong suffix", "one colour",
-    "tiny", "huge", "long and thin", "animated", "grey", "CMYK", "alpha", "16 bits", "rotated",
+    "tiny", "huge", "long and thin", "animated", "grey", "CMYK", "alpha", "16 bits", "rotated", "too large",
+    "unsupported",
 )  # fmt: skip
 # Those that a detail is about.
-SAID = ("unreadable", "undecodable", "truncated", "damaged", "wrong suffix")
+SAID = ("unreadable", "undecodable", "truncated", "damaged", "wrong suffix", "too large", "unsupported")
 _BIT = {fault: 1 << place for place, fault in enumerate(FAULTS)}
-FORMATS = ("unknown", "JPEG", "PNG", "WEBP", "BMP", "PPM", "TIFF", "GIF", "MPO")
-_FORMAT_OF = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".bmp": "BMP", ".ppm": "PPM",
-              ".tif": "TIFF", ".tiff": "TIFF"}  # fmt: skip
+FORMATS = ("unknown", "JPEG", "PNG", "WEBP", "BMP", "PNM", "TIFF", "GIF", "AVIF", "JPEG 2000", "HEIC", "HDR", "PFM",
+           "Sun raster")  # fmt: skip
+_FORMAT_OF = {
+    ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".png": "PNG", ".webp": "WEBP", ".bmp": "BMP",
+    ".dib": "BMP", ".ppm": "PNM", ".pgm": "PNM", ".pbm": "PNM", ".pnm": "PNM", ".pam": "PNM", ".tif": "TIFF",
+    ".tiff": "TIFF", ".gif": "GIF", ".avif": "AVIF", ".jp2": "JPEG 2000", ".j2k": "JPEG 2000", ".ras": "Sun raster",
+    ".sr": "Sun raster",
+}  # fmt: skip
 
-# 42 bytes a picture, so that ImageNet's 1.28 million take 54 MB.
+# 42 bytes an image, so that ImageNet's 1.28 million take 54 MB.
 RECORD = np.dtype(
     [("bytes", "u4"), ("width", "u2"), ("height", "u2"), ("faults", "u4"), ("format", "u1"), ("usable", "?"),
      ("digest", "u8"), ("looks", "u8", 2)]
@@ -39,26 +51,25 @@ _FLAT_LEVELS = 3
 
 
 class FilesTask(NamedTuple):
-    """Picture files to look at."""
+    """Image files to look at."""
 
     root: str
     paths: list[str]
 
     def read(self, place: int) -> Optional[bytes]:
         """Return a file's bytes. Raises OSError."""
-        with open(os.path.join(self.root, self.paths[place]), "rb", buffering=0) as file:
-            return file.read()
+        return read_file(os.path.join(self.root, self.paths[place]))
 
 
 class PackTask(NamedTuple):
-    """Packed pictures to look at."""
+    """Packed images to look at."""
 
     pack: str
     indices: list[int]
     paths: list[str]
 
     def read(self, place: int) -> Optional[bytes]:
-        """Return a picture's bytes, or None if they were changed."""
+        """Return an image's bytes, or None if they were changed."""
         index = self.indices[place]
         pack = _open(self.pack)
         return pack.read(index) if pack.is_intact(index) else None
@@ -69,10 +80,11 @@ _open = functools.lru_cache(maxsize=4)(Pack)
 
 
 def inspect(task: Task) -> tuple[Records, dict[int, str]]:
-    """Return a record for each picture, and what else there is to say on some, by place."""
+    """Return a record for each image, and what else there is to say on some, by place."""
     records = np.zeros(len(task.paths), RECORD)
     details = {}
-    with Complaints() as complaints:
+    with Complaints() as complaints, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what Pillow warns of is no complaint of a decoder
         for place, path in enumerate(task.paths):
             detail = _inspect_one(task, place, path, records[place], complaints)
             if detail:
@@ -81,105 +93,116 @@ def inspect(task: Task) -> tuple[Records, dict[int, str]]:
 
 
 def thumbnails(task: Task) -> NDArray[np.uint8]:
-    """Return a thumbnail [256] of each picture, which were found readable before."""
+    """Return a thumbnail [256] of each image; those that can't be decoded, as they were changed, are black."""
     thumbs = np.zeros((len(task.paths), THUMB_PX**2), np.uint8)
     for place, thumb in enumerate(thumbs):
-        data = task.read(place) or b""
-        image = _decode(data, _header(data))
+        image = look(task, place)
         if image is not None:
             thumb[:] = thumbnail(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
     return thumbs
 
 
-def _inspect_one(task: Task, place: int, path: str, record: np.void, complaints: "Complaints") -> str:
+def look(task: Task, place: int) -> Optional[Image]:
+    """Return an image as BGR, large JPEGs smaller; None if it can't be decoded."""
     try:
-        data = task.read(place)
-    except OSError as error:
-        record["faults"] = _BIT["unreadable"]
-        return error.strerror or ""
+        with OneImage():
+            data = task.read(place) or b""
+            return _smaller(data, read_header(data))
+    except DataError:
+        return None
+
+
+def _inspect_one(task: Task, place: int, path: str, record: np.void, complaints: "Complaints") -> str:
+    """Fill an image's record; return what else there is to say."""
+    try:
+        with OneImage():
+            data = task.read(place)
+    except DataError as error:
+        record["faults"] = _BIT["too large" if isinstance(error, TooLargeError) else "unreadable"]
+        return str(error)
     if not data:
         record["faults"] = _BIT["changed" if data is None else "empty file"]
         return ""
     record["bytes"] = min(len(data), 2**32 - 1)
     record["digest"] = int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
-    facts = _header(data)
-    record["format"] = FORMATS.index(facts.format) if facts.format in FORMATS else 0
-    faults, detail = facts.faults, ""
-    expected = _FORMAT_OF.get(PurePath(path).suffix.lower())
-    if facts.format and expected != facts.format.replace("MPO", "JPEG"):
-        faults |= _BIT["wrong suffix"]
-        detail = f"is {facts.format}"
-    image = _decode(data, facts)
+    header, detail = read_header(data), ""
+    if header is not None:
+        record["format"] = FORMATS.index(header.format)
+        record["faults"] = _notes(data, header)
+        if _FORMAT_OF.get(PurePath(path).suffix.lower()) != header.format:
+            record["faults"] |= _BIT["wrong suffix"]
+            detail = f"is {header.format}"
+    try:
+        with OneImage():
+            image = _smaller(data, header)
+    except DataError as error:
+        complaints.read()  # is about the same
+        record["faults"] |= _BIT[_kind_of(error, data)]
+        return str(error)
+    assert header is not None  # or it would not have been decoded
     complaint = complaints.read()
-    if image is None:
-        record["faults"] = faults | _BIT["truncated" if facts.cut(data) else "undecodable"]
-        return f"{len(data)} bytes starting with {data[:8]!r}"
     if complaint:
-        faults |= _BIT["damaged"]
-        detail = complaint
-    record["width"], record["height"] = (min(side, 65535) for side in facts.size or image.shape[1::-1])
-    record["faults"] = faults | _shape_faults(*facts.size or image.shape[1::-1])
+        record["faults"] |= _BIT["damaged"]
+    record["width"], record["height"] = (min(side, 65535) for side in (header.width, header.height))
+    record["faults"] |= _shape_faults(header.width, header.height)
     grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
     if int(grey.max()) - int(grey.min()) <= _FLAT_LEVELS:
         record["faults"] |= _BIT["one colour"]
     else:
         record["looks"] = looks(grey)
         record["usable"] = True
-    return detail
+    return complaint or detail
 
 
-class _Header(NamedTuple):
-    """What the first bytes say, as far as Pillow understands them."""
-
-    format: str
-    size: Optional[tuple[int, int]]
-    faults: int
-
-    def cut(self, data: bytes) -> bool:
-        """Return whether a picture that can't be decoded lacks its end."""
-        try:
-            with Pillow.open(io.BytesIO(data)) as image:
-                image.load()
-        except (OSError, SyntaxError, ValueError, EOFError, Pillow.DecompressionBombError) as error:
-            return bool(self.format) and "truncated" in str(error).lower()
-        return False
+def _kind_of(error: DataError, data: bytes) -> str:
+    if isinstance(error, TooLargeError):
+        return "too large"
+    if isinstance(error, UnsupportedError):
+        return "unsupported"
+    return "truncated" if _is_cut(data) else "undecodable"
 
 
-def _header(data: bytes) -> _Header:
+def _notes(data: bytes, header: Header) -> int:
+    """Return what is merely special, as far as Pillow understands the file; it has no say in whether it is used."""
+    notes = {"16 bits": header.bits == 16}
     try:
-        with Pillow.open(io.BytesIO(data)) as image:
+        with OneImage(), Pillow.open(io.BytesIO(data)) as image:
             mode = image.mode
-            faults = {
+            notes |= {
                 "grey": mode in ("1", "L", "LA", "I", "F") or mode.startswith("I;"),
                 "CMYK": mode == "CMYK",
                 "alpha": mode in ("RGBA", "LA", "PA") or "transparency" in image.info,
-                "16 bits": mode in ("I", "F") or mode.startswith("I;"),
                 "rotated": image.getexif().get(0x0112, 1) in range(2, 9),
                 "animated": getattr(image, "is_animated", False) and image.format != "MPO",
             }
-            return _Header(image.format or "", image.size, sum(_BIT[name] for name, found in faults.items() if found))
-    # Pillow raises SyntaxError and ValueError as well for broken files.
-    except (OSError, SyntaxError, ValueError, EOFError, Pillow.DecompressionBombError):
-        return _Header("", None, 0)
+    except DataError:
+        pass
+    return sum(_BIT[name] for name, found in notes.items() if found)
 
 
-def _decode(data: bytes, facts: _Header) -> Optional[NDArray[np.uint8]]:
+def _is_cut(data: bytes) -> bool:
+    """Return whether a file that can't be decoded lacks its end."""
+    try:
+        with OneImage(), Pillow.open(io.BytesIO(data)) as image:
+            image.load()
+    except DataError as error:
+        return "truncated" in str(error).lower()
+    return False
+
+
+def _smaller(data: bytes, header: Optional[Header]) -> Image:
     """Decode as training does, but large JPEGs at a half to an eighth: all bytes are read, fewer pixels made."""
-    flag, short = cv2.IMREAD_COLOR, min(facts.size or (0, 0))
-    if facts.format in ("JPEG", "MPO"):
+    flags, short = cv2.IMREAD_COLOR, min(header.width, header.height) if header else 0
+    if header is not None and header.format == "JPEG":
         for factor, reduced in (
             (8, cv2.IMREAD_REDUCED_COLOR_8),
             (4, cv2.IMREAD_REDUCED_COLOR_4),
             (2, cv2.IMREAD_REDUCED_COLOR_2),
         ):
             if short >= 72 * factor:
-                flag = reduced
+                flags = reduced
                 break
-    try:
-        image: Optional[NDArray[np.uint8]] = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
-    except cv2.error:  # more pixels than OpenCV allows
-        return None
-    return image
+    return decode(data, flags)
 
 
 def _shape_faults(width: int, height: int) -> int:

@@ -1,4 +1,4 @@
-"""Put the pictures of a split into one file."""
+"""Put the images of a split into one file."""
 
 import functools
 from collections.abc import Iterator
@@ -13,16 +13,19 @@ from ppcls.doctor.files import Task
 from ppcls.doctor.progress import Progress
 from ppcls.doctor.splits import Split
 from ppcls.errors import DataError
+from ppcls.images.decode import decode
+from ppcls.images.failures import OneImage
+from ppcls.text import printable
 
 _QUALITY = 95
 
 
 def pack(split: Split, path: str, resize_short: Optional[int], num_workers: int) -> int:
-    """Write a split's pictures as a pack; return its size in bytes.
+    """Write a split's images as a pack; return its size in bytes.
 
     Those whose shorter side is above `resize_short` are shrunk to it, and saved as JPEG of quality 95. All others
     are packed as they are, byte for byte.
-    Raises: DataError for a picture that can't be read or, if it is to be shrunk, decoded.
+    Raises: DataError for an image that can't be read or, if it is to be shrunk, decoded.
     """
     labels = split.labels if split.labels.ndim == 1 else split.labels.astype(np.float32)
     records = _records(split, resize_short, num_workers)
@@ -31,7 +34,7 @@ def pack(split: Split, path: str, resize_short: Optional[int], num_workers: int)
 
 def _records(split: Split, resize_short: Optional[int], num_workers: int) -> Iterator[bytes]:
     done = 0
-    with Progress(len(split), "pictures packed") as progress:
+    with Progress(len(split), "images packed") as progress:
         tasks = split.tasks(range(len(split)))
         for records in in_processes(functools.partial(_read, resize_short), tasks, num_workers):
             yield from records
@@ -43,20 +46,19 @@ def _read(resize_short: Optional[int], task: Task) -> list[bytes]:
     records = []
     for place, path in enumerate(task.paths):
         try:
-            data = task.read(place)
-        except OSError as error:
-            raise DataError(f"{path}: can't be read; received '{error.strerror}'; run `ppcls data check`") from error
-        if data is None:
-            raise DataError(f"{path}: was changed in its pack; received another checksum; write that pack again")
-        records.append(data if resize_short is None else shrink(data, resize_short, path))
+            with OneImage():
+                data = task.read(place)
+                if data is None:
+                    raise DataError("was changed in its pack, as its checksum says; write that pack again")
+                records.append(data if resize_short is None else shrink(data, resize_short))
+        except DataError as error:
+            raise type(error)(f"{printable(path)}: {error}; see `ppcls data check`") from error
     return records
 
 
-def shrink(data: bytes, short: int, path: str) -> bytes:
-    """Return a picture whose shorter side is at most `short` pixels. Raises DataError if it can't be decoded."""
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
-    if image is None:
-        raise DataError(f"{path}: damaged or no picture; received {len(data)} bytes; run `ppcls data check`")
+def shrink(data: bytes, short: int) -> bytes:
+    """Return an image file whose shorter side has at most `short` pixels. Raises UndecodableError."""
+    image = decode(data, cv2.IMREAD_COLOR)
     factor = short / min(image.shape[:2])
     if factor >= 1:
         return data

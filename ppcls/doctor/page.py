@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 
 from ppcls.doctor.check import Checkup
-from ppcls.doctor.files import Complaints
+from ppcls.doctor.files import Complaints, look
 from ppcls.doctor.findings import KINDS, Example, Finding
 from ppcls.doctor.report import formats, sizes
-from ppcls.doctor.splits import printable
+from ppcls.text import as_utf8, printable
 
 _THUMB_PX = 112
 _THUMBS, _LINES, _FEW, _GROUPS, _GROUP = 10, 50, 3, 60, 6
@@ -35,7 +35,8 @@ figure div { display: flex; align-items: center; justify-content: center; color:
 
 def as_page(checkup: Checkup, title: str) -> str:
     """Return the page."""
-    with Complaints():  # of damaged pictures, which are known by now
+    title = as_utf8(title)
+    with Complaints():  # of damaged images, which are known by now
         body = "\n".join([*_head(checkup, title), *_classes(checkup), *_findings(checkup), *_groups(checkup)])
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
@@ -47,13 +48,13 @@ def _head(checkup: Checkup, title: str) -> Iterator[str]:
     yield f"<h1>Data check of {escape(title)}</h1>"
     counts = {severity: checkup.findings.count(severity) for severity in ("error", "warning")}
     yield f'<p><b class="error">{counts["error"]} errors</b>, <b class="warning">{counts["warning"]} warnings</b></p>'
-    yield "<table><tr><th>split<th>from<th>pictures<th>megabytes<th>formats<th>width (px)<th>height (px)</tr>"
+    yield "<table><tr><th>split<th>from<th>images<th>megabytes<th>formats<th>width (px)<th>height (px)</tr>"
     for place, split in enumerate(checkup.splits):
         records = checkup.records_of(place)
         shown = ", ".join(f"{name} {number}" for name, number in formats(records).items())
         sides = [f"{q['smallest']} - <b>{q['median']}</b> - {q['largest']}" for q in sizes(records).values()]
         yield (
-            f"<tr><td>{escape(split.name)}<td><code>{escape(split.source)}</code><td class=n>{len(split):,}"
+            f"<tr><td>{escape(split.name)}<td><code>{escape(as_utf8(split.source))}</code><td class=n>{len(split):,}"
             f"<td class=n>{records['bytes'].sum(dtype=np.int64) / 1e6:,.1f}<td>{shown}<td>{'<td>'.join(sides)}</tr>"
         )
     yield "</table><p><small>Widths and heights: smallest - median - largest.</small></p>"
@@ -62,7 +63,7 @@ def _head(checkup: Checkup, title: str) -> Iterator[str]:
 def _classes(checkup: Checkup) -> Iterator[str]:
     counts = checkup.class_counts()
     most = max(max(own.max(initial=0) for own in counts), 1)
-    yield f"<h2>Pictures a class ({checkup.class_num} classes)</h2>"
+    yield f"<h2>Images per class ({checkup.class_num} classes)</h2>"
     yield f"<details {'open' if checkup.class_num <= 30 else ''}><summary>all classes</summary><table><tr><th>class"
     yield "".join(f"<th>{escape(split.name)}" for split in checkup.splits) + "<th></tr>"
     for label in range(checkup.class_num):
@@ -87,7 +88,7 @@ def _finding(checkup: Checkup, found: Finding) -> Iterator[str]:
     kind = KINDS[found.kind]
     yield f'<h3><span class="{kind.severity}">{kind.severity}: {found.kind}</span> in {escape(found.split)}: '
     yield f"{found.count:,}</h3><p>{escape(kind.meaning.capitalize())}. <small>{escape(kind.advice)}</small></p>"
-    shown = [example for example in found.examples if example.picture is not None][:_THUMBS]
+    shown = [example for example in found.examples if example.image is not None][:_THUMBS]
     if shown:
         yield '<div class="thumbs">' + "".join(_figure(checkup, example) for example in shown) + "</div>"
     shown_lines = f"the first {min(_LINES, len(found.examples))} of {found.count:,}"
@@ -98,8 +99,8 @@ def _finding(checkup: Checkup, found: Finding) -> Iterator[str]:
 
 
 def _figure(checkup: Checkup, example: Example) -> str:
-    assert example.picture is not None  # only those are shown
-    return _picture(checkup, *example.picture, caption=example.detail)
+    assert example.image is not None  # only those are shown
+    return _image(checkup, *example.image, caption=example.detail)
 
 
 def _groups(checkup: Checkup) -> Iterator[str]:
@@ -107,29 +108,30 @@ def _groups(checkup: Checkup) -> Iterator[str]:
     spans = [{checkup.place(number)[0] for number in group} for group in checkup.groups]
     order = sorted(range(len(spans)), key=lambda group: -len(spans[group]))[:_GROUPS]
     if order:
-        yield f"<h2>Pictures that are or look the same: {len(spans):,} groups</h2>"
+        yield f"<h2>Images that are or look the same: {len(spans):,} groups</h2>"
     for place in order:
         group = checkup.groups[place]
-        figures = "".join(_picture(checkup, *checkup.place(number)) for number in group[:_GROUP])
+        figures = "".join(_image(checkup, *checkup.place(number)) for number in group[:_GROUP])
         rest = f"<p>and {len(group) - _GROUP} more</p>" if len(group) > _GROUP else ""
         yield f'<div class="thumbs">{figures}{rest}</div>'
 
 
-def _picture(checkup: Checkup, place: int, index: int, *, caption: str = "") -> str:
+def _image(checkup: Checkup, place: int, index: int, *, caption: str = "") -> str:
     split = checkup.splits[place]
     data = _jpeg(checkup, place, index)
-    shown = "<div>no picture</div>" if data is None else f'<img alt="" src="data:image/jpeg;base64,{data}">'
+    shown = "<div>no image</div>" if data is None else f'<img alt="" src="data:image/jpeg;base64,{data}">'
     words = f"{split.name}: {printable(split.paths[index])}, label {split.label(index)}"
     return f"<figure>{shown}<figcaption>{escape(words)}<br>{escape(caption)}</figcaption></figure>"
 
 
 def _jpeg(checkup: Checkup, place: int, index: int) -> Optional[str]:
-    """Return a thumbnail as base64, or None if the picture can't be decoded."""
+    """Return a thumbnail as base64, or None if the image can't be decoded."""
     if not checkup.records_of(place)["width"][index]:
         return None
     (task,) = checkup.splits[place].tasks([index])
-    image = cv2.imdecode(np.frombuffer(task.read(0) or b"", np.uint8), cv2.IMREAD_COLOR)
-    assert image is not None  # it was decoded before
+    image = look(task, 0)
+    if image is None:
+        return None  # it was changed meanwhile
     factor = _THUMB_PX / max(image.shape[:2])
     size = [max(1, round(side * factor)) for side in image.shape[1::-1]]
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_NEAREST)

@@ -10,13 +10,14 @@ from prettytable import PrettyTable
 from ppcls.doctor.check import Checkup
 from ppcls.doctor.files import FORMATS, Records
 from ppcls.doctor.findings import KINDS
+from ppcls.text import as_utf8
 
 _QUANTILES = {"smallest": 0.0, "5 %": 0.05, "median": 0.5, "95 %": 0.95, "largest": 1.0}
 _CLASSES_SHOWN, _GROUPED_SHOWN = 5, 20_000
 
 
 def as_json(checkup: Checkup) -> str:
-    """Return as JSON what was found: the first 1000 cases of each kind, and groups of the first 20000 pictures."""
+    """Return as JSON what was found: the first 1000 cases of each kind, and groups of the first 20000 images."""
     counts = checkup.class_counts()
     report = {
         "errors": checkup.findings.count("error"),
@@ -24,8 +25,8 @@ def as_json(checkup: Checkup) -> str:
         "splits": [
             {
                 "name": split.name,
-                "source": split.source,
-                "pictures": len(split),
+                "source": as_utf8(split.source),
+                "images": len(split),
                 "classes": {checkup.class_name(label): int(n) for label, n in enumerate(own)},
                 "bytes": int(checkup.records_of(place)["bytes"].sum(dtype=np.int64)),
                 "formats": formats(checkup.records_of(place)),
@@ -67,13 +68,13 @@ def _member(checkup: Checkup, number: int) -> dict[str, str]:
 
 
 def formats(records: Records) -> dict[str, int]:
-    """Return how many pictures have which format."""
+    """Return how many images have which format."""
     names, numbers = np.unique(records["format"][records["bytes"] > 0], return_counts=True)
     return {FORMATS[name]: int(number) for name, number in zip(names, numbers)}
 
 
 def sizes(records: Records) -> Mapping[str, Mapping[str, int]]:
-    """Return quantiles of width and height, in pixels, of the pictures that can be decoded."""
+    """Return quantiles of width and height, in pixels, of the images that can be decoded."""
     whole = records[records["width"] > 0]
     if not len(whole):
         return {}
@@ -85,12 +86,12 @@ def sizes(records: Records) -> Mapping[str, Mapping[str, int]]:
 
 
 def as_tables(checkup: Checkup) -> str:
-    """Return tables of the splits, of the classes with most and fewest pictures, and of the findings."""
+    """Return tables of the splits, of the classes with most and fewest images, and of the findings."""
     return "\n".join([_splits(checkup), _classes(checkup), _findings(checkup)])
 
 
 def _splits(checkup: Checkup) -> str:
-    table = PrettyTable(["split", "pictures", "classes", "megabytes", "formats", "width x height (median)"], align="l")
+    table = PrettyTable(["split", "images", "classes", "megabytes", "formats", "width x height (median)"], align="l")
     for place, (split, own) in enumerate(zip(checkup.splits, checkup.class_counts())):
         records = checkup.records_of(place)
         quantiles = sizes(records)

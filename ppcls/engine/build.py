@@ -10,7 +10,8 @@ from paddle import nn
 from ppcls.config.schema import DataSection, RunConfig
 from ppcls.data import DATASETS, SAMPLERS
 from ppcls.data.loader.loader import Loader
-from ppcls.data.sources.dataset import Labels
+from ppcls.data.sources.base import Labels
+from ppcls.data.sources.lists import relabelled
 from ppcls.engine import ranks
 from ppcls.engine.channels import check_channels
 from ppcls.engine.metric_names import refuse_twins
@@ -70,9 +71,11 @@ def start_weights(config: RunConfig) -> Optional[str]:
 def loader(config: RunConfig, data: DataSection, *, training: bool) -> Loader:
     """Build a data set with its transforms, sampler and reading processes."""
     transforms = stream.pipeline(data.dataset.transform_ops)
+    sections = [section for section in (config.DataLoader.Train, config.DataLoader.Eval) if section is not None]
     facts = Facts(
         class_num=config.class_num,
         pipeline=transforms,
+        relabel_lists=relabelled(section.dataset for section in sections),
         seed=config.Global.seed,
         rank=ranks.rank(),
         world_size=ranks.world_size(),

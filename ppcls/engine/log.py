@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Optional, Protocol, TextIO
 
 from ppcls.files import replacing
+from ppcls.text import as_utf8
 
 logger = logging.getLogger("ppcls")
 
@@ -36,8 +37,15 @@ def close_log(logger: logging.Logger) -> None:
         handler.close()
 
 
+class _Lines(logging.Formatter):
+    """Lines that can be written whatever bytes the names of files have."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return as_utf8(super().format(record))
+
+
 def _add(handler: logging.Handler, level: int) -> None:
-    handler.setFormatter(logging.Formatter(LINE, DATE))
+    handler.setFormatter(_Lines(LINE, DATE))
     handler.setLevel(level)
     logger = logging.getLogger("ppcls")
     logger.addHandler(handler)

@@ -21,7 +21,9 @@ from ppcls.export.onnx import convert, require_opset
 from ppcls.export.verify import compare, compare_on
 from ppcls.files import make_folder, sync_folder
 from ppcls.images import stream
+from ppcls.images.failures import OneImage
 from ppcls.images.pipeline import Pipeline
+from ppcls.images.sources import name_of, read_file
 from ppcls.inference import artifact
 from ppcls.inference.predictor import Predictor
 from ppcls.models.weight_files import about
@@ -132,11 +134,12 @@ def _images(pipeline: Pipeline, config: RunConfig) -> np.ndarray:
     if not there:
         blocks = rng.integers(0, 256, (16, 16, 3), dtype="uint8")
         return pipeline.sample(blocks.repeat(32, axis=0).repeat(32, axis=1), rng)[None]
-    first = stream.find(there)[0]
+    first = next(stream.find(there))
     try:
-        return pipeline.sample(first.read_bytes(), rng)[None]
+        with OneImage():
+            return pipeline.sample(read_file(first), rng)[None]
     except DataError as error:
-        raise DataError(f"{first}: {error}") from error
+        raise DataError(f"{name_of(first)}: {error}") from error
 
 
 def _require_shape(images_NCHW: np.ndarray, config: RunConfig) -> None:

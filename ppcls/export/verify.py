@@ -10,7 +10,7 @@ from paddle import nn
 from ppcls.errors import CheckpointError, DataError
 from ppcls.images import stream
 from ppcls.images.pipeline import Pipeline
-from ppcls.images.stream import name_of
+from ppcls.images.sources import name_of
 from ppcls.inference.predictor import Predictor
 
 logger = logging.getLogger("ppcls")
@@ -39,13 +39,13 @@ class Comparison:
         best, best_found = (np.argsort(-scores, axis=1, kind="stable")[:, :TOPK] for scores in (expected, found))
         self.num_images += len(names)
         self.num_same_top += int((best == best_found).all(axis=1).sum())
-        # Written so that one that is not a number counts as the largest.
-        if not differences.max() <= self.largest:
+        # Written so that one that is not a number counts as the largest, and stays it.
+        if not (differences.max() <= self.largest or np.isnan(self.largest)):
             self.largest, self.worst = float(differences.max()), names[int(differences.argmax())]
 
     def __str__(self) -> str:
         return (
-            f"{self.exported.about}: the same top {TOPK} for {self.num_same_top} of {self.num_images} pictures, "
+            f"{self.exported.about}: the same top {TOPK} for {self.num_same_top} of {self.num_images} images, "
             f"scores differ by at most {self.largest:.2g} ({self.worst})"
         )
 
@@ -62,28 +62,29 @@ def compare(scores: nn.Layer, pipeline: Pipeline, exported: Sequence[Predictor],
     """Raise CheckpointError unless each of `exported` gives for uint8 images the scores of the layer `scores`."""
     for predictor in exported:
         comparison = Comparison(predictor)
-        comparison.add(["a picture"] * len(images_NHWC), images_NHWC, _expected(scores, pipeline, images_NHWC))
+        comparison.add(["an image"] * len(images_NHWC), images_NHWC, _expected(scores, pipeline, images_NHWC))
         comparison.require_equal()
 
 
 def compare_on(scores: nn.Layer, pipeline: Pipeline, exported: Sequence[Predictor], data: str) -> None:
-    """Do the same on all pictures of a folder or list, and tell how far the scores are apart."""
+    """Do the same on all images of a folder or list, and tell how far the scores are apart."""
     comparisons = [Comparison(predictor) for predictor in exported]
-    for batch in stream.batches(stream.spread(data), pipeline, exported[0].input_shape, BATCH_SIZE):
-        read = {name_of(picture.source): picture.image for picture in batch if picture.image is not None}
-        for picture in batch:
-            if picture.image is None:
-                logger.warning(f"--verify: {name_of(picture.source)}: {picture.problem}")
+    for batch in stream.batches(stream.spread(data), pipeline, BATCH_SIZE, input_shape=exported[0].input_shape):
+        read = [(name_of(one.source), one.image) for one in batch if one.image is not None]
+        for one in batch:
+            if one.image is None:
+                logger.warning(f"--verify: {name_of(one.source)}: {one.problem}")
         if read:
-            images_NHWC = np.stack(list(read.values()))
+            names, images = zip(*read)
+            images_NHWC = np.stack(images)
             expected = _expected(scores, pipeline, images_NHWC)
             for comparison in comparisons:
-                comparison.add(list(read), images_NHWC, expected)
+                comparison.add(names, images_NHWC, expected)
     for comparison in comparisons:
         if not comparison.num_images:
             raise DataError(f"--verify: no image of '{data}' can be read, so nothing was compared; give others")
-        logger.info(f"verified: {comparison}")
         comparison.require_equal()
+        logger.info(f"verified: {comparison}")
 
 
 def _expected(scores: nn.Layer, pipeline: Pipeline, images_NHWC: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 # What follows a marker's first byte where it is none, or has no segment.
 _NO_SEGMENT = {bytes([kind]) for kind in (0x00, 0x01, 0xFF, *range(0xD0, 0xD8))} | {b""}
 _JPEG_PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
+_MAX_CHUNKS = 100_000
 _GAP = rb"(?:\s|#[^\n]*\n)+"
 _PNM = re.compile(rb"P([1-6])" + _GAP + rb"(\d{1,9})" + _GAP + rb"(\d{1,9})(?:" + _GAP + rb"(\d{1,5}))?")
 _PAM = re.compile(rb"\s(WIDTH|HEIGHT|MAXVAL)\s+(\d{1,9})")
@@ -24,7 +25,8 @@ class Header(NamedTuple):
 
     `bits`: of a channel, whose `numbers` are unsigned, signed or float. `scans`: passes over the pixels that a JPEG
     asks for. `part_pixels`: of a tile of a TIFF, or a coded image of an AVIF. `turns`: quarter turns to the left that
-    an AVIF asks for, before it is `mirrored` top to bottom (0) or left to right (1).
+    an AVIF asks for, before it is `mirrored` top to bottom (0) or left to right (1). `is_cut`: a part of a PNG would
+    reach behind the end of the file.
     """
 
     format: str
@@ -36,6 +38,7 @@ class Header(NamedTuple):
     part_pixels: int = 0
     turns: int = 0
     mirrored: Optional[int] = None
+    is_cut: bool = False
 
 
 def read_header(data: bytes) -> Optional[Header]:
@@ -81,8 +84,18 @@ def _jpeg_scans(data: bytes, position: int) -> int:
 
 
 def _png(data: bytes) -> Header:
+    """Read the first chunk, and walk over the others: OpenCV takes as much memory as a chunk says to be long."""
     kind, width, height, bits = _unpack(">4sIIB", data, 12)
-    return Header("PNG", width, height, max(bits, 8)) if kind == b"IHDR" else Header("PNG")
+    if kind != b"IHDR":
+        return Header("PNG")
+    position, is_cut = 8, True
+    for _ in range(_MAX_CHUNKS):
+        length = int.from_bytes(data[position : position + 4], "big")
+        position += 12 + length
+        if position >= len(data) or data[position - 8 - length : position - 4 - length] == b"IEND":
+            is_cut = position - 4 > len(data)
+            break
+    return Header("PNG", width, height, max(bits, 8), is_cut=is_cut)
 
 
 def _gif(data: bytes) -> Header:

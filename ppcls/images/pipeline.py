@@ -1,13 +1,13 @@
-"""The one way from picture files to a batch, for training, evaluation, inference and deployment."""
+"""The one way from image files to a batch, for training, evaluation, inference and deployment."""
 
 from collections.abc import Iterable, Sequence
-from typing import Optional, Protocol, Union
+from typing import Any, Optional, Protocol, Union
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ppcls.errors import DataError
 from ppcls.images.decode import DecodeImage, Image
+from ppcls.images.failures import OneImage, UndecodableError, in_words
 from ppcls.images.transforms.erasing import Erasing
 from ppcls.images.transforms.layout import Normalize, NormalizeImage, ToCHWImage, ToTensor
 
@@ -25,7 +25,7 @@ class Pipeline:
     """The list `transform_ops`: `sample` runs its steps for one image, `finish` its end for a batch.
 
     DecodeImage may only start the list. NormalizeImage and ToCHWImage, in either order, may only end it, but for
-    transforms that paint over parts of the picture: these mean at each place what they say. Before NormalizeImage
+    transforms that paint over parts of the image: these mean at each place what they say. Before NormalizeImage
     they paint levels 0 to 255, after it normalized numbers, among which 0 is the mean colour.
     ToTensor and Normalize, in this order, are the two by Paddle's names.
     Without DecodeImage, files are decoded to RGB; without NormalizeImage, values stay 0 to 255.
@@ -61,18 +61,24 @@ class Pipeline:
                 raise ValueError(f"DecodeImage: must come first; received {', '.join(names)}; move it there")
         self._normalize = _normalization(end)
 
-    def decode(self, data: bytes) -> Image:
-        """Return the picture of a file's bytes. Raises DataError."""
-        return self._decode(data)
+    def sample(self, source: Union[bytes, Image], rng: np.random.Generator) -> Image:
+        """Return the HWC uint8 image made of a file's bytes, or of what `decode` takes else.
 
-    def sample(self, data: Union[bytes, Image], rng: np.random.Generator) -> Image:
-        """Return the HWC uint8 image made of a file's bytes, or of a decoded image (HWC, uint8, RGB).
-
-        Raises DataError; the caller adds the file's name.
+        Raises DataError, whatever fails; the caller adds the file's name.
         """
-        image = self.decode(data) if isinstance(data, bytes) else _checked(data)
-        for step in self._steps:
-            image = step(image, rng)
+        return self.transform(self.decode(source), rng)
+
+    def decode(self, source: Any) -> Image:
+        """Return the image of a file's bytes, of an array or of an image of Pillow. Raises UndecodableError."""
+        with OneImage():
+            return self._decode(source) if isinstance(source, bytes) else self._decode.take(source)
+
+    def transform(self, image: Image, rng: np.random.Generator) -> Image:
+        """Return a decoded image after all steps. Raises DataError."""
+        step: Optional[Transform] = None
+        with OneImage(lambda error: _failed(step, error)):
+            for step in self._steps:
+                image = step(image, rng)
         return image
 
     def finish(
@@ -100,13 +106,10 @@ class Pipeline:
         return self._normalize.restore(images_NCHW)
 
 
-def _checked(image: Image) -> Image:
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        raise DataError(
-            f"not a decoded image; received an array of {image.dtype} {image.shape}; "
-            "give uint8 with the axes height, width, 3 channels"
-        )
-    return image
+def _failed(step: Optional[Transform], error: Exception) -> UndecodableError:
+    return UndecodableError(
+        f"{type(step).__name__}: fails on this image; {in_words(error)}; correct transform_ops or remove the image"
+    )
 
 
 def _normalization(end: Sequence[Union[NormalizeImage, ToCHWImage]]) -> NormalizeImage:

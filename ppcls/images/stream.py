@@ -1,26 +1,27 @@
-"""Picture files to predict: found, read, transformed and handed out in batches."""
+"""Images to predict: found, read, transformed and handed out in batches."""
 
 import itertools
 import os
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Optional, Union
+from dataclasses import dataclass, replace
+from typing import Any, Optional, Union
 
 import numpy as np
 
 from ppcls import environment
 from ppcls.errors import ConfigError, DataError
 from ppcls.images import TRANSFORMS
-from ppcls.images.decode import SUFFIXES, Image
+from ppcls.images.decode import Image
+from ppcls.images.failures import OneImage
+from ppcls.images.lists import paths_in
 from ppcls.images.pipeline import Pipeline
+from ppcls.images.sources import KINDS, Source, contents, is_one
+from ppcls.images.walk import images_below
 from ppcls.registry import Part
-
-# A file, the bytes of one, or an RGB array [H, W, 3] uint8.
-Source = Union[str, Path, bytes, Image]
+from ppcls.text import printable
 
 
 def pipeline(parts: Sequence[Part]) -> Pipeline:
@@ -32,163 +33,111 @@ def pipeline(parts: Sequence[Part]) -> Pipeline:
         raise ConfigError(f"{parts[0].where}: {error}") from error
 
 
-def find(paths: Union[str, Sequence[str]]) -> list[Path]:
-    """Return the pictures that each path means: one file, all below a folder (sorted), or the lines of a `.txt`.
+def find(paths: Union[str, Sequence[str]], *, say: bool = True) -> Iterator[str]:
+    """Yield the images that each path means: one file, all below a folder (sorted), or the lines of a `.txt`.
 
-    A line of a list is a path relative to the list's folder; a class id after it is ignored. Raises DataError.
+    A line of a list is a path relative to the list's folder; a label after it is ignored. `say`: log which files of
+    a folder are ignored. Raises DataError.
     """
-    return [Path(found) for path in ([paths] if isinstance(paths, str) else paths) for found in _walk(path)]
+    for path in [paths] if isinstance(paths, str) else paths:
+        yield from _found(path, say)
 
 
-def spread(source: Union[Source, Iterable[Source]]) -> Iterator[Source]:
-    """Yield each picture of a source, one after the other: what `find` finds as text, what is in memory as it is.
-
-    Of several sources, those that are no folder and no list need not be there: reading them tells.
-    """
-    if isinstance(source, (str, Path)):
-        yield from _walk(str(source))
-    elif isinstance(source, (bytes, np.ndarray)):
-        yield source
-    elif not isinstance(source, Iterable):
-        raise TypeError(
-            "a picture is a path, the bytes of a file, or an RGB array [H, W, 3] uint8; "
-            f"received {type(source).__name__}"
-        )
-    else:
-        for item in source:
-            if isinstance(item, (str, Path)) and not (os.path.isdir(item) or str(item).lower().endswith(".txt")):
-                yield str(item)
-            else:
-                yield from spread(item)
-
-
-def name_of(source: Source) -> str:
-    """Return what to call a picture in messages."""
-    return "a picture in memory" if isinstance(source, (bytes, np.ndarray)) else str(source)
-
-
-def _walk(path: str) -> Iterator[str]:
+def _found(path: str, say: bool) -> Iterator[str]:
     if os.path.isdir(path):
-        found = None
-        for found in _below(path):
-            yield found
-        if found is None:
-            raise DataError(f"infer_imgs: no picture ({', '.join(SUFFIXES)}) in the folder '{path}'")
+        yield from (os.path.join(path, below) for below in images_below(path, say=say))
     elif not os.path.isfile(path):
-        raise DataError(f"infer_imgs: '{path}' does not exist; give a picture, a folder or a .txt list of pictures")
-    elif not path.lower().endswith(".txt"):
-        yield path
+        raise DataError(f"infer_imgs: '{printable(path)}' does not exist; give an image, a folder or a .txt list")
+    elif path.lower().endswith(".txt"):
+        yield from (os.path.join(os.path.dirname(path), listed) for listed in paths_in(path, "infer_imgs"))
     else:
-        yield from _lines(path)
-
-
-def _below(folder: str) -> Iterator[str]:
-    with os.scandir(folder) as scan:
-        entries = sorted((entry.name, entry.is_dir(follow_symlinks=False)) for entry in scan)
-    for name, is_folder in entries:
-        if is_folder:
-            yield from _below(os.path.join(folder, name))
-        elif name.lower().endswith(SUFFIXES):
-            yield os.path.join(folder, name)
-
-
-def _lines(path: str) -> Iterator[str]:
-    folder, found = os.path.dirname(path), None
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            for line in file:
-                if line.strip():
-                    found = os.path.join(folder, _without_label(line.strip()))
-                    yield found
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"infer_imgs: the list '{path}' can't be read ({error}); give UTF-8 text") from error
-    if found is None:
-        raise DataError(f"infer_imgs: the list '{path}' is empty")
-
-
-def _without_label(line: str) -> str:
-    picture, _, label = line.rpartition(" ")
-    return picture if picture and label.isdecimal() else line
+        yield path
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture after its transforms: HWC uint8, or, where it can't be used, why; and what that took."""
+class Prepared:
+    """An image after its transforms: HWC uint8, or, where it can't be used, why; and what that took."""
 
-    source: Source
+    source: Any
     image: Optional[Image]
     problem: str = ""
     decode_seconds: float = 0.0
     transform_seconds: float = 0.0
 
 
+def spread(source: Union[Source, Iterable[Source]]) -> Iterator[Any]:
+    """Yield each image of a source, one after the other: those that `find` finds, and what is in memory as it is.
+
+    Of several, a folder or list that can't be used is its own problem, not the end: it comes as `Prepared`.
+    """
+    if isinstance(source, (str, os.PathLike)):
+        yield from find(os.fspath(source))
+    elif is_one(source):
+        yield source
+    elif not isinstance(source, Iterable):
+        raise TypeError(f"an image is {KINDS}; received {type(source).__name__}")
+    else:
+        for item in source:
+            path = os.fspath(item) if isinstance(item, (str, os.PathLike)) else ""
+            if path.lower().endswith(".txt") or os.path.isdir(path):
+                try:
+                    yield from find(path)
+                except DataError as error:
+                    yield Prepared(item, None, str(error))
+            elif isinstance(item, Iterable) and not is_one(item):
+                yield from spread(item)
+            else:
+                yield item  # also what is no image: reading it says so
+
+
 def batches(
-    sources: Iterable[Source], pipeline: Pipeline, input_shape: tuple[int, int, int], size: int
-) -> Iterator[list[Picture]]:
-    """Yield the pictures in batches, in their order, while threads decode those of the next two."""
-    waiting: deque[Future[Picture]] = deque()
+    sources: Iterable[Any], pipeline: Pipeline, size: int, *, input_shape: Optional[tuple[int, int, int]] = None
+) -> Iterator[list[Prepared]]:
+    """Yield the images in batches, in their order, while threads decode those of the next two.
+
+    All have the height and width of `input_shape` [C, H, W]; without it, those of the first that can be used.
+    """
+    height_width = input_shape[1:] if input_shape else None
+    waiting: deque[Future[Prepared]] = deque()
     with ThreadPoolExecutor(environment.physical_cores(), "decode") as threads:
         try:
             numbered = enumerate(sources)
             while True:
                 for index, source in itertools.islice(numbered, 3 * size - len(waiting)):
-                    waiting.append(threads.submit(_picture, source, index, pipeline, input_shape[1:]))
+                    waiting.append(threads.submit(_prepare, source, index, pipeline))
                 if not waiting:
                     return
-                yield [waiting.popleft().result() for _ in range(min(size, len(waiting)))]
+                batch = [waiting.popleft().result() for _ in range(min(size, len(waiting)))]
+                height_width = height_width or next(
+                    (one.image.shape[:2] for one in batch if one.image is not None), None
+                )
+                yield [_of_size(one, height_width) for one in batch]
         finally:
-            for picture in waiting:
-                picture.cancel()
+            for future in waiting:
+                future.cancel()
 
 
-def _picture(source: Source, index: int, pipeline: Pipeline, height_width: tuple[int, ...]) -> Picture:
-    started = time.perf_counter()
+def _prepare(source: Any, index: int, pipeline: Pipeline) -> Prepared:
+    if isinstance(source, Prepared):
+        return source
+    started = middle = time.perf_counter()
     try:
-        data = source if isinstance(source, (bytes, np.ndarray)) else Path(source).read_bytes()
-        decoded = pipeline.decode(data) if isinstance(data, bytes) else data
-        middle = time.perf_counter()
-        image = pipeline.sample(decoded, np.random.default_rng(index))
-    except (DataError, OSError) as error:
-        return Picture(source, None, str(error), time.perf_counter() - started)
-    if image.shape[:2] != height_width:
-        (height, width), (model_height, model_width) = image.shape[:2], height_width
-        problem = f"comes to {width} x {height}, the model takes {model_width} x {model_height}; correct the transforms"
-        return Picture(source, None, problem, middle - started)
-    return Picture(source, image, "", middle - started, time.perf_counter() - middle)
+        with OneImage():
+            decoded = pipeline.decode(contents(source))
+            middle = time.perf_counter()
+            image = pipeline.transform(decoded, np.random.default_rng(index))
+    except DataError as error:
+        return Prepared(source, None, str(error), time.perf_counter() - started)
+    return Prepared(source, image, "", middle - started, time.perf_counter() - middle)
 
 
-class Pictures:
-    """Pictures in batches as the model gets them; those that can't be read are passed over and noted.
-
-    `failed` holds one message for each picture that was passed over so far.
-    """
-
-    def __init__(self, paths: list[Path], pipeline: Pipeline, *, batch_size: int) -> None:
-        self.paths = paths
-        self.pipeline = pipeline
-        self.batch_size = batch_size
-        self.failed: list[str] = []
-
-    def batches(self) -> Iterator[tuple[list[Path], np.ndarray]]:
-        """Yield the paths and the float32 NCHW images of up to `batch_size` readable pictures at a time."""
-        for start in range(0, len(self.paths), self.batch_size):
-            images: dict[Path, np.ndarray] = {}
-            for index, path in enumerate(self.paths[start : start + self.batch_size], start):
-                try:
-                    images[path] = self.pipeline.sample(path.read_bytes(), np.random.default_rng(index))
-                except (DataError, OSError) as error:
-                    self.failed.append(f"{path}: {error}")
-            if images:
-                _require_one_size(images)
-                yield list(images), self.pipeline.finish(np.stack(list(images.values())))
-
-
-def _require_one_size(images: Mapping[Path, np.ndarray]) -> None:
-    (first, image), *others = images.items()
-    for path, other in others:
-        if other.shape != image.shape:
-            (height, width, _), (height_0, width_0, _) = other.shape, image.shape
-            raise DataError(
-                f"{path}: the pictures of a batch must come to one size; received {width} x {height}, but "
-                f"{width_0} x {height_0} for {first}; add ResizeImage or CropImage to the transforms"
-            )
+def _of_size(one: Prepared, height_width: Optional[tuple[int, ...]]) -> Prepared:
+    """Return the image, or, where it is of another size than the batch must be, this problem."""
+    if one.image is None or height_width is None or one.image.shape[:2] == height_width:
+        return one
+    (height, width), (model_height, model_width) = one.image.shape[:2], height_width
+    problem = (
+        f"comes to {width} x {height}, where {model_width} x {model_height} is needed; "
+        "add ResizeImage or CropImage to the transforms, or correct them"
+    )
+    return replace(one, image=None, problem=problem)

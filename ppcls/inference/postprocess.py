@@ -7,6 +7,7 @@ from typing import Any, Literal, Optional, Protocol
 import numpy as np
 
 from ppcls.class_names import read_label_map
+from ppcls.text import printable
 
 Activation = Literal["softmax", "sigmoid"]
 
@@ -20,9 +21,10 @@ class Prediction:
     label_names: list[str]
 
     def line(self, name: str) -> str:
-        """Return the prediction as printed for the picture `name`, scores with 2 decimals."""
+        """Return the prediction as printed for the image `name`, scores with 2 decimals."""
         scores = ", ".join(f"{score:.2f}" for score in self.scores)
-        return f"{name}:\tclass id(s): {self.class_ids}, score(s): [{scores}], label_name(s): {self.label_names}"
+        answer = f"class id(s): {self.class_ids}, score(s): [{scores}], label_name(s): {self.label_names}"
+        return f"{printable(name)}:\t{answer}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain lists, ready for JSON."""

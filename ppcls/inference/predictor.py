@@ -5,7 +5,7 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Optional, Union
+from typing import Any, Optional, Union
 
 import numpy as np
 
@@ -16,7 +16,8 @@ from ppcls.errors import CheckpointError, ConfigError, DataError, DeviceError
 from ppcls.images import stream
 from ppcls.images.decode import Image
 from ppcls.images.pipeline import Pipeline
-from ppcls.images.stream import Picture, Source
+from ppcls.images.sources import Source, name_of
+from ppcls.images.stream import Prepared
 from ppcls.inference import POSTPROCESSES, artifact
 from ppcls.inference.artifact import Artifact, Files
 from ppcls.inference.postprocess import PostProcess, Prediction
@@ -32,9 +33,9 @@ BFLOAT16_TOLERANCE = 0.05
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one picture: a prediction, or, where it could not be read, the problem."""
+    """What became of one image: a prediction, or, where it could not be used, the problem."""
 
-    source: Source
+    source: Any  # as it was given; of a folder or list, the path that was found
     prediction: Optional[Prediction]
     problem: str = ""
 
@@ -94,14 +95,16 @@ class Predictor:
     def predict(
         self, source: Union[Source, Iterable[Source]], *, batch_size: int = 8, topk: Optional[int] = None
     ) -> list[Prediction]:
-        """Predict a picture (file, its bytes, or an RGB array [H, W, 3] uint8), a folder, a `.txt` list, or several.
+        """Predict an image, a folder, a `.txt` list, or several of these.
 
-        Raises DataError for the first picture that can't be read.
+        An image is a path, the bytes of a file (also bytearray or memoryview), an open file, an array uint8 (RGB
+        [H, W, 3], RGBA [H, W, 4], grey [H, W] or [H, W, 1]), or an image of Pillow.
+        Raises DataError for the first image that can't be used.
         """
         predictions = []
         for outcome in self.stream(source, batch_size=batch_size, topk=topk):
             if outcome.prediction is None:
-                raise DataError(f"{stream.name_of(outcome.source)}: {outcome.problem}")
+                raise DataError(f"{name_of(outcome.source)}: {outcome.problem}")
             predictions.append(outcome.prediction)
         return predictions
 
@@ -113,23 +116,23 @@ class Predictor:
         topk: Optional[int] = None,
         times: Times = no_times,
     ) -> Iterator[Outcome]:
-        """Yield what becomes of each picture, in their order; they are read as they come, so that any number may.
+        """Yield what becomes of each image, in their order; they are read as they come, so that any number may.
 
-        Threads decode the pictures of the next batches meanwhile; Paddle Inference stops them while it computes.
+        Threads decode the images of the next batches meanwhile; Paddle Inference stops them while it computes.
         """
         postprocess = self.postprocess_for(topk)
-        for batch in stream.batches(stream.spread(sources), self.pipeline, self.input_shape, batch_size):
+        todo = stream.spread(sources)
+        for batch in stream.batches(todo, self.pipeline, batch_size, input_shape=self.input_shape):
             answers = iter(self._answers(batch, postprocess, times))
-            for picture in batch:
-                prediction = None if picture.image is None else next(answers)
-                yield Outcome(picture.source, prediction, picture.problem)
+            for one in batch:
+                yield Outcome(one.source, None if one.image is None else next(answers), one.problem)
 
-    def _answers(self, batch: Sequence[Picture], postprocess: PostProcess, times: Times) -> list[Prediction]:
-        images = [picture.image for picture in batch if picture.image is not None]
+    def _answers(self, batch: Sequence[Prepared], postprocess: PostProcess, times: Times) -> list[Prediction]:
+        images = [one.image for one in batch if one.image is not None]
         if not images:
             return []
-        times.add("decode", sum(picture.decode_seconds for picture in batch))
-        with times.measure("preprocess", sum(picture.transform_seconds for picture in batch)):
+        times.add("decode", sum(one.decode_seconds for one in batch))
+        with times.measure("preprocess", sum(one.transform_seconds for one in batch)):
             finished = self.finish(np.stack(images))
         with times.measure("run"):
             scores = self.scores(finished)

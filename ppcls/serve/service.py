@@ -14,12 +14,14 @@ from ppcls import environment
 from ppcls.config import Part
 from ppcls.errors import DataError
 from ppcls.images.decode import Image
+from ppcls.images.header import read_header
+from ppcls.images.limits import check_header
 from ppcls.inference import artifact
 from ppcls.inference.postprocess import PostProcess
 from ppcls.inference.predictor import Predictor
 from ppcls.serve.batching import Batcher, Scores
 from ppcls.serve.intake import RETRY, ImageFile
-from ppcls.serve.limits import Limits, check_picture
+from ppcls.serve.limits import Limits
 from ppcls.serve.metrics import Metrics
 
 
@@ -79,7 +81,9 @@ class Service:
     def _decode(self, data: Optional[bytes]) -> Image:
         if data is None:
             raise DataError("not base64; send the bytes of the file in base64")
-        check_picture(data, self.limits)
+        header = read_header(data)
+        if header is not None:  # else decoding says what it is
+            check_header(header, self.limits.pixels)
         image = self.model.pipeline.sample(data, np.random.default_rng(0))
         _, height, width = self.model.input_shape
         if image.shape[:2] != (height, width):

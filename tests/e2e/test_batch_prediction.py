@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -33,7 +34,7 @@ def test_the_table_has_a_row_for_each_picture_in_order(
 ) -> None:
     words = ["predict", str(folder), "--model", str(exported), "-o", "Global.batch_size=16", "--out"]
     assert main([*words, str(tmp_path / "out.csv")]) == 1
-    assert "200 pictures, 1 of them could not be read; the results are in" in capsys.readouterr().out
+    assert "200 images, 1 of them could not be read; the results are in" in capsys.readouterr().out
     with (tmp_path / "out.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["name"] for row in rows] == sorted(map(str, folder.rglob("*.jpg")))
@@ -78,3 +79,36 @@ def test_rows_of_other_pictures_are_not_mixed_in(
 def test_the_model_and_the_pictures_must_be_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["predict", "--model", "."]) == 2
     assert capsys.readouterr().err == "-o: missing key 'Global.infer_imgs'; `predict` needs it\n"
+
+
+def test_rows_of_another_model_are_not_completed(
+    folder: Path, exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = shutil.copytree(exported, tmp_path / "other")
+    about = (other / "inference.yml").read_text()
+    (other / "inference.yml").write_text(about.replace("resize_short: 36", "resize_short: 40"))
+    words = ["predict", str(folder / "0"), "--out", str(tmp_path / "out.csv"), "--model"]
+    assert main([*words, str(exported)]) == 0
+    before = (tmp_path / "out.csv").read_bytes()
+    for options, what in (
+        ([str(other)], "model"),
+        ([str(exported), "-o", "PostProcess.Topk.topk=1"], "PostProcess"),
+        ([str(exported), "-o", "Global.use_bf16=True"], "precision"),
+        ([str(exported), "-o", "PreProcess.transform_ops=[ResizeImage: {size: 32}]"], "PreProcess"),
+    ):
+        assert main([*words, *options]) == 2
+        assert f"already exists and was made by another {what}; give another file" in capsys.readouterr().err
+    assert (tmp_path / "out.csv").read_bytes() == before
+    assert main([*words, str(exported), "-o", "Global.batch_size=3"]) == 0
+    assert (tmp_path / "out.csv").read_bytes() == before
+
+
+def test_what_is_ignored_of_a_folder_is_said_once(
+    folder: Path, exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "0/notes.txt").touch()
+    (folder / "0/._000.jpg").touch()
+    assert main(["predict", str(folder / "0"), "--out", str(tmp_path / "out.csv"), "--model", str(exported)]) == 0
+    assert capsys.readouterr().err.splitlines()[:1] == [
+        f"{folder}/0: 1 files ignored (.txt 1), 1 hidden or system files and folders skipped (._000.jpg 1)"
+    ]

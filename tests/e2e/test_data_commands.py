@@ -14,7 +14,8 @@ import pytest
 from planted import FILES, jpeg, plant, plant_list, scene
 
 from ppcls.cli import main
-from ppcls.data.sources.dataset import ImageFolder, ImageNetDataset
+from ppcls.data.sources.folders import ImageFolder
+from ppcls.data.sources.lists import ImageNetDataset
 from ppcls.data.sources.packed import Pack, PackedDataset
 from ppcls.images.pipeline import Pipeline
 
@@ -43,8 +44,8 @@ def test_check_writes_a_table_json_and_a_page_and_exits_with_1_on_errors(
     out = tmp_path / "new/report"
     assert data("check", tmp_path / "pets", "--out", out, "--num_workers", 0) == 1
     printed = capsys.readouterr().out
-    assert "| error   | train | 1     | truncated: pictures whose end is missing" in printed
-    assert re.search(r"^\d+ errors, \d+ warnings; with pictures: .*report.html$", printed, re.MULTILINE)
+    assert "| error   | train | 1     | truncated: images whose end is missing" in printed
+    assert re.search(r"^\d+ errors, \d+ warnings; with images: .*report.html$", printed, re.MULTILINE)
     report = json.loads((out / "report.json").read_text(encoding="utf-8"))
     assert {finding["kind"] for finding in report["findings"]} > set(FILES)
     sound = flowers(tmp_path / "flowers")
@@ -79,7 +80,7 @@ def test_check_reads_what_a_config_names(tmp_path: Path, capsys: pytest.CaptureF
     [
         (["check"], "PATH: give either a path or -c CONFIG; received neither"),
         (["check", "x", "-c", "y"], "PATH: give either a path or -c CONFIG; received both"),
-        (["check", "/nowhere"], "/nowhere: is not there"),
+        (["check", "/nowhere"], "/nowhere: does not exist"),
         (["pack", "{shapes}", "--out", "{tmp}/a.pack"], "--split: choose one of train, val; received None"),
         (["split", "{shapes}"], "is divided or packed already"),
         (["split", "{shapes}/train", "--val", "0.6", "--test", "0.4"], "--val, --test: must leave a share to train on"),
@@ -128,10 +129,10 @@ def test_list_writes_lists_that_train_the_same_classes(tmp_path: Path, shapes: P
     assert (tmp_path / "labels.txt").read_text() == "0 blue\n1 green\n2 red\n"
     for split in ("train", "val"):
         listed = ImageNetDataset(
-            Pipeline([]), 3, image_root=str(shapes), cls_label_path=str(tmp_path / f"{split}_list.txt")
+            Pipeline([]), 3, (), image_root=str(shapes), cls_label_path=str(tmp_path / f"{split}_list.txt")
         )
         folder = ImageFolder(Pipeline([]), 3, image_root=str(shapes / split))
-        assert listed.labels.tolist() == folder.labels.tolist()
+        assert listed.labels.tolist() == folder.labels.tolist() and listed.label_names == folder.label_names
         assert [listed.where(index) for index in range(len(listed))] == [
             folder.where(index) for index in range(len(folder))
         ]
@@ -157,7 +158,7 @@ def test_list_overwrites_nothing_and_refuses_what_no_list_can_hold(
     assert data("list", root) == 0
     assert (root / "all_list.txt").read_text().splitlines()[0] == "a rose/1.jpg 0"
     assert data("list", root) == 2
-    assert "all_list.txt: is there already; received no other --out" in capsys.readouterr().err
+    assert "all_list.txt: already exists; remove it or give another --out" in capsys.readouterr().err
     (root / "daisy/line\nbreak.jpg").write_bytes(b"")
     assert data("list", root, "--out", tmp_path / "new") == 2
     assert "can't hold a name with line breaks" in capsys.readouterr().err
@@ -192,7 +193,7 @@ def test_split_refuses_pictures_that_can_not_be_read(tmp_path: Path, capsys: pyt
     root = flowers(tmp_path / "flowers")
     (root / "daisy/0.jpg").write_bytes(b"broken")
     assert data("split", root, "--num_workers", 0) == 2
-    assert "daisy/0.jpg: is the first of 1 pictures that can't be read" in capsys.readouterr().err
+    assert "daisy/0.jpg: is the first of 1 images that can't be read" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
@@ -223,7 +224,7 @@ def test_pack_refuses_what_it_can_not_shrink_and_leaves_nothing(
     root = flowers(tmp_path / "flowers")
     (root / "daisy/0.jpg").write_bytes(b"broken")
     assert data("pack", root, "--out", tmp_path / "a.pack", "--resize_short", 60, "--num_workers", 0) == 2
-    assert "daisy/0.jpg: damaged or no picture; received 6 bytes" in capsys.readouterr().err
+    assert "daisy/0.jpg: no image: 6 bytes" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["flowers"]
 
 
@@ -236,23 +237,23 @@ def test_training_stops_at_a_corrupt_picture_or_leaves_it_out_by_name(
     options = ["-c", shapes_yaml, "-o", train, "-o", "Arch.class_num=5", "-o", "Global.epochs=1"]
     options += ["-o", "Global.eval_during_train=False"]
     assert main(["train", *options]) == 2
-    assert "image_root: a class folder has no picture" in capsys.readouterr().err
+    assert "image_root: a class folder has no image" in capsys.readouterr().err
     (root / "empty/0.jpg").write_bytes(jpeg(scene(900)))
     assert main(["train", *options]) == 2
-    assert re.search(r"train/cat/(gone|empty|page|cut).jpg: ", capsys.readouterr().err)
+    assert re.search(r"train/cat/(gone.jpg|empty.jpg|page.jpg|cut.jpg|line.png|float.tif): ", capsys.readouterr().err)
     (root / "cat/gone.jpg").unlink()
     assert main(["train", *options]) == 2
-    assert re.search(r"train/cat/(empty|page|cut).jpg: damaged or no picture; received", capsys.readouterr().err)
+    assert re.search(r"train/cat/(empty.jpg|page.jpg|cut.jpg|line.png|float.tif): ", capsys.readouterr().err)
     assert main(["train", *options, "-o", "DataLoader.Train.dataset.skip_corrupt=True"]) == 0
     printed = capsys.readouterr().out
-    assert "3 corrupt picture(s) left out, the first: " in printed
+    assert "5 corrupt picture(s) left out, the first: " in printed
 
 
 SMALL_SHM = """
 import subprocess, sys
 subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", "/dev/shm"], check=True)
 sys.path.insert(0, {repo!r})
-from ppcls.data.sources.dataset import ImageFolder
+from ppcls.data.sources.folders import ImageFolder
 from ppcls.data.loader.loader import Loader
 from ppcls.data.samplers.base import BatchSampler
 from ppcls.images.pipeline import Pipeline
@@ -273,3 +274,21 @@ def test_a_tiny_shared_memory_folder_is_enough(tmp_path: Path) -> None:
     script = SMALL_SHM.format(repo=str(REPO), root=str(tmp_path))
     done = subprocess.run(["unshare", "-m", sys.executable, "-c", script], capture_output=True, text=True)
     assert (done.stdout, done.stderr, done.returncode) == ("120\n", "", 0)
+
+
+def test_names_of_any_bytes_are_checked_and_printed_on_any_terminal(tmp_path: Path) -> None:
+    root = os.fsencode(tmp_path) + b"/caf\xe9"
+    names = ["\u043a\u043e\u0442".encode() + b"/a\xff.jpg", b"do\xffg/b\n.jpg", b"do\xffg/damaged\xe9.jpg"]
+    for seed, name in enumerate(names):
+        os.makedirs(os.path.dirname(os.path.join(root, name)), exist_ok=True)
+        with open(os.path.join(root, name), "wb") as file:
+            file.write(jpeg(scene(seed))[: -400 if b"damaged" in name else None])
+    start = [sys.executable, "-c", "import sys; from ppcls.cli import main; sys.exit(main())"]
+    words = [*start, "data", "check", os.fsdecode(root), "--out", str(tmp_path / "report")]
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1", "PYTHONPATH": str(REPO)}
+    done = subprocess.run(words, capture_output=True, env=environment)
+    assert done.returncode == 1 and b"Traceback" not in done.stderr and b"\\u043a" in done.stdout
+    report = json.loads((tmp_path / "report/report.json").read_text(encoding="utf-8"))
+    (found,) = (found for found in report["findings"] if found["kind"] == "truncated")
+    assert found["cases"][0]["where"] == f"{tmp_path}/caf\\xe9/do\\xffg/damaged\\xe9.jpg"
+    assert "caf\\xe9" in (tmp_path / "report/report.html").read_text(encoding="utf-8")

@@ -93,7 +93,7 @@ CASES: dict[str, tuple[str, list[str], str]] = {
     "a class without pictures": (
         TRAIN,
         [f"{TRAIN_SET}.image_root=.", "Arch.class_num=100"],
-        "image_root: a class folder has no picture (",
+        "image_root: a class folder has no image; received",
     ),
     "wrong class_num": (
         TRAIN,
@@ -106,23 +106,23 @@ CASES: dict[str, tuple[str, list[str], str]] = {
         [LISTED % "empty"],
         "cls_label_path: can't be read; received 'empty' (Is a directory)",
     ),
-    "empty list": (TRAIN, [LISTED % "empty.txt"], "empty.txt: the list is empty; received no line; write a path and a"),
+    "empty list": (TRAIN, [LISTED % "empty.txt"], "empty.txt: the list is empty; write a path and a"),
     "label": (
         TRAIN,
         [LISTED % "label.txt"],
         "label.txt:2: here is the first of 1 labels that are out of range; received 3 for class_num 3; use 0 to 2",
     ),
     "no label": (TRAIN, [LISTED % "text.txt"], "text.txt:1: no integer label at the end; received 'good.png one'"),
-    "no picture": (TRAIN, [LISTED % "missing.txt"], "missing.txt:1: 1 of 2 pictures are missing; received 'gone.png'"),
+    "no picture": (TRAIN, [LISTED % "missing.txt"], "missing.txt:1: 1 of 2 images are missing; received 'gone.png'"),
     "corrupt picture": (
         TRAIN,
         [LISTED % "corrupt.txt"],
-        "pictures/corrupt.png: damaged or no picture; received ",
+        "pictures/corrupt.png: damaged: a PNG ",
     ),
     "corrupt picture for evaluation": (
         EVAL,
         [f"{EVAL_SET}={{name: ImageNetDataset, image_root: pictures, cls_label_path: corrupt.txt}}", WEIGHTS],
-        "pictures/corrupt.png: damaged or no picture; received ",
+        "pictures/corrupt.png: damaged: a PNG ",
     ),
     "output below a file": (
         TRAIN,

@@ -1,5 +1,6 @@
 """What predict_cls.py and infer.py do with the model of the journey, in this process."""
 
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -119,7 +120,7 @@ def test_a_corrupt_picture_is_reported_and_the_others_predicted(
     assert status == 1
     assert names(output) == ["0.png", "2.png", "3.png", "4.png"]
     for name in ("1.png", "empty.jpg"):
-        assert f"{tmp_path}/pictures/{name}: damaged or no picture; received " in output + errors
+        assert f"{tmp_path}/pictures/{name}: " in output + errors
     assert "Traceback" not in output + errors
 
 
@@ -143,7 +144,7 @@ def test_a_damaged_model_is_refused(predict: Predict, journey: Journey, tmp_path
         ),
         (["Global.use_fp16=True"], "use_fp16: works on a GPU only; received device 'cpu'; leave it out"),
         (["Global.infer_imgs=null"], "missing key 'Global.infer_imgs'; `predict` needs it"),
-        (["Global.infer_imgs=nowhere.jpg"], "infer_imgs: 'nowhere.jpg' does not exist; give a picture, a folder or a"),
+        (["Global.infer_imgs=nowhere.jpg"], "infer_imgs: 'nowhere.jpg' does not exist; give an image, a folder or a"),
         (
             ["Global.inference_model_dir=."],
             "inference_model_dir: '.' has no inference.yml; give the folder that",
@@ -233,3 +234,52 @@ def test_a_model_of_more_classes_than_there_were_folders_names_them_by_number(
     assert main(["-c", *words, *weights, "-o", f"Infer.infer_imgs={shapes}/val/red/0.png"], command="infer") == 0
     (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("0.png")]
     assert sorted(re.findall(r"'(\w+)'", line)) == ["3", "4", "blue", "green", "red"]
+
+
+@pytest.mark.parametrize("kind", ["predict", "infer"])
+def test_images_of_one_file_name_are_told_apart_and_all_are_answered(
+    request: pytest.FixtureRequest, kind: str, shapes: Path, tmp_path: Path
+) -> None:
+    call: Predict = request.getfixturevalue(kind)
+    section = "Global" if kind == "predict" else "Infer"
+    status, output, _ = call(f"{section}.infer_imgs={shapes}/val")
+    expected = [f"{name}/{index}.png" for name in ("blue", "green", "red") for index in range(4)]
+    assert status == 0 and names(output) == [*expected, "4.png"]
+    (tmp_path / "list.txt").write_text("".join(f"{shapes}/val/red/{name}\t2\n" for name in ("1.png", "0.png", "1.png")))
+    status, output, _ = call(f"{section}.infer_imgs={tmp_path}/list.txt", f"{section}.batch_size=2")
+    assert status == 0 and names(output) == ["1.png", "0.png", "1.png"]
+
+
+def test_copies_by_class_keep_the_folders_below_the_searched_one(
+    predict: Predict, shapes: Path, tmp_path: Path
+) -> None:
+    save = f"PostProcess.SavePreLabel.save_dir={tmp_path}/saved"
+
+    def saved() -> list[str]:
+        found = sorted(str(file.relative_to(tmp_path / "saved")).partition("/")[2] for file in saved_files())
+        shutil.rmtree(tmp_path / "saved")
+        return found
+
+    def saved_files() -> list[Path]:
+        return [path for path in (tmp_path / "saved").rglob("*") if path.is_file()]
+
+    every = sorted(str(path.relative_to(shapes / "val")) for path in (shapes / "val").glob("*/*.png"))
+    assert len(every) == 13
+    assert predict(f"Global.infer_imgs={shapes}/val", save)[0] == 0
+    assert saved() == every
+    (tmp_path / "list.txt").write_text("".join(f"{shapes}/val/{name} 0\n" for name in every))
+    assert predict(f"Global.infer_imgs={tmp_path}/list.txt", save)[0] == 0
+    assert saved() == sorted(f"{shapes}/val/{name}".lstrip("/") for name in every)
+    assert predict(f"Global.infer_imgs=[{shapes}/val/red, {shapes}/val/blue/0.png]", save)[0] == 0
+    assert saved() == ["blue/0.png", *(f"red/{number}.png" for number in range(5))]
+
+
+def test_names_of_any_bytes_are_printed(predict: Predict, shapes: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for name in (b"caf\xe9.png", b"a\nb.png", "\u043a\u043e\u0442.png".encode()):
+        shutil.copy(shapes / "val/red/0.png", os.path.join(os.fsencode(folder), name))
+    (folder / "bad\udcff.png").write_bytes(b"broken")
+    status, output, errors = predict(f"Global.infer_imgs={folder}")
+    assert status == 1 and sorted(names(output)) == ["a\\nb.png", "caf\\xe9.png", "\u043a\u043e\u0442.png"]
+    assert errors == f"{folder}/bad\\xff.png: no image: 6 bytes starting with b'broken'; replace or remove it\n"

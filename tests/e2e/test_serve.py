@@ -176,7 +176,7 @@ def test_the_page_shows_the_answer_to_a_chosen_a_dropped_and_a_pasted_picture(
         photo.write_bytes(b"no picture")
         page.choose_file("#file", photo)
         page.wait_for("!document.querySelector('#problem').hidden")
-        assert "damaged or no picture" in page.value("document.querySelector('#problem').textContent")
+        assert "no image: " in page.value("document.querySelector('#problem').textContent")
         page.open(origin + "docs", width=1100, height=900)
         page.wait_for("document.querySelectorAll('section h2').length === 5")
         assert all(address.startswith((origin, f"blob:{origin}", "data:")) for address in page.requested)

@@ -10,9 +10,9 @@ from ppcls.data.loader.slots import MOST_LENT, Lending, Slots
 from ppcls.data.loader.streams import stream
 from ppcls.data.loader.worker import Reply, Task
 from ppcls.data.samplers.base import DistributedBatchSampler, Draws
-from ppcls.data.sources.dataset import LabelledImages
+from ppcls.data.sources.base import LabelledImages
 from ppcls.errors import DataError, TrainingError
-from ppcls.images.decode import UndecodableError
+from ppcls.images.failures import UndecodableError
 from ppcls.images.mixing.operators import BatchTransform, Images, Labels
 
 _MOST_SLOT_BYTES = 1 << 30

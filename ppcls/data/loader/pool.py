@@ -17,7 +17,7 @@ from ppcls.data.loader.memory import anonymous_file, mapped
 from ppcls.data.loader.slots import Lending, Slots
 from ppcls.data.loader.streams import SampleStreams
 from ppcls.data.loader.worker import Reply, Result, Setup, Task, perform
-from ppcls.data.sources.dataset import LabelledImages
+from ppcls.data.sources.base import LabelledImages
 from ppcls.errors import TrainingError
 
 # Enough that no worker runs dry while the training step runs; few enough that tasks never fill a socket.

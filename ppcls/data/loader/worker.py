@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from ppcls.data.loader.slots import Images, Slots
 from ppcls.data.loader.streams import SampleStreams
-from ppcls.data.sources.dataset import LabelledImages
+from ppcls.data.sources.base import LabelledImages
 from ppcls.errors import DataError
-from ppcls.images.decode import UndecodableError
+from ppcls.images.failures import UndecodableError
 
 
 class Task(NamedTuple):

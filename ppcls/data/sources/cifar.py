@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ppcls import pdparams
-from ppcls.data.sources.dataset import ImagesInMemory
-from ppcls.data.sources.listing import check_range
+from ppcls.data.sources.base import ImagesInMemory
+from ppcls.data.sources.checks import check_range
 from ppcls.download import fetch
 from ppcls.errors import CheckpointError, DataError
 from ppcls.images.decode import Image

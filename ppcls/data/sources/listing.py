@@ -1,20 +1,23 @@
-"""What list files and class folders say, with all that is wrong in them."""
+"""What list files say of images and their labels, with all that is wrong in them."""
 
 import os
-from array import array
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Sequence
 from typing import Any, Callable, NamedTuple, Optional
 
-import numpy as np
-from numpy.typing import NDArray
-
+from ppcls.class_names import read_label_map
+from ppcls.data.sources.checks import logger, more
 from ppcls.errors import DataError
-from ppcls.images.decode import SUFFIXES
+from ppcls.images.lists import split
+from ppcls.text import lines, printable
 
-_SHOWN = 3
+# Beside lists: the names of the classes, `label name` on each line.
+LABELS = "labels.txt"
+# What int64 holds for sure.
+_CLASS_ID = re.compile(r"[-+]?\d{1,18}", re.ASCII)
 
 
-class Line(NamedTuple):
+class FaultyLine(NamedTuple):
     """A line of a list that can't be used."""
 
     number: int
@@ -23,16 +26,18 @@ class Line(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """What a list file says: for each picture a path, what stands for its label, and the line's number."""
+    """What a list file says: for each image a path, what stands for its label, and the line's number."""
 
     paths: list[str]
     labels: list[Any]
     lines: list[int]
-    faulty: list[Line]
+    faulty: list[FaultyLine]
 
 
 def class_id(text: str) -> int:
     """Return the label that a line ends with. Raises ValueError."""
+    if not _CLASS_ID.fullmatch(text.strip()):
+        raise ValueError(text)
     return int(text)
 
 
@@ -53,133 +58,58 @@ WANTED: dict[Callable[[str], Any], str] = {
 def read_list(path: str, delimiter: Optional[str], parse: Callable[[str], Any]) -> Listing:
     """Read the lines of a list file; `parse`, of `WANTED`, reads the label. Raises DataError if it is no text."""
     listing = Listing([], [], [], [])
-    for number, line in enumerate(read_text("cls_label_path", path), 1):
-        fields = line.strip().rsplit(delimiter, 1)
-        if fields in ([], [""]):
-            continue
+    for number, text in lines(path, "cls_label_path"):
+        listed, label = split(text, delimiter)
         try:
-            listing.labels.append(parse(fields[1]))
-        except (IndexError, ValueError):
-            listing.faulty.append(Line(number, WANTED[parse], line.strip()))
+            parsed = parse(label)
+        except ValueError:
+            listing.faulty.append(FaultyLine(number, WANTED[parse], text))
             continue
-        listing.paths.append(fields[0])
+        if not listed or "\0" in listed:
+            listing.faulty.append(FaultyLine(number, "no path that can be" if listed else "no path", text))
+            continue
+        listing.paths.append(listed)
+        listing.labels.append(parsed)
         listing.lines.append(number)
     return listing
-
-
-def read_text(argument: str, path: str) -> Iterator[str]:
-    """Yield the lines of a file. Raises DataError if it can't be read or isn't UTF-8."""
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            yield from file
-    except OSError as error:
-        raise DataError(f"{argument}: can't be read; received '{path}' ({error.strerror}); check the path") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: is not UTF-8 text; received a byte that isn't ({error}); convert it") from error
 
 
 def checked_list(path: str, delimiter: Optional[str], parse: Callable[[str], Any]) -> Listing:
     """Read a list file. Raises DataError for any line that can't be used."""
     listing = read_list(path, delimiter, parse)
     if listing.faulty:
-        shown = "\n".join(f"{path}:{line.number}: {line.fault}; received '{line.text}'" for line in listing.faulty[:3])
+        shown = "\n".join(
+            f"{printable(path)}:{line.number}: {line.fault}; received '{printable(line.text)}'"
+            for line in listing.faulty[:3]
+        )
         raise DataError(f"{shown}{more(listing.faulty)}; write a path and a label on each line")
     if not listing.paths:
-        raise DataError(f"{path}: the list is empty; received no line; write a path and a label on each line")
+        raise DataError(f"{printable(path)}: the list is empty; write a path and a label on each line")
     return listing
 
 
-def check_range(labels: NDArray[Any], class_num: int, where: Callable[[int], str]) -> None:
-    """Raise DataError, with the place of the first one, if a label is out of range."""
-    wrong = np.flatnonzero((labels < 0) | (labels >= class_num))
-    if len(wrong):
-        raise DataError(
-            f"{where(int(wrong[0]))}: here is the first of {len(wrong)} labels that are out of range; received "
-            f"{labels[wrong[0]]} for class_num {class_num}; use 0 to {class_num - 1} or another class_num"
+def names_of(path: str, class_id_map_file: Optional[str]) -> Sequence[str]:
+    """Return the names of the classes of a list: of a map, or of `labels.txt` beside it; none where there is none.
+
+    Raises DataError for a map that is none; a file beside the list may be another's, and is ignored with a warning.
+    """
+    if class_id_map_file is not None:
+        return read_label_map(class_id_map_file)
+    beside = os.path.join(os.path.dirname(path), LABELS)
+    if os.path.isfile(beside):
+        try:
+            return read_label_map(beside)
+        except DataError as error:
+            logger.warning(f"{error}; the classes of {printable(path)} have no names")
+    return ()
+
+
+def checked_names(names: Sequence[str], class_num: int, path: str) -> Sequence[str]:
+    """Return the names; none, after a warning, where they are of more classes than there are."""
+    if len(names) > class_num:
+        logger.warning(
+            f"{printable(path)}: {len(names)} names for class_num {class_num} are ignored; correct the file of the "
+            "names or class_num"
         )
-
-
-def check_exist(root: str, listing: Listing, list_path: str) -> None:
-    """Raise DataError if pictures of a list are missing."""
-    if not os.path.isdir(root):
-        raise DataError(f"image_root: is not a folder; received '{root}'; check the path")
-    missing = find_missing(root, listing.paths)
-    if missing:
-        shown = ", ".join(f"'{listing.paths[place]}'" for place in missing[:_SHOWN])
-        raise DataError(
-            f"{list_path}:{listing.lines[missing[0]]}: {len(missing)} of {len(listing.paths)} pictures are missing; "
-            f"received {shown}{more(missing)}, image_root '{root}'; correct image_root or the list"
-        )
-
-
-def find_missing(root: str, paths: Sequence[str]) -> list[int]:
-    """Return which files aren't there, with one listing a folder instead of one system call a file."""
-    places_in: dict[str, array[int]] = {}
-    for place, path in enumerate(paths):
-        places_in.setdefault(path.rpartition("/")[0], array("q")).append(place)
-    missing: list[int] = []
-    for folder, places in places_in.items():  # so that the names of one folder are held at a time
-        files = frozenset(_files(os.path.join(root, folder)))
-        missing += [place for place in places if paths[place].rpartition("/")[2] not in files]
-    return sorted(missing)
-
-
-def _files(folder: str) -> Iterable[str]:
-    try:
-        with os.scandir(folder) as entries:
-            return [entry.name for entry in entries if entry.is_file()]
-    except OSError:  # then its pictures are reported as missing
-        return []
-
-
-def class_folders(root: str) -> list[str]:
-    """Return the names of the class folders, sorted. Raises DataError if there are none."""
-    if not os.path.isdir(root):
-        raise DataError(f"image_root: is not a folder; received '{root}'; check the path")
-    with os.scandir(root) as entries:
-        names = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
-    if not names:
-        raise DataError(
-            f"image_root: has no folders; received '{root}'; give a folder with one folder a class, "
-            "or use ImageNetDataset with a list"
-        )
+        return ()
     return names
-
-
-def files_below(root: str, name: str) -> list[str]:
-    """Return all files at any depth below a folder of `root`, as sorted paths from `root`."""
-    found = []
-    for folder, _, files in os.walk(os.path.join(root, name), followlinks=True):
-        relative = os.path.relpath(folder, root)
-        found += [f"{relative}/{file}" for file in files]
-    return sorted(found)
-
-
-def is_picture(path: str) -> bool:
-    """Return whether a data set takes the file for a picture, by its suffix."""
-    return path.lower().endswith(SUFFIXES)
-
-
-def read_class_ids(path: str, names: Sequence[str]) -> dict[str, int]:
-    """Return name -> label from lines `label name`, which must cover `names`. Raises DataError."""
-    label_of: dict[str, int] = {}
-    for number, line in enumerate(read_text("class_id_map_file", path), 1):
-        label, _, name = line.strip().partition(" ")
-        if not label:
-            continue
-        if not label.isdecimal() or not name or name in label_of:
-            what = "names a class twice" if name in label_of else "is not 'label name'"
-            raise DataError(f"{path}:{number}: {what}; received '{line.strip()}'; correct the line")
-        label_of[name] = int(label)
-    unknown = [name for name in names if name not in label_of]
-    if unknown:
-        raise DataError(
-            f"{path}: {len(unknown)} class folders have no label; received "
-            f"{', '.join(unknown[:_SHOWN])}{more(unknown)}; add a line 'label name' for each"
-        )
-    return label_of
-
-
-def more(found: Sequence[object]) -> str:
-    """Return how many are not among those that a message shows."""
-    return f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""

@@ -13,8 +13,8 @@ from typing import Literal, Optional
 
 import numpy as np
 
-from ppcls.data.sources.dataset import ImagesInMemory
-from ppcls.data.sources.listing import check_range
+from ppcls.data.sources.base import ImagesInMemory
+from ppcls.data.sources.checks import check_range
 from ppcls.download import fetch
 from ppcls.errors import DataError
 from ppcls.images.decode import Image

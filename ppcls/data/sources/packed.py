@@ -15,8 +15,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from ppcls.data.sources.dataset import LabelledImages, Labels
-from ppcls.data.sources.listing import check_range
+from ppcls.data.sources.base import LabelledImages, Labels
+from ppcls.data.sources.checks import check_range, note_absent
 from ppcls.data.sources.names import Names
 from ppcls.errors import DataError
 from ppcls.files import replacing
@@ -158,6 +158,7 @@ class PackedDataset(LabelledImages):
                 f"{data_file}: has another number of labels a picture; received {pack.labels.shape[1]} for "
                 f"class_num {class_num}; set class_num"
             )
+        note_absent(data_file, pack.labels, class_num)
         super().__init__(pipeline, labels=pack.labels, label_names=pack.label_names, skip_corrupt=skip_corrupt)
         self._pack = pack
 

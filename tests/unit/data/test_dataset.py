@@ -8,13 +8,17 @@ import cv2
 import numpy as np
 import pytest
 
+from ppcls.data import DATASETS
 from ppcls.data.loader.loader import Loader
 from ppcls.data.samplers.base import BatchSampler
-from ppcls.data.sources.dataset import ImageFolder, ImageNetDataset, MultiLabelDataset
+from ppcls.data.sources.folders import ImageFolder
+from ppcls.data.sources.lists import ImageNetDataset, relabelled
+from ppcls.data.sources.multi_label import MultiLabelDataset
 from ppcls.errors import DataError
-from ppcls.images.decode import UndecodableError
+from ppcls.images.failures import UndecodableError
 from ppcls.images.pipeline import Pipeline
 from ppcls.images.transforms.geometry import CropImage
+from ppcls.registry import Facts, Part
 
 RNG = np.random.default_rng(0)
 PIPELINE = Pipeline([])
@@ -35,7 +39,7 @@ def root(tmp_path: Path) -> Path:
 def from_list(root: Path, text: str, class_num: int = 10, **arguments: Any) -> ImageNetDataset:
     (root / "list.txt").write_bytes(text.encode())
     return ImageNetDataset(
-        PIPELINE, class_num, image_root=str(root), cls_label_path=str(root / "list.txt"), **arguments
+        PIPELINE, class_num, (), image_root=str(root), cls_label_path=str(root / "list.txt"), **arguments
     )
 
 
@@ -55,6 +59,37 @@ def test_delimiter_and_relabel(root: Path) -> None:
     assert dataset.where(0) == str(root / "a/with space.png")
 
 
+def test_relabel_numbers_all_splits_alike(root: Path) -> None:
+    (root / "train.txt").write_text("a/one.png 70\na/one.png -3\na/one.png 8\n")
+    (root / "val.txt").write_text("a/one.png 70\na/one.png 8\n")
+    lists = [str(root / "train.txt"), str(root / "val.txt")]
+    given = {"image_root": str(root), "relabel": True}
+    parts = [Part("ImageNetDataset", {**given, "cls_label_path": path}) for path in lists]
+    assert relabelled(parts) == lists
+    facts = Facts(pipeline=PIPELINE, class_num=3, relabel_lists=lists)
+    train, val = (DATASETS.build(part, facts) for part in parts)
+    assert train.labels.tolist() == [2, 0, 1] and val.labels.tolist() == [2, 1]
+    with pytest.raises(DataError, match="val.txt: relabel: there are 2 labels for class_num 3, so that the list of an"):
+        DATASETS.build(parts[1], Facts(pipeline=PIPELINE, class_num=3, relabel_lists=lists[1:]))
+
+
+def test_names_beside_a_list_name_its_classes(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    text, two = "a/one.png 1\na/with space.png 0\n", "a/one.png 0\na/one.png 2"
+    names, given = root / "labels.txt", str(root / "map.txt")
+    names.write_text("0 a cat\n1 dog\n")
+    assert list(from_list(root, text, 2).label_names) == ["a cat", "dog"]
+    assert list(from_list(root, two, 2, relabel=True).label_names) == ["a cat", "dog"]
+    Path(given).write_text("0 x\n1 y\n2 z\n")
+    assert list(from_list(root, text, 3, class_id_map_file=given).label_names) == ["x", "y", "z"]
+    assert list(from_list(root, two, 2, relabel=True, class_id_map_file=given).label_names) == ["x", "z"]
+    assert "names for" not in caplog.text
+    assert from_list(root, "a/one.png 0", 1).label_names == ()
+    assert "list.txt: 2 names for class_num 1 are ignored; correct" in caplog.text
+    names.write_text("cat\ndog\n")
+    assert from_list(root, text, 2).label_names == ()
+    assert "labels.txt:1: no class id; received 'cat'" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -64,6 +99,9 @@ def test_delimiter_and_relabel(root: Path) -> None:
             "a/one.png",
             r"list.txt:1: no integer label at the end; received 'a/one.png'; write a path and a label",
         ),
+        ("a/one.png 99999999999999999999", r"list.txt:1: no integer label at the end; received '.* 9{20}'"),
+        ("a/one.png 0_1", r"list.txt:1: no integer label at the end; received 'a/one.png 0_1'"),
+        ("a/\0.png 1", r"list.txt:1: no path that can be; received 'a/.x00.png 1'"),
         ("x\n" * 5, r"(?s)list.txt:1: .*list.txt:3: no integer .* and 2 more; write"),
         (
             "a/one.png 1\n\na/one.png 10\na/one.png -1",
@@ -71,7 +109,7 @@ def test_delimiter_and_relabel(root: Path) -> None:
         ),
         (
             "a/one.png 1\na/gone.png 1\nc/gone.png 1",
-            r"list.txt:2: 2 of 3 pictures are missing; received 'a/gone.png', 'c/gone.png', image_root",
+            r"list.txt:2: 2 of 3 images are missing; received 'a/gone.png', 'c/gone.png', image_root",
         ),
     ],
 )
@@ -114,9 +152,9 @@ def test_pictures_of_several_classes_come_with_a_vector_of_labels(root: Path, nu
     ("text", "message"),
     [
         ("a/one.png\t0,1,1\na/one.png 0,1,1", "list.txt:2: no labels such as 0,1,0 at the end; received 'a/one.png 0"),
-        ("a/one.png\t0,1,2", "list.txt:1: no labels such as 0,1,0 at the end; received 'a/one.png\t0,1,2'"),
+        ("a/one.png\t0,1,2", "list.txt:1: no labels such as 0,1,0 at the end; received 'a/one.png.t0,1,2'"),
         ("a/one.png\t0,1,1\n\na/one.png\t0,1", "list.txt:3: .* first of 1 lines .* received 2 for class_num 3; give"),
-        ("a/one.png\t0,1,1\na/gone.png\t0,1,1", "list.txt:2: 1 of 2 pictures are missing; received 'a/gone.png'"),
+        ("a/one.png\t0,1,1\na/gone.png\t0,1,1", "list.txt:2: 1 of 2 images are missing; received 'a/gone.png'"),
     ],
 )
 def test_a_faulty_list_of_several_labels_is_refused_with_its_line(root: Path, text: str, message: str) -> None:
@@ -126,70 +164,22 @@ def test_a_faulty_list_of_several_labels_is_refused_with_its_line(root: Path, te
 
 def test_paths_that_lead_nowhere_are_refused(root: Path) -> None:
     with pytest.raises(DataError, match="cls_label_path: can't be read; received '.*no.txt' .No such file"):
-        ImageNetDataset(PIPELINE, 9, image_root=str(root), cls_label_path=str(root / "no.txt"))
+        ImageNetDataset(PIPELINE, 9, (), image_root=str(root), cls_label_path=str(root / "no.txt"))
     (root / "list.txt").write_bytes(b"a/one.png 1")
     with pytest.raises(DataError, match="image_root: is not a folder; received '/nowhere'"):
-        ImageNetDataset(PIPELINE, 9, image_root="/nowhere", cls_label_path=str(root / "list.txt"))
+        ImageNetDataset(PIPELINE, 9, (), image_root="/nowhere", cls_label_path=str(root / "list.txt"))
     with pytest.raises(DataError, match="image_root: is not a folder; received '/nowhere'"):
         ImageFolder(PIPELINE, 9, image_root="/nowhere")
     (root / "list.txt").write_bytes(b"\xff\xfe 1")
     with pytest.raises(DataError, match=r"list.txt: is not UTF-8 text"):
-        ImageNetDataset(PIPELINE, 9, image_root=str(root), cls_label_path=str(root / "list.txt"))
-
-
-def test_a_folder_takes_its_labels_from_the_sorted_folder_names(root: Path) -> None:
-    (root / "a/notes.txt").write_text("no picture")
-    picture(root / ".cache/x.png", 9)
-    dataset = ImageFolder(PIPELINE, 1000, image_root=str(root))
-    assert dataset.labels.tolist() == [0, 0, 1]
-    assert list(dataset.label_names) == ["a", "b"]
-    assert dataset.where(2) == str(root / "b/deep/three.png")
-
-
-def test_a_label_file_gives_the_labels_of_folders(root: Path) -> None:
-    (root / "labels.txt").write_text("2 a\n0 c c\n1 b\n")
-    dataset = ImageFolder(PIPELINE, 3, image_root=str(root), class_id_map_file=str(root / "labels.txt"))
-    assert dataset.labels.tolist() == [2, 2, 1]
-    assert list(dataset.label_names) == ["c c", "b", "a"]
-
-
-def test_names_stand_at_their_labels_where_a_label_file_has_gaps_or_more_classes(root: Path) -> None:
-    (root / "labels.txt").write_text("4 a\n1 b\n7 d\n")
-    dataset = ImageFolder(PIPELINE, 6, image_root=str(root), class_id_map_file=str(root / "labels.txt"))
-    assert dataset.labels.tolist() == [4, 4, 1]
-    assert list(dataset.label_names) == ["0", "b", "2", "3", "a"]
-
-
-@pytest.mark.parametrize(
-    ("text", "class_num", "message"),
-    [
-        ("0 a\n", 2, r"labels.txt: 1 class folders have no label; received b; add a line"),
-        ("0 a\none b\n", 2, r"labels.txt:2: is not 'label name'; received 'one b'"),
-        ("0 a\n1 a\n", 2, r"labels.txt:2: names a class twice"),
-        ("0 a\n2 b\n", 2, r"b: here is the first of 1 labels .* received 2 for class_num 2"),
-    ],
-)
-def test_a_faulty_label_file_is_refused(root: Path, text: str, class_num: int, message: str) -> None:
-    (root / "labels.txt").write_text(text)
-    with pytest.raises(DataError, match=message):
-        ImageFolder(PIPELINE, class_num, image_root=str(root), class_id_map_file=str(root / "labels.txt"))
-
-
-def test_faulty_folders_are_refused(root: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="b: here is the first of 1 labels that are out of range"):
-        ImageFolder(PIPELINE, 1, image_root=str(root))
-    (root / "empty").mkdir()
-    with pytest.raises(DataError, match=r"a class folder has no picture \(.bmp, .*empty'"):
-        ImageFolder(PIPELINE, 3, image_root=str(root))
-    with pytest.raises(DataError, match="image_root: has no folders; received .*; give a folder with one folder a"):
-        ImageFolder(PIPELINE, 3, image_root=str(root / "empty"))
+        ImageNetDataset(PIPELINE, 9, (), image_root=str(root), cls_label_path=str(root / "list.txt"))
 
 
 def test_a_picture_that_can_not_be_used_is_named(root: Path) -> None:
     dataset = from_list(root, "a/one.png 1\nb/deep/three.png 1\na/with space.png 1")
     (root / "a/one.png").write_bytes(b"broken")
     (root / "b/deep/three.png").unlink()
-    with pytest.raises(UndecodableError, match=r"a/one.png: damaged or no picture; received 6 bytes"):
+    with pytest.raises(UndecodableError, match=r"a/one.png: no image: 6 bytes starting with b'broken'"):
         dataset.sample(0, RNG)
     with pytest.raises(DataError, match=r"three.png: can't be read; received 'No such file or directory'"):
         dataset.sample(1, RNG)
@@ -203,3 +193,8 @@ def test_a_long_list_is_read_and_checked_fast(root: Path) -> None:
     dataset = from_list(root, "a/one.png 3\n" * 100_000)
     assert len(dataset) == 100_000
     assert time.perf_counter() - start < 2  # 0.2 s on a quiet core
+
+
+def test_classes_without_images_are_said(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    from_list(root, "a/one.png 0\na/one.png 2", 3)
+    assert "list.txt: 2 of 3 classes have images; there are none with the labels 1;" in caplog.text

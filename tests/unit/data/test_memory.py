@@ -63,7 +63,7 @@ LIMITED = """
 import resource, sys
 sys.path.insert(0, {repo!r})
 from pathlib import Path
-from ppcls.data.sources.dataset import ImageFolder
+from ppcls.data.sources.folders import ImageFolder
 from ppcls.data.loader.loader import Loader
 from ppcls.data.samplers.base import BatchSampler
 from ppcls.errors import TrainingError

@@ -17,8 +17,8 @@ import pytest
 
 from ppcls.data.loader.loader import Loader
 from ppcls.data.samplers.base import BatchSampler
+from ppcls.data.sources.base import LabelledImages
 from ppcls.data.sources.cifar import Cifar10, Cifar100
-from ppcls.data.sources.dataset import LabelledImages
 from ppcls.data.sources.mnist import MNIST, FashionMNIST
 from ppcls.download import fetch
 from ppcls.errors import DataError

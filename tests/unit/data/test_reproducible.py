@@ -12,7 +12,7 @@ import pytest
 from ppcls.data.loader.loader import Loader
 from ppcls.data.loader.streams import stream
 from ppcls.data.samplers.base import ClassAwareSampler, DistributedBatchSampler, RepeatedAugSampler
-from ppcls.data.sources.dataset import ImageFolder
+from ppcls.data.sources.folders import ImageFolder
 from ppcls.images import TRANSFORMS
 from ppcls.images.pipeline import Pipeline
 from ppcls.images.transforms.erasing import Erasing

@@ -1,5 +1,6 @@
 """The data doctor finds one of every fault, where it is, and nothing that isn't there."""
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any, Optional
@@ -45,9 +46,9 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Checkup]:
 def test_one_of_every_fault_of_folders_and_files_is_found(planted: tuple[Path, Checkup]) -> None:
     root, checked = planted
     cases = found(checked)
-    assert set(cases) == set(FILES) | OTHERS and len(cases) == 31
+    assert set(cases) == set(FILES) | OTHERS and len(cases) == 34
     for kind, (name, _) in FILES.items():
-        expected = {"grey": ["deep.png", "grey.jpg"]}.get(kind, [name])
+        expected = {"grey": ["deep.png", "float.tif", "grey.jpg"]}.get(kind, [name])
         assert sorted(cases[kind]) == [f"{root}/train/cat/{name}" for name in expected], kind
     assert {kind: sorted(place.replace(f"{root}/", "") for place in cases[kind]) for kind in OTHERS} == {
         "unreadable": ["train/cat/gone.jpg"],
@@ -62,8 +63,9 @@ def test_one_of_every_fault_of_folders_and_files_is_found(planted: tuple[Path, C
         "other classes": ["val"],
         "empty class": ["train/empty"],
         "outside a class": ["train/stray.jpg"],
-        "not a picture": ["train/dog/Thumbs.db"],
-        "no pictures": ["train: class empty", "train: class horse"]
+        "not an image": ["train/dog/notes.txt"],
+        "hidden": ["train/dog/Thumbs.db"],
+        "no images": ["train: class empty", "train: class horse"]
         + [f"val: class {c}" for c in ("Dog", "bird", "empty")],
         "imbalance": ["train"],
         "never trained": ["val: class horse"],
@@ -94,7 +96,7 @@ def test_one_of_every_fault_of_a_list_is_found_with_its_line(tmp_path: Path) -> 
         "two labels": ["6: ./0 x.jpg"],
         "listed twice": ["5: 0 x.jpg"],
         "label out of range": ["8: 2 x.jpg"],
-        "no pictures": ["class 2"],
+        "no images": ["class 2"],
         "rare class": ["class 0", "class 1"],
     }
     (tmp_path / "none.txt").write_text("")
@@ -172,7 +174,7 @@ def test_the_json_report_has_counts_and_cases(planted: tuple[Path, Checkup]) -> 
 
 def test_the_page_needs_nothing_but_itself(planted: tuple[Path, Checkup]) -> None:
     page = as_page(planted[1], "<script>alert(1)</script>")
-    assert page.count('src="data:image/jpeg;base64,') > 20 and "no picture" in page
+    assert page.count('src="data:image/jpeg;base64,') > 20 and "no image" in page
     assert "http" not in page and "<script" not in page and "&lt;script&gt;" in page
     assert all(f"{KINDS[kind].severity}: {kind}" in page for kind in found(planted[1]))
 
@@ -206,11 +208,11 @@ def test_photographs_are_recognised_after_small_changes_and_no_others(
 
 
 def test_paths_of_nothing_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="/nowhere: is not there; received a path of nothing; give a folder, a list"):
+    with pytest.raises(DataError, match="/nowhere: does not exist; give a folder, a list file or a pack"):
         splits_at("/nowhere", Findings())
     with pytest.raises(DataError, match="image_root: has no folders"):
         splits_at(str(tmp_path), Findings())
-    with pytest.raises(DataError, match="Cifar10: its files are checked whenever they are read"):
+    with pytest.raises(DataError, match="Train: the files of Cifar10 are checked whenever they are read"):
         split_of("Train", "Cifar10", {}, 10, Findings())
 
 
@@ -230,3 +232,33 @@ def test_thumbnails_agree_where_they_show_the_same_however_many_are_compared() -
     assert duplicates.agreeing(thumbs, pairs).reshape(-1, 2).all(axis=0).tolist() == [True, False]
     assert not duplicates.agreeing(thumbs, pairs).reshape(-1, 2).any(axis=0)[1]
     assert duplicates.agreeing(thumbs, pairs[:0]).tolist() == []
+
+
+def test_folders_that_are_no_classes_are_found(tmp_path: Path) -> None:
+    seeds = itertools.count()
+    for split in ("train", "val"):
+        for name in ("cat", "dog"):
+            (tmp_path / split / "pets" / name).mkdir(parents=True)
+            for index in range(6):
+                (tmp_path / split / "pets" / name / f"{index}.jpg").write_bytes(jpeg(scene(next(seeds))))
+    cases = found(checkup(tmp_path))
+    assert cases == {"one folder too deep": [f"{tmp_path}/train/pets", f"{tmp_path}/val/pets"]}
+    (tmp_path / "train/pets/cat/up").symlink_to("..")
+    assert found(checkup(tmp_path / "train/pets")) == {"link to itself": [f"{tmp_path}/train/pets/cat/up"]}
+    (tmp_path / "other").mkdir()
+    for split in ("train", "val"):
+        (tmp_path / split).rename(tmp_path / "other" / split.upper())
+    assert found(checkup(tmp_path / "other"))["splits as classes"] == [f"{tmp_path}/other"]
+
+
+def test_relabelled_lists_are_counted_by_the_labels_of_all_splits(tmp_path: Path) -> None:
+    for index in range(12):
+        (tmp_path / f"{index}.jpg").write_bytes(jpeg(scene(index)))
+    (tmp_path / "train.txt").write_text("".join(f"{index}.jpg {index % 3 * 10}\n" for index in range(6)))
+    (tmp_path / "val.txt").write_text("".join(f"{index}.jpg {index % 2 * 20}\n" for index in range(6, 12)))
+    lists = [str(tmp_path / "train.txt"), str(tmp_path / "val.txt")]
+    given = {"image_root": str(tmp_path), "relabel": True}
+    train, val = (
+        split_of("x", "ImageNetDataset", {**given, "cls_label_path": path}, 3, Findings(), lists) for path in lists
+    )
+    assert train.labels.tolist() == [0, 1, 2, 0, 1, 2] and val.labels.tolist() == [0, 2, 0, 2, 0, 2]

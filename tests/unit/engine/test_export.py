@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 from typing import Any, Callable
 
@@ -9,6 +10,7 @@ from ppcls.config import load_config
 from ppcls.engine.engine import Engine
 from ppcls.errors import CheckpointError, ConfigError, DataError
 from ppcls.export.export import export
+from ppcls.export.verify import Comparison
 from ppcls.inference import artifact
 from ppcls.inference.predictor import Predictor
 
@@ -73,8 +75,27 @@ def test_verifying_on_no_image_is_an_error(write: Export, tmp_path: Path) -> Non
 def test_verifying_says_how_near_the_scores_are(write: Export, pictures: str, caplog: pytest.LogCaptureFixture) -> None:
     (Path(pictures) / "broken.jpg").write_bytes(b"no picture")
     write(verify=pictures)
-    assert "the same top 5 for 20 of 20 pictures, scores differ by at most" in caplog.text
-    assert "broken.jpg: damaged or no picture" in caplog.text
+    assert "the same top 5 for 20 of 20 images, scores differ by at most" in caplog.text
+    assert "broken.jpg: no image: 10 bytes" in caplog.text
+
+
+def test_an_image_named_twice_is_verified_twice(write: Export, pictures: str, caplog: pytest.LogCaptureFixture) -> None:
+    name = min(os.listdir(pictures))
+    (Path(pictures) / "list.txt").write_text(f"{name}\t0\n{name}\t0\n{name}\t0\n")
+    write(verify=f"{pictures}/list.txt")
+    assert "the same top 5 for 3 of 3 images" in caplog.text
+
+
+def test_one_score_that_is_no_number_is_not_forgotten(write: Export) -> None:
+    exported = Predictor(write())
+    images = np.zeros((2, 32, 32, 3), np.uint8)
+    comparison = Comparison(exported)
+    right = exported.scores(exported.finish(images))
+    comparison.add(["a", "b"], images, right * np.array([[1], [np.nan]]))
+    comparison.add(["c", "d"], images, right)
+    assert comparison.worst == "b"
+    with pytest.raises(CheckpointError, match="other scores than the trained one .by nan for b"):
+        comparison.require_equal()
 
 
 def test_a_model_that_differs_is_not_written(

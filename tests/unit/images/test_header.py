@@ -124,6 +124,15 @@ def test_a_size_that_the_decoder_would_go_beyond_is_not_believed() -> None:
         assert header is not None and (header.width, header.height, header.part_pixels) == (8, 8, 96 * 64)
 
 
+def test_a_chunk_that_is_longer_than_the_file_is_a_cut() -> None:
+    whole = FILES["PNG"]
+    header = read_header(whole)
+    assert header is not None and not header.is_cut and read_header(whole + b"more") == header
+    for data in (whole[:-30], whole[:33] + b"\xff\0\0\0" + whole[37:], whole[:33] + bytes(12) * 200_000 + whole[33:]):
+        cut = read_header(data)
+        assert cut is not None and cut == header._replace(is_cut=True)
+
+
 def test_an_avif_says_how_it_is_turned() -> None:
     if "AVIF" not in FILES:
         pytest.skip("this Pillow writes no AVIF")
@@ -151,6 +160,7 @@ HOSTILE = {
     "JPEG scans": b"\xff\xd8\xff\xc2\x00\x0b\x08\x00\x01\x00\x01\x01\x01\x11\x00" + b"\xff\xda\x00\x02\x00" * 3_000_000,
     "JPEG fill bytes": b"\xff\xd8\xff" + b"\xff" * 16_000_000,
     "GIF blocks": b"GIF89a\1\0\1\0\0\0\0" + b"!\xfe" + b"\1x" * 8_000_000,
+    "PNG chunks": FILES["PNG"][:33] + bytes(12) * 2_000_000,
     "PNM comments": b"P6" + b" #\n" * 5_000_000,
     "TIFF tags": b"II+\0\x08\0\0\0\x10" + bytes(7) + b"\xff" * 16_000_000,
 }

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Optional
 
 import numpy as np
 import pytest
@@ -61,11 +62,17 @@ def test_a_map_that_is_no_map_is_refused(tmp_path: Path, text: str, message: str
         read_label_map(str(tmp_path / "map.txt"))
 
 
-@pytest.mark.parametrize("content", [None, b"\xff\xfe\x00"])
-def test_a_map_that_cannot_be_read_is_refused(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, r"class_id_map_file: can't be read; received '.*map.txt' \(No such file or directory\); check the path"),
+        (b"\xff\xfe\x00", r"map.txt: is not UTF-8 text \(.*\); convert it"),
+    ],
+)
+def test_a_map_that_cannot_be_read_is_refused(tmp_path: Path, content: Optional[bytes], message: str) -> None:
     if content:
         (tmp_path / "map.txt").write_bytes(content)
-    with pytest.raises(DataError, match=r"label map '.*map.txt': can't be read \(.*\); give a text file"):
+    with pytest.raises(DataError, match=message):
         read_label_map(str(tmp_path / "map.txt"))
 
 

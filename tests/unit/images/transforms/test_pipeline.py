@@ -75,7 +75,7 @@ def test_random_transforms_draw_from_the_given_stream_only() -> None:
     assert not np.array_equal(one, other)
 
 
-@pytest.mark.parametrize("image", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32)])
+@pytest.mark.parametrize("image", [np.zeros((4, 4, 2), np.uint8), np.zeros((4, 4, 3), np.float32)])
 def test_an_array_that_is_no_image_is_refused(image: np.ndarray) -> None:
     with pytest.raises(DataError, match="not a decoded image; received an array of"):
         Pipeline([]).sample(image, RNG)
