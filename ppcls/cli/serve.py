@@ -9,6 +9,7 @@ import warnings
 
 from ppcls.cli.arguments import whole
 from ppcls.errors import ConfigError
+from ppcls.images.limits import MAX_PIXELS
 from ppcls.serve.limits import Limits
 
 PURPOSE = "classify images over HTTP with an exported model, and show a page to try it"
@@ -100,6 +101,11 @@ def run(arguments: argparse.Namespace) -> int:
         queue=arguments.queue,
         seconds=arguments.timeout,
     )
+    if limits.pixels > MAX_PIXELS:
+        raise ConfigError(
+            f"--max-megapixels: at most {MAX_PIXELS // 10**6} are decoded; received {arguments.max_megapixels:g}; "
+            "give less"
+        )
     # A second guard, in the decoder itself; OpenCV reads it when it is loaded.
     os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(limits.pixels))
     # About damaged tags of the clients' images.

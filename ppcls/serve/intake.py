@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from ppcls.serve.limits import Limits
 from ppcls.serve.multipart import files_of
+from ppcls.text import as_utf8
 
 RETRY = {"Retry-After": "1"}
 
@@ -136,6 +137,6 @@ def _from_form(content_type: str, body: bytes, max_parts: int) -> list[ImageFile
     if not files:
         raise HTTPException(422, "the form has no file; send each image as a file named `images`")
     return [
-        ImageFile(name.decode("utf-8", "replace")[:200] or f"image {number}", data)
+        ImageFile(as_utf8(name.decode("utf-8", "surrogateescape")) or f"image {number}", data)
         for number, (name, data) in enumerate(files, 1)
     ]

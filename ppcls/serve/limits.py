@@ -1,4 +1,4 @@
-"""What the server refuses to work on."""
+"""What a request may take of the server."""
 
 from dataclasses import dataclass
 

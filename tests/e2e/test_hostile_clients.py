@@ -56,8 +56,9 @@ def filled(start: bytes, repeated: bytes, end: bytes = b"") -> bytes:
         (FORM, filled(PART, b"\r\n--" + BOUNDARY + b"x", b"\r\n--" + BOUNDARY + b"--"), 422),
         ("application/json", filled(b'{"images": [', b"[],", b"1]}"), 413),
         ("image/jpeg", filled(b"\xff\xd8\xff", b"\xff\xda"), 422),
+        ("image/jpeg", filled(b"\xff\xd8", b"\xff\xe0\0\x02"), 422),
     ],
-    ids=["long head", "long heads", "almost boundaries", "many values", "many scans"],
+    ids=["long head", "long heads", "almost boundaries", "many values", "many scans", "many segments"],
 )
 def test_a_hostile_body_of_the_full_size_keeps_nobody_waiting(
     hostile: Server, kind: str, body: bytes, status: int

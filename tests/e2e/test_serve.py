@@ -124,6 +124,7 @@ def test_a_client_that_goes_away_or_dawdles_harms_nobody(exported: Path, photos:
         (["{empty}"], "has no inference.yml"),
         (["{model}", "--port", "99999999"], "choose another --port"),
         (["{model}", "--device", "sdaa"], "sdaa"),
+        (["{model}", "--max-megapixels", "200"], "--max-megapixels: at most 178 are decoded; received 200"),
         (["{model}", "--precision", "float16"], "use_fp16: works on a GPU only"),
     ],
 )
@@ -173,7 +174,7 @@ def test_the_page_shows_the_answer_to_a_chosen_a_dropped_and_a_pasted_picture(
             page.value(give.format(event=event))
             page.wait_for(f"{bars}.length === 5")
             assert page.value(f"{bars}[0]") == f"digit {best[1]}"
-        photo.write_bytes(b"no picture")
+        photo.write_bytes(b"not a file")
         page.choose_file("#file", photo)
         page.wait_for("!document.querySelector('#problem').hidden")
         assert "no image: " in page.value("document.querySelector('#problem').textContent")

@@ -1,14 +1,18 @@
 import base64
 import io
+import struct
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Callable
 
+import cv2
 import numpy as np
 import pytest
+from PIL import Image, PngImagePlugin
 
 pytest.importorskip("fastapi", reason="the extra `serve` is not installed")
 
@@ -129,27 +133,65 @@ def test_a_truncated_image_and_wrong_base64_are_refused_by_name(client: Client, 
     ]
 
 
-def test_grey_alpha_and_rotated_images_are_answered_as_the_predictor_does(client: Client, predictor: Predictor) -> None:
-    from PIL import Image
-
-    rng = np.random.default_rng(1)
-    picture = Image.fromarray(rng.integers(0, 256, (41, 67, 3), dtype="uint8"))
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    for mode, suffix, extra in (
-        ("L", "png", {}),
-        ("RGBA", "png", {}),
-        ("CMYK", "jpeg", {}),
-        ("P", "png", {}),
-        ("RGB", "jpeg", {"exif": exif}),
-    ):
+def files_of_many_kinds() -> dict[str, bytes]:
+    """Images that are whole, and that some reader refuses all the same."""
+    pixels = cv2.resize(np.random.default_rng(1).integers(0, 256, (5, 8, 3), dtype="uint8"), (96, 80))
+    image, upright = Image.fromarray(pixels), Image.Exif()
+    upright[0x0112] = 6
+    text, profile = PngImagePlugin.PngInfo(), np.random.default_rng(2).bytes(1 << 20)
+    text.add_text("comment", "x" * (2 << 20), zip=True)
+    written: dict[str, tuple[str, Image.Image, dict[str, Any]]] = {
+        "grey": ("png", image.convert("L"), {}),
+        "alpha": ("png", image.convert("RGBA"), {}),
+        "palette": ("png", image.convert("P"), {}),
+        "CMYK": ("jpeg", image.convert("CMYK"), {}),
+        "rotated": ("jpeg", image, {"exif": upright}),
+        "motion photo": ("mpo", image, {"save_all": True, "append_images": [image]}),
+        "large text": ("png", image, {"pnginfo": text}),
+        "large profile": ("png", image, {"icc_profile": profile}),
+    }
+    files = {}
+    for name, (suffix, content, options) in written.items():
         file = io.BytesIO()
-        picture.convert(mode).save(file, suffix, **extra)
-        answer = client.post(file.getvalue())
-        assert answer.status == 200
-        np.testing.assert_allclose(
-            answer.json()["results"][0]["scores"], expected(predictor, file.getvalue())["scores"], atol=1e-6
-        )
+        content.save(file, suffix, **options)
+        files[name] = file.getvalue()
+    comment = b"\0\0\0\3tEXta\0b" + b"\0\0\0\0"  # the checksum is wrong
+    files["wrong checksum"] = files["grey"][:33] + comment + files["grey"][33:]
+    for suffix in (".gif", ".avif", ".jp2", ".webp", ".tif", ".bmp", ".ppm"):
+        if cv2.haveImageWriter(f"image{suffix}"):
+            files[suffix] = cv2.imencode(suffix, pixels)[1].tobytes()
+    return files
+
+
+KINDS = files_of_many_kinds()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_image_of_any_kind_is_answered_as_the_predictor_does(
+    client: Client, predictor: Predictor, kind: str
+) -> None:
+    answer = client.post(KINDS[kind])
+    assert answer.status == 200, answer.text
+    scores = answer.json()["results"][0]["scores"]
+    np.testing.assert_allclose(scores, expected(predictor, KINDS[kind])["scores"], atol=1e-6)
+
+
+def test_an_image_over_the_limit_is_refused_by_its_header(predictor: Predictor, photos: list[bytes]) -> None:
+    header = b"IHDR" + struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    bomb = b"\x89PNG\r\n\x1a\n\0\0\0\r" + header + struct.pack(">I", zlib.crc32(header)) + bytes(4) + b"IDAT"
+    with limited(predictor, pixels=60 * 48) as client:
+        assert client.post(photos[0]).status == 200
+        answer = client.post_files([("bomb.png", bomb), ("larger.bmp", KINDS[".bmp"])])
+    assert answer.status == 422
+    bomb_answer, larger = answer.json()["results"]
+    assert bomb_answer["error"].startswith("too large: 60000 x 60000 pixels")
+    assert larger["error"].startswith("too large: 96 x 80 pixels")
+
+
+def test_a_name_of_any_bytes_comes_back_as_utf_8(client: Client, photos: list[bytes]) -> None:
+    head = b'--b\r\nContent-Disposition: form-data; name="images"; filename="caf\xe9 \xe7\x8c\xab.jpg"\r\n\r\n'
+    answer = client.post(head + photos[0] + b"\r\n--b--\r\n", FORM)
+    assert answer.json()["results"][0]["name"] == "caf\\xe9 \u732b.jpg"
 
 
 def test_topk_is_checked(client: Client, photos: list[bytes]) -> None:
