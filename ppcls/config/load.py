@@ -6,6 +6,7 @@ from typing import Any, Optional, TypeVar, Union
 
 import yaml
 
+from ppcls.config import dialect, rewrite
 from ppcls.config.faults import Faults
 from ppcls.config.parse import parse
 from ppcls.config.parts import keys_of
@@ -14,6 +15,9 @@ from ppcls.config.schema import DeployConfig, RunConfig
 from ppcls.registry import Part
 
 Config = TypeVar("Config", RunConfig, DeployConfig)
+
+# This project's own configs: as they are installed, and in a checkout.
+CONFIGS = (Path(__file__).parents[1] / "configs", Path(__file__).parents[2] / "configs")
 
 
 def load_config(path: str, overrides: Sequence[str] = ()) -> RunConfig:
@@ -31,24 +35,35 @@ def load_deploy_config(path: Optional[str], overrides: Sequence[str] = ()) -> De
 
 def _load(kind: type[Config], path: Optional[str], overrides: Sequence[str]) -> Config:
     faults = Faults()
-    root = read_config(path, overrides, faults)
+    taken = path and _found(path)
+    written = read_config(taken, overrides, faults)
+    root, notes = rewrite.apply(dialect.RUN_RULES if kind is RunConfig else dialect.DEPLOY_RULES, written)
     config: Config = parse(root, kind, "", faults)
     if kind is RunConfig:
         _check_class_num(root, faults)
     faults.raise_if_any()
-    return dataclasses.replace(config, source=path or "-o")
+    if taken != path:
+        notes = (f"{path}: no such file; took {taken}", *notes)
+    return dataclasses.replace(config, source=path or "-o", notes=notes)
+
+
+def _found(path: str) -> str:
+    """Return `path`, or where no file is there the config of this project that it means.
+
+    That is the same one for `configs/NAME.yaml`, and the one of that name for PaddleClas's `ppcls/configs/.../NAME.yaml`.
+    """
+    names = [path[len("configs/") :]] if path.startswith("configs/") else []
+    names += [os.path.basename(path)] if "ppcls/configs/" in path else []
+    ours = [folder / name for name in names for folder in CONFIGS if (folder / name).is_file()]
+    return str(ours[0]) if ours and not os.path.exists(path) else path
 
 
 def _check_class_num(root: Node, faults: Faults) -> None:
     """`Global.class_num` is the old place of `Arch.class_num`; the two must not contradict each other."""
-    old, new = _child(_child(root, "Global"), "class_num"), _child(_child(root, "Arch"), "class_num")
+    old, new = rewrite.get(root, "Global.class_num"), rewrite.get(root, "Arch.class_num")
     if old and new and old.value is not None and old.value != new.value:
         text = f"Global.class_num: {old.value} contradicts Arch.class_num: {new.value} ({new.where}); remove it"
         faults.add(old.where, text)
-
-
-def _child(node: Optional[Node], key: str) -> Optional[Node]:
-    return node.value.get(key) if node and isinstance(node.value, dict) else None
 
 
 class _Dumper(yaml.SafeDumper):
@@ -68,8 +83,9 @@ for _tag, _pattern, _first in RESOLVERS:
 
 def dump_config(config: Union[RunConfig, DeployConfig]) -> str:
     """Return the config as YAML, defaults written out; it loads to an equal object."""
-    source = config.source.encode("unicode_escape").decode()
-    return f"# Resolved from {source}\n{dump(_plain(config))}"
+    lines = [f"Resolved from {config.source}", *config.notes]
+    head = "".join(f"# {line.encode('unicode_escape').decode()}\n" for line in lines)
+    return head + dump(_plain(config))
 
 
 def dump(content: Any) -> str:

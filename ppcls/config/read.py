@@ -1,7 +1,7 @@
 """YAML files, `_base_` and `-o` options -> one tree of nodes that know where they were written.
 
 The YAML is composed, not loaded: positions survive, duplicate keys are refused, and scalars follow YAML 1.2
-(`1e-3` is a number; `on`, `yes` and `08` are text), so that nothing changes its meaning unseen.
+(`1e-3` is a number; `on`, `yes` and `08` are text), so that nothing changes its meaning unseen. `None` is null too.
 """
 
 import os
@@ -26,7 +26,7 @@ TAG = "tag:yaml.org,2002:"
 RESOLVERS = tuple(
     (TAG + tag, re.compile(rf"(?:{scalar})\Z"), first)
     for tag, scalar, first in (
-        ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+        ("null", r"~|null|Null|NULL|None|", ["~", "n", "N", ""]),
         ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
         ("int", r"[-+]?(?:0|[1-9][0-9]{0,17})", list("-+0123456789")),
         ("float", r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?", list("-+.0123456789")),

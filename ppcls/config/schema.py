@@ -60,7 +60,7 @@ class GlobalSection:
     early_stop: Limit = key(-1, "stop at the end of this epoch, schedules unchanged; -1: never")
     hang_seconds: Limit = key(1800, "end a run in which no batch is finished for so long; -1: never")
     seed: Annotated[int, AtLeast(0)] = key(0, "of weights, shuffling and augmentation")
-    save_interval: Count = key(1, "epochs between the `epoch_N` checkpoints")
+    save_interval: Limit = key(1, "epochs between the `epoch_N` checkpoints; -1: none")
     keep: Limit = key(3, "how many `epoch_N` checkpoints are kept, the newest ones; -1: all")
     save_steps: Limit = key(-1, "also save `latest` every so many optimizer updates; -1: at the ends of epochs only")
     save_minutes: Annotated[float, AtLeast(0, off=-1)] = key(
@@ -82,9 +82,6 @@ class GlobalSection:
     export_with_preprocess: bool = key(False, "the exported model normalizes by itself: its input is uint8, NHWC")
     to_static: bool = key(False, "train the model as a static graph")
     class_num: Optional[Count] = key(None, "old place of `Arch.class_num`")
-    use_dali: Annotated[bool, Only(False, "set use_dali: False; the pictures are read all the same")] = key(
-        False, "NVIDIA DALI"
-    )
     eval_mode: Annotated[str, Only("classification", "remove eval_mode; this project classifies")] = key(
         "classification", "kind of evaluation"
     )
@@ -229,6 +226,8 @@ class RunConfig(_Root):
     Infer: InferSection = key(InferSection(), "inference")
     Metric: MetricSection = key(MetricSection(), "metrics")
     source: str = field(default="", compare=False)
+    # What the user should know of how it was read.
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def class_num(self) -> int:
@@ -300,3 +299,5 @@ class DeployConfig(_Root):
     PreProcess: PreProcessSection = key(PreProcessSection(), "override of the artifact's transforms")
     PostProcess: Optional[PostProcessSection] = key(None, "override of the artifact's post-process")
     source: str = field(default="", compare=False)
+    # What the user should know of how it was read.
+    notes: tuple[str, ...] = field(default=(), compare=False)

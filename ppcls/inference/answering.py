@@ -28,6 +28,8 @@ def answer(config: DeployConfig, out: Optional[Path]) -> int:
     asked = config.require("Global.infer_imgs", "predict")
     sources = [asked] if isinstance(asked, str) else list(asked)
     with _warnings_on_stderr():
+        for note in config.notes:
+            logger.warning(note)
         if out is None:
             return _print(config, _predictor(config), sources)
         return _write(config, sources, out)
@@ -35,7 +37,7 @@ def answer(config: DeployConfig, out: Optional[Path]) -> int:
 
 @contextlib.contextmanager
 def _warnings_on_stderr() -> Iterator[None]:
-    logger, handler = logging.getLogger("ppcls"), logging.StreamHandler()
+    handler = logging.StreamHandler()
     logger.addHandler(handler)
     try:
         yield

@@ -1,0 +1,190 @@
+"""PaddleClas's dialect: what its YAMLs write, put into this project's words.
+
+The only module that knows of it. Each rule names the file of PaddleClas 2.6 (commit d178931) that it follows;
+docs/from_paddleclas.md is made from them.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Optional
+
+from ppcls.config.read import Node, Scalar, compose
+from ppcls.config.rewrite import Notes, Rule, get, number, numbers, put, without
+
+# What Global.epochs is where a config doesn't say it.
+DEFAULT_EPOCHS = 120
+
+
+def _ignored(path: str, source: str) -> Rule:
+    def forget(node: Node, notes: Notes) -> None:
+        notes.ignore(path, node)
+
+    return Rule(path, "ignored", source, forget)
+
+
+def _dropped(path: str, value: Scalar, effect: str, source: str, note: str = "") -> Rule:
+    """A rule for a key that may have one value, which changes nothing here."""
+
+    def drop(node: Node, notes: Notes) -> Optional[Node]:
+        if node.value != value or type(node.value) is not type(value):
+            return node
+        if note:
+            notes.say(node, f"{path}: {note}")
+        return None
+
+    return Rule(path, f"`{str(value).lower()}`: {effect}", source, drop)
+
+
+def _renamed(path: str, names: Mapping[str, str], source: str) -> Rule:
+    """A rule for the name of a part, or for the items of a list of parts."""
+
+    def rename(node: Node, notes: Notes) -> Node:
+        if isinstance(node.value, str):
+            return Node(names.get(node.value, node.value), node.where)
+        if isinstance(node.value, dict):
+            return Node({names.get(key, key): c for key, c in node.value.items()}, node.where)
+        return node
+
+    return Rule(path, ", ".join(f"`{old}` is `{new}`" for old, new in names.items()), source, rename)
+
+
+_TUPLE = re.compile(r"\(\s*([-+.\w]+(?:\s*,\s*[-+.\w]+)*)\s*,?\s*\)")
+
+
+def _lists_for_tuples(node: Node, notes: Notes) -> Node:
+    if isinstance(node.value, dict):
+        return Node({key: _lists_for_tuples(c, notes) for key, c in node.value.items()}, node.where)
+    if isinstance(node.value, list):
+        return Node([_lists_for_tuples(item, notes) for item in node.value], node.where)
+    found = _TUPLE.fullmatch(node.value.strip()) if isinstance(node.value, str) else None
+    return compose(f"[{found[1]}]", lambda line: node.where) if found else node
+
+
+def _random_colour(node: Node, notes: Notes) -> Node:
+    return Node(None, node.where) if node.value == "none" else node
+
+
+def _sampler_with_name(node: Node, notes: Notes) -> Node:
+    named = not isinstance(node.value, dict) or "name" in node.value
+    return node if named else put(node, "name", Node("BatchSampler", node.where))
+
+
+def _without_clip_grad(node: Node, notes: Notes) -> Node:
+    name, clip = get(node, "name"), get(node, "clip_grad")
+    if clip is None or name is None or name.value not in ("AdamW", "AdamWDL", "Lamb"):
+        return node
+    notes.ignore("Optimizer.clip_grad", clip)
+    return without(node, "clip_grad")
+
+
+def _last_value_stays(node: Node, notes: Notes) -> Node:
+    epochs, values = get(node, "decay_epochs"), numbers(get(node, "values"))
+    if epochs is None or not values or len(numbers(epochs)) != len(values):
+        return node
+    assert isinstance(epochs.value, list)
+    notes.say(epochs, "Optimizer.lr.decay_epochs: as many as values; the last value stays to the end")
+    return put(node, "decay_epochs", Node(epochs.value[:-1], epochs.where))
+
+
+def _scaled_piecewise(root: Node, notes: Notes) -> Node:
+    """Scale the values of a Piecewise schedule to the `learning_rate` beside them.
+
+    PaddleClas drops them and `decay_epochs` for a tenth of the rate every 30 epochs, which most of its YAMLs say too.
+    """
+    lr = get(root, "Optimizer.lr")
+    name, rate, old = (get(lr, key) for key in ("name", "learning_rate", "values"))
+    first, values, ends = number(rate), numbers(old), numbers(get(lr, "decay_epochs"))
+    if not (lr and name and name.value == "Piecewise" and rate and old and first and values and values[0]):
+        return root
+    scaled = values if first == values[0] else [value * first / values[0] for value in values]
+    epochs = range(int(number(get(root, "Global.epochs")) or DEFAULT_EPOCHS))
+    ours = [scaled[min(sum(epoch >= end for end in ends), len(scaled) - 1)] for epoch in epochs]
+    theirs = [first * 0.1 ** (epoch // 30) for epoch in epochs]
+    if not all(map(math.isclose, ours, theirs)):
+        notes.say(
+            rate,
+            "Optimizer.lr.learning_rate: decay_epochs are kept, and values, scaled to it; PaddleClas would drop both "
+            "and divide the rate by 10 every 30 epochs",
+        )
+    new = Node([Node(value, old.where) for value in scaled], old.where)
+    return put(root, "Optimizer.lr", put(without(lr, "learning_rate"), "values", new))
+
+
+def _capped_warmup(root: Node, notes: Notes) -> Node:
+    warmup, epochs = get(root, "Optimizer.lr.warmup_epoch"), get(root, "Global.epochs")
+    length, total = number(warmup), number(epochs)
+    if not (warmup and epochs and length and total and length > total):
+        return root
+    notes.say(epochs, f"Global.epochs: {total:g}; the warm-up of {length:g} epochs ({warmup.where}) is cut to that")
+    return put(root, "Optimizer.lr.warmup_epoch", Node(epochs.value, warmup.where))
+
+
+def _benchmark(node: Node, notes: Notes) -> Node:
+    wanted = get(node, "benchmark")
+    if wanted is None:
+        return node
+    node = without(node, "benchmark")
+    return put(node, "enable_benchmark", wanted) if wanted.value is not False else node
+
+
+def _onnx(node: Node, notes: Notes) -> Node:
+    wanted = get(node, "use_onnx")
+    if wanted is None or not isinstance(wanted.value, bool):
+        return node
+    node = without(node, "use_onnx")
+    return put(node, "engine", Node("onnxruntime", wanted.where)) if wanted.value else node
+
+
+_TRANSFORMS = {"Pad_paddle_vision": "Pad"}
+_DATASETS = {
+    "ClsDataset": "ImageNetDataset",
+    "ShiTuRecDataset": "ImageNetDataset",
+    "MLClsDataset": "MultiLabelDataset",
+}
+_CONFIG, _ENGINE, _DATA = "ppcls/utils/config.py", "ppcls/engine/engine.py", "ppcls/data/__init__.py"
+_LR, _PREPROCESS = "ppcls/optimizer/learning_rate.py", "ppcls/data/preprocess/__init__.py"
+
+RUN_RULES = (
+    Rule("", "a text such as `(1, 5)` is a list", _CONFIG, _lists_for_tuples),
+    _dropped("Global.use_dali", False, "as if it were not there", _DATA),
+    _dropped(
+        "Global.use_dali",
+        True,
+        "the images are read by ppcls's own loader, with the same results",
+        "ppcls/data/dataloader/dali.py",
+        note="the images are read by ppcls's own loader instead of DALI, with the same results",
+    ),
+    _dropped("Global.use_multilabel", True, "the data set says it", "ppcls/engine/train/train.py"),
+    _dropped("Global.use_multilabel", False, "the data set says it", "ppcls/engine/train/train.py"),
+    _dropped("Loss.*.*.CELoss.reduction", "mean", "what CELoss does", "ppcls/loss/celoss.py"),
+    Rule("Optimizer", "`clip_grad` of AdamW: ignored", "ppcls/optimizer/optimizer.py", _without_clip_grad),
+    Rule("Optimizer.lr", "as many `decay_epochs` as `values`: the last value stays", _LR, _last_value_stays),
+    Rule("", "`values` of Piecewise are scaled to a `learning_rate` beside them", _LR, _scaled_piecewise),
+    Rule("", "a warm-up longer than `Global.epochs` is cut to that", _LR, _capped_warmup),
+    Rule("DataLoader.*.sampler", "without a name it is a `BatchSampler`", _DATA, _sampler_with_name),
+    _renamed("DataLoader.*.sampler.name", {"RASampler": "RepeatedAugSampler"}, "ppcls/data/dataloader/ra_sampler.py"),
+    _renamed("DataLoader.*.dataset.name", _DATASETS, "PaddleX: paddlex/modules/image_classification/trainer.py"),
+    _renamed("DataLoader.*.dataset.transform_ops.*", _TRANSFORMS, _PREPROCESS),
+    _renamed("Infer.transforms.*", _TRANSFORMS, _PREPROCESS),
+    Rule(
+        "DataLoader.*.dataset.transform_ops.*.Cutout.fill_value",
+        "`none` is null: a random colour for each square",
+        "ppcls/data/preprocess/ops/cutout.py",
+        _random_colour,
+    ),
+    _ignored("Global.image_channel", _ENGINE),
+    _ignored("Global.infer_imgs", _ENGINE),
+    _ignored("Optimizer.lr.step_each_epoch", "ppcls/optimizer/__init__.py"),
+    _ignored("Optimizer.lr.verbose", _LR),
+    _ignored("DataLoader.mean", _DATA),
+    _ignored("DataLoader.std", _DATA),
+    _ignored("DataLoader.*.mean", _DATA),
+    _ignored("DataLoader.*.std", _DATA),
+    _ignored("IndexProcess", _ENGINE),
+)
+DEPLOY_RULES = (
+    RUN_RULES[0],
+    Rule("Global", "`benchmark: true` is `enable_benchmark: true`", "deploy/python/predict_cls.py", _benchmark),
+    Rule("Global", "`use_onnx: true` is `engine: onnxruntime`", "deploy/utils/predictor.py", _onnx),
+)
