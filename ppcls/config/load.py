@@ -37,20 +37,20 @@ def _load(kind: type[Config], path: Optional[str], overrides: Sequence[str]) -> 
     faults = Faults()
     taken = path and _found(path)
     written = read_config(taken, overrides, faults)
-    root, notes = rewrite.apply(dialect.RUN_RULES if kind is RunConfig else dialect.DEPLOY_RULES, written)
+    rules = dialect.RUN_RULES if kind is RunConfig else dialect.DEPLOY_RULES
+    root, notes = rewrite.apply(rules, written)
     config: Config = parse(root, kind, "", faults)
     if kind is RunConfig:
         _check_class_num(root, faults)
     faults.raise_if_any()
-    if taken != path:
-        notes = (f"{path}: no such file; took {taken}", *notes)
-    return dataclasses.replace(config, source=path or "-o", notes=notes)
+    said: tuple[str, ...] = notes if taken == path else (f"{path}: no such file; took {taken}", *notes)
+    return dataclasses.replace(config, source=path or "-o", notes=said)
 
 
 def _found(path: str) -> str:
     """Return `path`, or where no file is there the config of this project that it means.
 
-    That is the same one for `configs/NAME.yaml`, and the one of that name for PaddleClas's `ppcls/configs/.../NAME.yaml`.
+    That is the same one for `configs/NAME.yaml`, and the one of that name for `ppcls/configs/.../NAME.yaml`.
     """
     names = [path[len("configs/") :]] if path.startswith("configs/") else []
     names += [os.path.basename(path)] if "ppcls/configs/" in path else []

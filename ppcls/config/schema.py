@@ -142,7 +142,12 @@ class OptimizerPart(Part):
         "learning rate: a schedule, or a plain number that stays"
     )
     regularizer: Optional[Annotated[Part, REGULARIZERS]] = key(None, "weight penalty; or use `weight_decay`")
-    clip_norm: Optional[Annotated[float, AtLeast(0)]] = key(None, "largest global norm of the gradients")
+    clip_norm: Optional[Annotated[float, AtLeast(0)]] = key(
+        None, "largest norm of the gradient of each parameter by itself; this is PaddleClas's"
+    )
+    clip_global_norm: Optional[Annotated[float, AtLeast(0)]] = key(
+        None, "largest joint norm of all gradients, which keeps the direction of the update"
+    )
     param_groups: tuple[Group, ...] = key((), "parameters with settings of their own; the first that states one wins")
 
 

@@ -20,6 +20,8 @@ from ppcls.inference.predictor import Outcome, Predictor
 from ppcls.inference.results import Results
 from ppcls.inference.timing import Times, no_times
 
+logger = logging.getLogger("ppcls")
+
 PROGRESS_SECONDS = 5.0
 
 

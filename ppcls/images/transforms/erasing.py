@@ -41,7 +41,9 @@ class Cutout(Erasing):
     Source: DeVries and Taylor 2017 (arXiv:1708.04552).
     """
 
-    def __init__(self, *, n_holes: int = 1, length: int = 112, fill_value: Optional[Sequence[float]] = (0, 0, 0)) -> None:
+    def __init__(
+        self, *, n_holes: int = 1, length: int = 112, fill_value: Optional[Sequence[float]] = (0, 0, 0)
+    ) -> None:
         for name, value in {"n_holes": n_holes, "length": length}.items():
             if value < 1:
                 raise ValueError(f"{name}: must be at least 1; received {value}")

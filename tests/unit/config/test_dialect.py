@@ -58,7 +58,9 @@ def test_keys_that_paddleclas_ignores_are_ignored_and_listed_in_one_line(load: A
         "DataLoader.Train.mean=[0.5]",
         "DataLoader.std=[0.5]",
         "IndexProcess={image_root: gallery}",
-        "Optimizer={name: AdamW, clip_grad: 5.0, lr: {name: Cosine, learning_rate: 1, verbose: False, step_each_epoch: 9}}",
+        "Optimizer={name: AdamW, clip_grad: 5.0, lr: {name: Cosine, learning_rate: 1}}",
+        "Optimizer.lr.verbose=False",
+        "Optimizer.lr.step_each_epoch=9",
     )
     assert config.Optimizer.args == {}
     assert schedule(config) == {"learning_rate": 1.0}
@@ -143,6 +145,13 @@ def test_redundant_keys_have_no_effect(load: Any) -> None:
     assert config.Loss.Train == (Part("CELoss", {}),)
     with pytest.raises(ConfigError, match="reduction"):
         load("Loss.Train=[CELoss: {reduction: none}]")
+
+
+def test_clip_norm_is_paddleclas_and_clip_global_norm_is_ours(load: Any) -> None:
+    config = load("Optimizer.clip_norm=10")
+    assert config.Optimizer is not None
+    assert (config.Optimizer.clip_norm, config.Optimizer.clip_global_norm) == (10.0, None)
+    assert load("Optimizer.clip_global_norm=1").Optimizer.clip_global_norm == 1.0
 
 
 def test_deploy_yamls_may_ask_for_onnx_and_a_benchmark() -> None:
