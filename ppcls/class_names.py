@@ -8,17 +8,19 @@ from ppcls.errors import DataError
 BUNDLED = Path(__file__).parent / "assets"
 
 
-def read_label_map(path: str, delimiter: Optional[str] = None) -> list[str]:
-    """Read `id<space>name` lines into a list of names by id.
+def find_label_map(path: str) -> Optional[Path]:
+    """Return the file of a map, or where it is not there the one of its name that comes with ppcls, or None.
 
-    A map that comes with ppcls (`imagenet1k_label_list.txt`) is found by its file name when `path` itself
-    does not exist, so that the paths of PaddleClas's YAMLs work from any folder. Raises DataError.
+    So the paths of PaddleClas's YAMLs, such as `ppcls/utils/imagenet1k_label_list.txt`, work from any folder.
     """
     file = Path(path)
-    if not file.exists() and (BUNDLED / file.name).is_file():
-        file = BUNDLED / file.name
+    return next((found for found in (file, BUNDLED / file.name) if found.is_file()), None)
+
+
+def read_label_map(path: str, delimiter: Optional[str] = None) -> list[str]:
+    """Read `id<space>name` lines of a file that `find_label_map` finds into a list of names by id. Raises DataError."""
     try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
+        lines = (find_label_map(path) or Path(path)).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"label map '{path}': can't be read ({error}); give a text file of `id name` lines") from error
     names: dict[int, str] = {}

@@ -7,11 +7,12 @@ from typing import Any, Optional, TypeVar, Union
 import yaml
 
 from ppcls.config import dialect, rewrite
+from ppcls.config.deploy import DeployConfig
 from ppcls.config.faults import Faults
 from ppcls.config.parse import parse
 from ppcls.config.parts import keys_of
 from ppcls.config.read import RESOLVERS, Node, read_config
-from ppcls.config.schema import DeployConfig, RunConfig
+from ppcls.config.schema import RunConfig
 from ppcls.registry import Part
 
 Config = TypeVar("Config", RunConfig, DeployConfig)
@@ -36,15 +37,15 @@ def load_deploy_config(path: Optional[str], overrides: Sequence[str] = ()) -> De
 def _load(kind: type[Config], path: Optional[str], overrides: Sequence[str]) -> Config:
     faults = Faults()
     taken = path and _found(path)
-    written = read_config(taken, overrides, faults)
     rules = dialect.RUN_RULES if kind is RunConfig else dialect.DEPLOY_RULES
-    root, notes = rewrite.apply(rules, written)
+    root, notes = rewrite.apply(rules, read_config(taken, overrides, faults))
     config: Config = parse(root, kind, "", faults)
     if kind is RunConfig:
         _check_class_num(root, faults)
     faults.raise_if_any()
-    said: tuple[str, ...] = notes if taken == path else (f"{path}: no such file; took {taken}", *notes)
-    return dataclasses.replace(config, source=path or "-o", notes=said)
+    if taken != path:
+        notes.insert(0, f"{path}: no such file; took {taken}")
+    return dataclasses.replace(config, source=path or "-o", notes=tuple(notes))
 
 
 def _found(path: str) -> str:

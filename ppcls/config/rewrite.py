@@ -22,9 +22,10 @@ class Notes:
         """Note that a key is ignored; one line lists them all."""
         self.ignored.append(f"{path} ({node.where})")
 
-    def lines(self) -> tuple[str, ...]:
+    def lines(self) -> list[str]:
+        """Return all of it."""
         together = f"ignored, as PaddleClas ignores them: {', '.join(self.ignored)}"
-        return (*self.said, *([together] if self.ignored else []))
+        return [*self.said, *([together] if self.ignored else [])]
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Rule:
     rewrite: Callable[[Node, Notes], Optional[Node]]
 
 
-def apply(rules: Sequence[Rule], root: Node) -> tuple[Node, tuple[str, ...]]:
+def apply(rules: Sequence[Rule], root: Node) -> tuple[Node, list[str]]:
     """Return the tree after all rules, and what the user should know of the changes."""
     notes = Notes()
     for rule in rules:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Optional, Union
 
 from ppcls.config.groups import Group
-from ppcls.config.parts import AtLeast, BareNumber, Named, Only, Rule, Within, key, required
+from ppcls.config.parts import AtLeast, BareNumber, Only, Rule, Within, key, required
 from ppcls.data import DATASETS, SAMPLERS
 from ppcls.errors import ConfigError
 from ppcls.images import BATCH_TRANSFORMS, TRANSFORMS
@@ -124,6 +124,7 @@ class ArchPart(Part):
     pretrained: Union[bool, str] = key(False, "official weights (True), or a path or URL")
     use_ssld: bool = key(False, "with `pretrained: True`: the SSLD weights")
     use_sync_bn: bool = key(False, "batch norms take the batches of all ranks")
+    infer_add_softmax: bool = key(True, "export scores; False: logits, unless the post-process needs a sigmoid")
 
 
 @dataclass(frozen=True)
@@ -202,7 +203,7 @@ class MetricSection:
     Eval: tuple[Annotated[Part, METRICS], ...] = key((), "for evaluation")
 
 
-class _Root:
+class Root:
     """What the configs of training and of deployment have in common."""
 
     source: str
@@ -218,7 +219,7 @@ class _Root:
 
 
 @dataclass(frozen=True)
-class RunConfig(_Root):
+class RunConfig(Root):
     """A run: all that train, eval, infer and export need to know."""
 
     Global: GlobalSection = key(GlobalSection(), "the run")
@@ -238,71 +239,3 @@ class RunConfig(_Root):
     def class_num(self) -> int:
         """Classes of the model: `Arch.class_num`, else the old `Global.class_num`, else 1000."""
         return int(self.Arch.args.get("class_num", self.Global.class_num or DEFAULT_CLASS_NUM))
-
-
-@dataclass(frozen=True)
-class DeployGlobalSection:
-    """What to predict, with which model, on what."""
-
-    infer_imgs: Optional[Paths] = key(None, "a picture, a folder, or a list of them")
-    inference_model_dir: str = key("./models", "the folder that export wrote")
-    batch_size: Count = key(1, "pictures at a time")
-    use_gpu: bool = key(False, "run on a GPU")
-    use_sdaa: bool = key(False, "run on an SDAA accelerator")
-    use_xpu: bool = key(False, "run on an XPU")
-    use_npu: bool = key(False, "run on an NPU")
-    gpu_mem: Count = key(8000, "initial GPU memory pool, in MiB")
-    enable_mkldnn: bool = key(True, "oneDNN kernels on the CPU")
-    cpu_num_threads: Optional[Count] = key(None, "threads on the CPU; unset: as many as it has cores")
-    ir_optim: bool = key(True, "optimise the graph before running")
-    use_tensorrt: bool = key(False, "TensorRT engine on the GPU")
-    use_fp16: bool = key(False, "compute in half precision, on a GPU")
-    use_bf16: bool = key(False, "compute in bfloat16, on the CPU")
-    engine: Optional[Literal["paddle", "openvino", "onnxruntime"]] = key(
-        None, "what runs the model; unset: of those that are installed and fit the exported files, the fastest"
-    )
-    enable_benchmark: bool = key(False, "print times at the end")
-    enable_profile: bool = key(False, "print a table of operators at the end")
-
-
-@dataclass(frozen=True)
-class PreProcessSection:
-    """Overrides the artifact's own transforms."""
-
-    transform_ops: Transforms = key((), "what happens to a decoded RGB picture, in this order")
-
-
-@dataclass(frozen=True)
-class SavePreLabelSection:
-    """Also sort the predictions into files."""
-
-    save_dir: str = key("./pre_label/", "folder to write to")
-
-
-@dataclass(frozen=True)
-class PostProcessSection:
-    """Scores to answers."""
-
-    main_indicator: Literal["Topk", "ThreshOutput", "MultiLabelThreshOutput"] = key(
-        "Topk", "the post-process whose answer is printed"
-    )
-    Topk: Annotated[Part, POSTPROCESSES, Named("Topk")] = key(Part("Topk"), "the best classes")
-    ThreshOutput: Optional[Annotated[Part, POSTPROCESSES, Named("ThreshOutput")]] = key(
-        None, "one of two classes, by a threshold"
-    )
-    MultiLabelThreshOutput: Optional[Annotated[Part, POSTPROCESSES, Named("MultiLabelThreshOutput")]] = key(
-        None, "all classes that reach a threshold"
-    )
-    SavePreLabel: Optional[SavePreLabelSection] = key(None, "save predicted labels")
-
-
-@dataclass(frozen=True)
-class DeployConfig(_Root):
-    """A prediction: all that deploy/python/predict_cls.py needs to know."""
-
-    Global: DeployGlobalSection = key(DeployGlobalSection(), "what, with which model, on what")
-    PreProcess: PreProcessSection = key(PreProcessSection(), "override of the artifact's transforms")
-    PostProcess: Optional[PostProcessSection] = key(None, "override of the artifact's post-process")
-    source: str = field(default="", compare=False)
-    # What the user should know of how it was read.
-    notes: tuple[str, ...] = field(default=(), compare=False)

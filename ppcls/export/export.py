@@ -12,7 +12,8 @@ import numpy as np
 import paddle
 
 import ppcls
-from ppcls.config.schema import PreProcessSection, RunConfig
+from ppcls.config.deploy import PreProcessSection
+from ppcls.config.schema import RunConfig
 from ppcls.engine import build
 from ppcls.engine.engine import Engine
 from ppcls.errors import CheckpointError, ConfigError, DataError
@@ -23,6 +24,7 @@ from ppcls.files import make_folder, sync_folder
 from ppcls.images import stream
 from ppcls.images.pipeline import Pipeline
 from ppcls.inference import artifact
+from ppcls.inference.postprocess import PostProcess
 from ppcls.inference.predictor import Predictor
 from ppcls.models.weight_files import about
 from ppcls.registry import Part
@@ -40,13 +42,16 @@ def export(engine: Engine, *, onnx_opset: Optional[int] = None, verify: Optional
     target = Path(config.Global.save_inference_dir)
     if onnx_opset is not None:
         require_opset(onnx_opset)
-    description = _description(config)
+    postprocess = build.postprocess(config)
+    description = _description(config, postprocess)
     pipeline = stream.pipeline(description.transforms)
     images_NHWC = _images(pipeline, config)
     _require_shape(pipeline.finish(images_NHWC), config)
     build.load_start_weights(config, engine.model, new_head=False)
     engine.log_to("export.log")
-    activation = build.postprocess(config).activation
+    activation = postprocess.activation
+    if activation == "softmax" and not config.Arch.infer_add_softmax:
+        activation = "none"
     scores = Scores(engine.model, activation)
     # Another layer: making it static would change how the one that it is compared with computes.
     graph = (
@@ -99,8 +104,7 @@ def _new_folder(target: Path) -> Iterator[Path]:
         ) from error
 
 
-def _description(config: RunConfig) -> artifact.Artifact:
-    postprocess = build.postprocess(config)
+def _description(config: RunConfig, postprocess: PostProcess) -> artifact.Artifact:
     given = config.Infer.PostProcess or Part("Topk")
     # The names travel in the description; a path would mean nothing elsewhere.
     part = Part(given.name, {k: v for k, v in given.args.items() if k not in ("class_id_map_file", "delimiter")})
@@ -109,7 +113,7 @@ def _description(config: RunConfig) -> artifact.Artifact:
     return artifact.Artifact(
         artifact.ModelSection(config.Arch.name, ppcls.__version__, paddle.__version__),
         PreProcessSection(tuple(build.eval_transforms(config))),
-        artifact.PostProcessSection(topk, **others),
+        artifact.PostProcessSection(Topk=topk, **others),
         input_shape=config.Global.image_shape,
         input_type="uint8" if config.Global.export_with_preprocess else "float32",
         class_num=config.class_num,

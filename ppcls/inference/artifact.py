@@ -8,17 +8,16 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, Optional
+from typing import Any, Literal, Optional
 
+from ppcls.config.deploy import Indicated, PreProcessSection
 from ppcls.config.faults import Faults, Where
 from ppcls.config.load import dump, listed
 from ppcls.config.parse import parse
-from ppcls.config.parts import Named, key, required
+from ppcls.config.parts import key, required
 from ppcls.config.read import compose, read_config
-from ppcls.config.schema import PreProcessSection
 from ppcls.errors import CheckpointError
 from ppcls.files import sha256_of, write_text
-from ppcls.inference import POSTPROCESSES
 from ppcls.registry import Part
 
 DESCRIPTION = "inference.yml"
@@ -44,15 +43,10 @@ class TopkSection:
 
 
 @dataclass(frozen=True)
-class PostProcessSection:
+class PostProcessSection(Indicated):
     """Scores to answers."""
 
     Topk: TopkSection = key(TopkSection(), "the best classes; its names serve the others too")
-    main_indicator: Literal["Topk", "ThreshOutput", "MultiLabelThreshOutput"] = key("Topk", "which one is meant")
-    ThreshOutput: Optional[Annotated[Part, POSTPROCESSES, Named("ThreshOutput")]] = key(None, "one of two classes")
-    MultiLabelThreshOutput: Optional[Annotated[Part, POSTPROCESSES, Named("MultiLabelThreshOutput")]] = key(
-        None, "all classes that reach a threshold"
-    )
 
     @property
     def main(self) -> Part:

@@ -10,8 +10,8 @@ from typing import Optional, Union
 import numpy as np
 
 from ppcls import environment
+from ppcls.config.deploy import DeployConfig
 from ppcls.config.load import load_deploy_config
-from ppcls.config.schema import DeployConfig
 from ppcls.errors import CheckpointError, ConfigError, DataError, DeviceError
 from ppcls.images import stream
 from ppcls.images.decode import Image
