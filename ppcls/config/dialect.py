@@ -11,6 +11,7 @@ from typing import Optional
 
 from ppcls.config.read import Node, Scalar, compose
 from ppcls.config.rewrite import Notes, Rule, get, number, numbers, put, without
+from ppcls.errors import ConfigError
 
 # What Global.epochs is where a config doesn't say it.
 DEFAULT_EPOCHS = 120
@@ -134,6 +135,23 @@ def _onnx(node: Node, notes: Notes) -> Node:
         return node
     node = without(node, "use_onnx")
     return put(node, "engine", Node("onnxruntime", wanted.where)) if wanted.value else node
+
+
+def profiler_options(text: str) -> list[str]:
+    """Return the `-o` options that `-p "batch_range=[10, 20]; profile_path=FOLDER"` stands for.
+
+    The other options of PaddleClas's profiler choose nothing here. Source: ppcls/utils/profiler.py.
+    Raises ConfigError for one that it doesn't have.
+    """
+    keys = {"batch_range": "profiler_batches", "profile_path": "profiler_path"}
+    unused = ("state", "sorted_key", "tracer_option", "exit_on_finished", "timer_only")
+    options = ["Global.profiler=True"]
+    for pair in filter(None, map(str.strip, text.split(";"))):
+        key, _, value = pair.partition("=")
+        if key not in (*keys, *unused):
+            raise ConfigError(f"-p: unknown option '{key}'; known: {', '.join((*keys, *unused))}")
+        options += [f"Global.{keys[key]}={value}"] if key in keys else []
+    return options
 
 
 _TRANSFORMS = {"Pad_paddle_vision": "Pad"}

@@ -73,7 +73,8 @@ class GlobalSection:
     log_ranks: Annotated[Union[int, str], RankList()] = key("0", "ranks that log, separated by commas: `0,1`")
     use_visualdl: bool = key(False, "write loss, learning rate and metrics for VisualDL")
     print_mem_info: bool = key(True, "log the device memory that was used, where the device counts it")
-    profiler: bool = key(False, "record steps 10 to 16: a trace and a table of operators")
+    profiler: bool = key(False, "record a trace and a table of operators")
+    profiler_batches: tuple[Count, Count] = key((10, 16), "the first and the last batch that `profiler` records")
     profiler_path: str = key("./profiler_log", "where `profiler` writes")
     image_shape: tuple[Count, Count, Count] = key(
         (3, 224, 224), "channels, height and width of the exported model's input"

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from ppcls.cli import main
 from ppcls.config import Part, RunConfig, dump_config, load_config, load_deploy_config
+from ppcls.config.dialect import profiler_options
 from ppcls.errors import ConfigError
 
 REPO = Path(__file__).resolve().parents[3]
@@ -161,6 +163,15 @@ def test_deploy_yamls_may_ask_for_onnx_and_a_benchmark() -> None:
     assert (off.Global.engine, off.Global.enable_benchmark) == (None, True)
 
 
+def test_the_options_of_the_profiler_are_those_of_paddleclas(load: Any) -> None:
+    options = profiler_options("batch_range=[12, 20]; state=GPU; profile_path=a b")
+    config = load(*options)
+    assert (config.Global.profiler, config.Global.profiler_batches) == (True, (12, 20))
+    assert config.Global.profiler_path == "a b"
+    with pytest.raises(ConfigError, match="-p: unknown option 'batches'; known: batch_range, profile_path, state"):
+        profiler_options("batches=3")
+
+
 def test_notes_stand_in_the_resolved_config_and_it_loads_without_them(load: Any, tmp_path: Path) -> None:
     config = load("Global.use_dali=True", "Optimizer.lr.learning_rate=0.01")
     text = dump_config(config)
@@ -194,3 +205,10 @@ def test_all_resnets_of_paddleclas_but_those_of_other_blocks_load_and_the_meter_
     done = subprocess.run(meter, capture_output=True, text=True, check=True)
     assert done.stdout.startswith("15 of 17 YAMLs load\n"), done.stdout
     assert "Arch: unknown argument of ResNet18 'layer_type'" in done.stdout
+
+
+def test_the_command_takes_the_options_of_the_profiler(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["-c", str(REPO / "configs/digits.yaml"), "-p", "batch_range=[3,5]", "--print-config"]
+    assert main(words, command="train") == 0
+    assert "profiler: true" in (printed := capsys.readouterr().out)
+    assert "profiler_batches: [3, 5]" in printed

@@ -105,8 +105,8 @@ def test_visualdl_shows_the_same_numbers(make: MakeEngine) -> None:
 
 def test_a_profile_is_a_trace_and_a_table(make: MakeEngine, tmp_path: Path) -> None:
     options = ["Global.epochs=1", "Global.profiler=True", f"Global.profiler_path={tmp_path}/profile"]
-    small_batches = "DataLoader.Train.sampler.batch_size=1"
-    make("Tiny", "run", *options, small_batches, "Arch.norm=none", "Global.eval_during_train=False").train()
+    options += ["Global.profiler_batches=[2, 3]", "DataLoader.Train.sampler.batch_size=1"]
+    make("Tiny", "run", *options, "Arch.norm=none", "Global.eval_during_train=False").train()
     assert json.loads((tmp_path / "profile" / "trace.json").read_text())["traceEvents"]
     assert "conv2d" in (tmp_path / "profile" / "operators.txt").read_text()
 
@@ -116,6 +116,8 @@ def test_a_profile_of_a_run_that_is_too_short_says_so(
 ) -> None:
     make("Tiny", "run", "Global.epochs=1", "Global.profiler=True", f"Global.profiler_path={tmp_path}/profile").train()
     assert "Global.profiler: records batches 10 to 16; the run had 4" in caplog.messages
+    with pytest.raises(ConfigError, match=r"Global.profiler_batches: must be in order; received \[3, 2\]"):
+        make("Tiny", "run", "Global.profiler=True", "Global.profiler_batches=[3, 2]").profile.close()
 
 
 def test_a_profile_where_no_folder_can_be_is_refused(make: MakeEngine, tmp_path: Path) -> None:
