@@ -154,6 +154,18 @@ def profiler_options(text: str) -> list[str]:
     return options
 
 
+def _only_postprocess(node: Node, notes: Notes) -> Node:
+    """Read the only post-process as the one that is meant, and its names as everyone's."""
+    if not isinstance(node.value, dict) or len(node.value) != 1 or "Topk" in node.value:
+        return node
+    ((name, part),) = node.value.items()
+    names = get(part, "label_list")
+    if names is None or not isinstance(part.value, dict):
+        return put(node, "main_indicator", Node(name, part.where))
+    section = {name: without(part, "label_list"), "Topk": Node({"label_list": names}, part.where)}
+    return Node({"main_indicator": Node(name, part.where), **section}, node.where)
+
+
 _TRANSFORMS = {"Pad_paddle_vision": "Pad"}
 _DATASETS = {
     "ClsDataset": "ImageNetDataset",
@@ -200,6 +212,9 @@ RUN_RULES = (
     _ignored("DataLoader.*.mean", _DATA),
     _ignored("DataLoader.*.std", _DATA),
     _ignored("IndexProcess", _ENGINE),
+)
+ARTIFACT_RULES = (
+    Rule("PostProcess", "its only part is the one that is meant", "ppcls/utils/config.py", _only_postprocess),
 )
 DEPLOY_RULES = (
     RUN_RULES[0],

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Optional
+from typing import Optional
 
 import numpy as np
 import paddle
@@ -19,6 +19,7 @@ from ppcls.engine.engine import Engine
 from ppcls.errors import CheckpointError, ConfigError, DataError
 from ppcls.export.graph import Scores, ScoresOfPixels
 from ppcls.export.onnx import convert, require_opset
+from ppcls.export.portable import portable
 from ppcls.export.verify import compare, compare_on
 from ppcls.files import make_folder, sync_folder
 from ppcls.images import stream
@@ -109,14 +110,14 @@ def _description(config: RunConfig, postprocess: PostProcess) -> artifact.Artifa
     # The names travel in the description; a path would mean nothing elsewhere.
     part = Part(given.name, {k: v for k, v in given.args.items() if k not in ("class_id_map_file", "delimiter")})
     topk = artifact.TopkSection(part.args.get("topk", 5), tuple(postprocess.label_names))
-    others: dict[str, Any] = {} if part.name == "Topk" else {"main_indicator": part.name, part.name: part}
     return artifact.Artifact(
         artifact.ModelSection(config.Arch.name, ppcls.__version__, paddle.__version__),
-        PreProcessSection(tuple(build.eval_transforms(config))),
-        artifact.PostProcessSection(Topk=topk, **others),
+        PreProcessSection(portable(build.eval_transforms(config))),
+        artifact.PostProcessSection(Topk=topk),
         input_shape=config.Global.image_shape,
         input_type="uint8" if config.Global.export_with_preprocess else "float32",
         class_num=config.class_num,
+        main=None if part.name == "Topk" else part,
         measured=_measured(config),
     )
 

@@ -271,7 +271,7 @@ def _shape_of_input(pipeline: Pipeline) -> tuple[int, int, int]:
 
 def _postprocess(about: Artifact, deploy: DeployConfig, class_num: int) -> PostProcess:
     section = deploy.PostProcess
-    part = about.PostProcess.main
+    part = about.postprocess
     if section is not None:
         wanted = section.main_indicator
         part = getattr(section, wanted) or (part if part.name == wanted else Part(wanted))
