@@ -1,10 +1,14 @@
 """The command `ppcls infer`, or tools/infer.py: predictions of the training-time model."""
 
 import argparse
+import json
 import logging
+from pathlib import Path
 
 from ppcls.cli.arguments import add_config
 from ppcls.cli.starting import start_with_weights
+from ppcls.errors import ConfigError
+from ppcls.files import make_folder, write_text
 
 logger = logging.getLogger("ppcls")
 
@@ -27,16 +31,25 @@ def run(arguments: argparse.Namespace) -> int:
 
     config = engine.config
     postprocess = build.postprocess(config)
-    found = stream.find(config.require("Infer.infer_imgs", "infer"))
+    images, listed = config.require("Infer.infer_imgs", "infer"), config.Infer.infer_list
+    if listed is not None and not isinstance(images, str):
+        raise ConfigError(f"{config.source}: Infer.infer_list: needs one folder as Infer.infer_imgs; received several")
+    found = stream.find(images) if listed is None else stream.listed(listed, images)
     transforms = stream.pipeline(build.eval_transforms(config))
     todo = stream.Pictures(found, transforms, batch_size=config.Infer.batch_size)
     build.load_start_weights(config, engine.model, new_head=False)
     engine.model.eval()
+    answers = []
     for paths, images_NCHW in todo.batches():
         with paddle.no_grad():
             scores = scores_of(engine.model(paddle.to_tensor(images_NCHW)), postprocess.activation)
         for path, prediction in zip(paths, postprocess(scores.numpy())):
             print(prediction.line(path.name))
+            answers.append({**prediction.to_dict(), "file_name": str(path)})
+    if config.Infer.save_dir is not None:
+        path = Path(config.Infer.save_dir.rstrip("/").removesuffix(".json") + ".json")
+        make_folder(path.parent, "Infer.save_dir")
+        write_text(path, json.dumps(answers, ensure_ascii=False))
     for message in todo.failed:
         logger.error(message)
     return 1 if todo.failed else 0

@@ -89,6 +89,8 @@ class GlobalSection:
     train_mode: Annotated[str, Only("default", "remove train_mode; there is one training loop")] = key(
         "default", "kind of training loop"
     )
+    pdx_model_name: Optional[str] = key(None, "PaddleX's name of the model, for `train_result.json` and the export")
+    uniform_output_enabled: bool = key(False, "also write PaddleX's `train_result.json` into `output_dir`")
     train: Annotated[bool, Only(True, "remove train; evaluate with tools/eval.py")] = key(True, "of the old launcher")
 
     @property
@@ -190,7 +192,9 @@ class DataLoaderSection:
 class InferSection:
     """What `infer` reads and prints; export writes both lists into the artifact."""
 
-    infer_imgs: Optional[Paths] = key(None, "a picture, a folder, or a list of them")
+    infer_imgs: Optional[Paths] = key(None, "an image, a folder, or a list of them")
+    infer_list: Optional[str] = key(None, "a list of images below the folder `infer_imgs`, a line each")
+    save_dir: Optional[str] = key(None, "also write the answers to this JSON file; `.json` is added if it is missing")
     batch_size: Count = key(10, "pictures at a time")
     transforms: Transforms = key((), "unset: those of `DataLoader.Eval`")
     PostProcess: Optional[Annotated[Part, POSTPROCESSES]] = key(None, "scores to answer")
@@ -235,6 +239,11 @@ class RunConfig(Root):
     source: str = field(default="", compare=False)
     # What the user should know of how it was read.
     notes: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def model_name(self) -> str:
+        """The name of the model in an export: PaddleX's, else that of the architecture."""
+        return self.Global.pdx_model_name or self.Arch.name
 
     @property
     def class_num(self) -> int:

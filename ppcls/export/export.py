@@ -111,7 +111,7 @@ def _description(config: RunConfig, postprocess: PostProcess) -> artifact.Artifa
     part = Part(given.name, {k: v for k, v in given.args.items() if k not in ("class_id_map_file", "delimiter")})
     topk = artifact.TopkSection(part.args.get("topk", 5), tuple(postprocess.label_names))
     return artifact.Artifact(
-        artifact.ModelSection(config.Arch.name, ppcls.__version__, paddle.__version__),
+        artifact.ModelSection(config.model_name, ppcls.__version__, paddle.__version__),
         PreProcessSection(portable(build.eval_transforms(config))),
         artifact.PostProcessSection(Topk=topk),
         input_shape=config.Global.image_shape,

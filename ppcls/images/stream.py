@@ -40,6 +40,11 @@ def find(paths: Union[str, Sequence[str]]) -> list[Path]:
     return [Path(found) for path in ([paths] if isinstance(paths, str) else paths) for found in _walk(path)]
 
 
+def listed(path: str, root: str) -> list[Path]:
+    """Return the pictures in the lines of a list, below the folder `root`. Raises DataError."""
+    return [Path(found) for found in _lines(path, root)]
+
+
 def spread(source: Union[Source, Iterable[Source]]) -> Iterator[Source]:
     """Yield each picture of a source, one after the other: what `find` finds as text, what is in memory as it is.
 
@@ -79,7 +84,7 @@ def _walk(path: str) -> Iterator[str]:
     elif not path.lower().endswith(".txt"):
         yield path
     else:
-        yield from _lines(path)
+        yield from _lines(path, os.path.dirname(path))
 
 
 def _below(folder: str) -> Iterator[str]:
@@ -92,8 +97,8 @@ def _below(folder: str) -> Iterator[str]:
             yield os.path.join(folder, name)
 
 
-def _lines(path: str) -> Iterator[str]:
-    folder, found = os.path.dirname(path), None
+def _lines(path: str, folder: str) -> Iterator[str]:
+    found = None
     try:
         with open(path, encoding="utf-8-sig") as file:
             for line in file:

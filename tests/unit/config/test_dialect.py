@@ -172,6 +172,24 @@ def test_the_options_of_the_profiler_are_those_of_paddleclas(load: Any) -> None:
         profiler_options("batches=3")
 
 
+def test_the_keys_that_paddlex_adds_are_known(load: Any) -> None:
+    config = load(
+        "Global.uniform_output_enabled=True",
+        "Global.pdx_model_name=PP-LCNet_x1_0",
+        "Global.export_with_pir=True",
+        "Global.export_for_fd=True",
+        "Global.checkpoints=None",
+        'Global.log_ranks="0"',
+        "DataLoader.Train.loader.shuffle=False",
+        "Infer.infer_list=list.txt",
+        "Infer.save_dir=None",
+    )
+    assert (config.model_name, config.Global.uniform_output_enabled) == ("PP-LCNet_x1_0", True)
+    assert (config.Infer.infer_list, config.Infer.save_dir, load().model_name) == ("list.txt", None, "ResNet18")
+    (note,) = config.notes
+    assert note.startswith("ignored, as PaddleClas ignores them: DataLoader.*.loader.shuffle (-o ")
+
+
 def test_notes_stand_in_the_resolved_config_and_it_loads_without_them(load: Any, tmp_path: Path) -> None:
     config = load("Global.use_dali=True", "Optimizer.lr.learning_rate=0.01")
     text = dump_config(config)
