@@ -21,8 +21,8 @@ Config = TypeVar("Config", RunConfig, DeployConfig)
 CONFIGS = (Path(__file__).parents[1] / "configs", Path(__file__).parents[2] / "configs")
 
 
-def load_config(path: str, overrides: Sequence[str] = ()) -> RunConfig:
-    """Return the config of a run: the YAML at `path`, changed by `overrides` such as "Global.epochs=2".
+def load_config(path: Optional[str], overrides: Sequence[str] = ()) -> RunConfig:
+    """Return the config of a run: the YAML at `path` (or none), changed by `overrides` such as "Global.epochs=2".
 
     Raises ConfigError with all faults, a line each.
     """
