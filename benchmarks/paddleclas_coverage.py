@@ -53,7 +53,9 @@ def stand_in(folder: Path, config: RunConfig) -> Iterator[str]:
     for number in range(NUM_IMAGES):
         cv2.imwrite(str(folder / f"{number}.jpg"), rng.integers(0, 256, (256, 256, 3), dtype=np.uint8))
     multi = ",".join("01"[number % 2] for number in range(config.class_num))
-    yield from ("Global.device=cpu", "AMP.use_amp=False", "Arch.pretrained=False", "Global.pretrained_model=null")
+    yield from ("Global.device=cpu", "Arch.pretrained=False", "Global.pretrained_model=null")
+    if config.AMP.use_amp:
+        yield "AMP.level=O1"  # the only one of the CPU
     for name in ("Train", "Eval"):
         data = getattr(config.DataLoader, name)
         if data is None:
@@ -98,7 +100,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("folder", type=Path, metavar="FOLDER")
     parser.add_argument("--check", action="store_true", help="also build what loads")
     options = parser.parse_args(arguments)
-    files = sorted(options.folder.rglob("*.yaml"))
+    files = sorted(options.folder.rglob("*.y*ml"))
     found = {file: set(map(kind_of, faults(file))) for file in files}
     good = [file for file in files if not found[file]]
     print(f"{len(good)} of {len(files)} YAMLs load")

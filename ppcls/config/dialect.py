@@ -1,6 +1,6 @@
 """PaddleClas's dialect: what its YAMLs write, put into this project's words.
 
-The only module that knows of it. Each rule names the file of PaddleClas 2.6 (commit d178931) that it follows;
+The only module that knows of it. Each rule names the file of PaddleClas 2.6 that it follows;
 docs/from_paddleclas.md is made from them.
 """
 
@@ -24,17 +24,17 @@ def _ignored(path: str, source: str) -> Rule:
     return Rule(path, "ignored", source, forget)
 
 
-def _dropped(path: str, value: Scalar, effect: str, source: str, note: str = "") -> Rule:
-    """A rule for a key that may have one value, which changes nothing here."""
+def _dropped(path: str, values: tuple[Scalar, ...], effect: str, source: str, note: str = "") -> Rule:
+    """A rule for a key that may have one of these values, which change nothing here."""
 
     def drop(node: Node, notes: Notes) -> Optional[Node]:
-        if node.value != value or type(node.value) is not type(value):
+        if not any(node.value == value and type(node.value) is type(value) for value in values):
             return node
         if note:
             notes.say(node, f"{path}: {note}")
         return None
 
-    return Rule(path, f"`{str(value).lower()}`: {effect}", source, drop)
+    return Rule(path, f"{' or '.join(f'`{value}`' for value in values)}: {effect}", source, drop)
 
 
 def _renamed(path: str, names: Mapping[str, str], source: str) -> Rule:
@@ -77,6 +77,14 @@ def _without_clip_grad(node: Node, notes: Notes) -> Node:
         return node
     notes.ignore("Optimizer.clip_grad", clip)
     return without(node, "clip_grad")
+
+
+def _without_ssld(node: Node, notes: Notes) -> Node:
+    ssld, pretrained = get(node, "use_ssld"), get(node, "pretrained")
+    if ssld is None or ssld.value is not True or (pretrained and pretrained.value is True):
+        return node
+    notes.ignore("Arch.use_ssld", ssld)
+    return without(node, "use_ssld")
 
 
 def _last_value_stays(node: Node, notes: Notes) -> Node:
@@ -177,21 +185,31 @@ _LR, _PREPROCESS = "ppcls/optimizer/learning_rate.py", "ppcls/data/preprocess/__
 
 RUN_RULES = (
     Rule("", "a text such as `(1, 5)` is a list", _CONFIG, _lists_for_tuples),
-    _dropped("Global.use_dali", False, "as if it were not there", _DATA),
+    _dropped("Global.use_dali", (False,), "as if it were not there", _DATA),
     _dropped(
         "Global.use_dali",
-        True,
+        (True,),
         "the images are read by ppcls's own loader, with the same results",
         "ppcls/data/dataloader/dali.py",
         note="the images are read by ppcls's own loader instead of DALI, with the same results",
     ),
-    _dropped("Global.use_multilabel", True, "the data set says it", "ppcls/engine/train/train.py"),
-    _dropped("Global.use_multilabel", False, "the data set says it", "ppcls/engine/train/train.py"),
-    _dropped("Loss.*.*.CELoss.reduction", "mean", "what CELoss does", "ppcls/loss/celoss.py"),
-    Rule("Optimizer", "`clip_grad` of AdamW: ignored", "ppcls/optimizer/optimizer.py", _without_clip_grad),
+    _dropped("Global.use_multilabel", (True, False), "the data set says it", "ppcls/engine/train/train.py"),
+    _dropped("Loss.*.*.CELoss.reduction", ("mean",), "what CELoss does", "ppcls/loss/celoss.py"),
+    Rule(
+        "Arch",
+        "`use_ssld` is ignored unless `pretrained` is `True`",
+        "ppcls/arch/backbone/legendary_models/resnet.py",
+        _without_ssld,
+    ),
+    Rule(
+        "Optimizer",
+        "`clip_grad` of AdamW, AdamWDL and Lamb is ignored",
+        "ppcls/optimizer/optimizer.py",
+        _without_clip_grad,
+    ),
     Rule("Optimizer.lr", "as many `decay_epochs` as `values`: the last value stays", _LR, _last_value_stays),
-    Rule("", "`values` of Piecewise are scaled to a `learning_rate` beside them", _LR, _scaled_piecewise),
-    Rule("", "a warm-up longer than `Global.epochs` is cut to that", _LR, _capped_warmup),
+    Rule("", "`Optimizer.lr.values` of Piecewise are scaled to a `learning_rate` beside them", _LR, _scaled_piecewise),
+    Rule("", "`Optimizer.lr.warmup_epoch` above `Global.epochs` is cut to that", _LR, _capped_warmup),
     Rule("DataLoader.*.sampler", "without a name it is a `BatchSampler`", _DATA, _sampler_with_name),
     _renamed("DataLoader.*.sampler.name", {"RASampler": "RepeatedAugSampler"}, "ppcls/data/dataloader/ra_sampler.py"),
     _renamed("DataLoader.*.dataset.name", _DATASETS, "PaddleX: paddlex/modules/image_classification/trainer.py"),
@@ -203,8 +221,8 @@ RUN_RULES = (
         "ppcls/data/preprocess/ops/cutout.py",
         _random_colour,
     ),
-    _dropped("Global.export_for_fd", True, "an export always has its inference.yml", _ENGINE),
-    _dropped("Global.export_with_pir", True, "an export is always in Paddle's new format", _ENGINE),
+    _dropped("Global.export_for_fd", (True,), "an export always has its inference.yml", _ENGINE),
+    _dropped("Global.export_with_pir", (True,), "an export is always in Paddle's new format", _ENGINE),
     _ignored("DataLoader.*.loader.shuffle", _DATA),
     _ignored("Global.image_channel", _ENGINE),
     _ignored("Global.infer_imgs", _ENGINE),

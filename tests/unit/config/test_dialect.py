@@ -71,6 +71,13 @@ def test_keys_that_paddleclas_ignores_are_ignored_and_listed_in_one_line(load: A
     assert note.count(" (-o ") == 8
 
 
+def test_ssld_weights_are_only_meant_where_official_ones_are(load: Any) -> None:
+    assert load("Arch.pretrained=True", "Arch.use_ssld=True").Arch.use_ssld
+    config = load("Arch.pretrained=output/best_model", "Arch.use_ssld=True")
+    assert (config.Arch.pretrained, config.Arch.use_ssld) == ("output/best_model", False)
+    assert config.notes == ("ignored, as PaddleClas ignores them: Arch.use_ssld (-o Arch.use_ssld=True)",)
+
+
 def test_what_paddleclas_would_not_ignore_stays_a_mistake(load: Any) -> None:
     for option in ("Optimizer.clip_grad=1", "Optimizer.lr.verboes=False", "Global.use_dali=yes", "Global.mean=[1]"):
         with pytest.raises(ConfigError, match=option.split("=")[0].rpartition(".")[2]):
