@@ -1,6 +1,6 @@
 """Writes the tables of docs/from_paddleclas.md from the rules of ppcls/config/dialect.py.
 
-    python docs/from_paddleclas.py
+python docs/from_paddleclas.py
 """
 
 import sys
