@@ -79,6 +79,15 @@ def _without_clip_grad(node: Node, notes: Notes) -> Node:
     return without(node, "clip_grad")
 
 
+def _unquoted(node: Node, notes: Notes) -> Node:
+    if node.value not in ("true", "false"):
+        return node
+    notes.say(
+        node, f"Arch.infer_add_softmax: '{node.value}' is read as if unquoted; PaddleClas takes any text for true"
+    )
+    return Node(node.value == "true", node.where)
+
+
 def _without_ssld(node: Node, notes: Notes) -> Node:
     ssld, pretrained = get(node, "use_ssld"), get(node, "pretrained")
     if ssld is None or ssld.value is not True or (pretrained and pretrained.value is True):
@@ -195,6 +204,7 @@ RUN_RULES = (
     ),
     _dropped("Global.use_multilabel", (True, False), "the data set says it", "ppcls/engine/train/train.py"),
     _dropped("Loss.*.*.CELoss.reduction", ("mean",), "what CELoss does", "ppcls/loss/celoss.py"),
+    Rule("Arch.infer_add_softmax", "`'false'` is false, as it says", _ENGINE, _unquoted),
     Rule(
         "Arch",
         "`use_ssld` is ignored unless `pretrained` is `True`",

@@ -78,6 +78,12 @@ def test_ssld_weights_are_only_meant_where_official_ones_are(load: Any) -> None:
     assert config.notes == ("ignored, as PaddleClas ignores them: Arch.use_ssld (-o Arch.use_ssld=True)",)
 
 
+def test_a_quoted_boolean_of_paddleclas_is_what_it_says(load: Any) -> None:
+    config = load("Arch.infer_add_softmax='false'")
+    assert config.Arch.infer_add_softmax is False
+    assert "PaddleClas takes any text for true" in config.notes[0]
+
+
 def test_what_paddleclas_would_not_ignore_stays_a_mistake(load: Any) -> None:
     for option in ("Optimizer.clip_grad=1", "Optimizer.lr.verboes=False", "Global.use_dali=yes", "Global.mean=[1]"):
         with pytest.raises(ConfigError, match=option.split("=")[0].rpartition(".")[2]):
