@@ -11,14 +11,11 @@ from ppcls.config.deploy import DeployConfig
 from ppcls.config.faults import Faults
 from ppcls.config.parse import parse
 from ppcls.config.parts import keys_of
-from ppcls.config.read import RESOLVERS, Node, read_config
+from ppcls.config.read import RESOLVERS, Node, bundled, read_config
 from ppcls.config.schema import RunConfig
 from ppcls.registry import Part
 
 Config = TypeVar("Config", RunConfig, DeployConfig)
-
-# This project's own configs: as they are installed, and in a checkout.
-CONFIGS = (Path(__file__).parents[1] / "configs", Path(__file__).parents[2] / "configs")
 
 
 def load_config(path: Optional[str], overrides: Sequence[str] = ()) -> RunConfig:
@@ -49,14 +46,10 @@ def _load(kind: type[Config], path: Optional[str], overrides: Sequence[str]) -> 
 
 
 def _found(path: str) -> str:
-    """Return `path`, or where no file is there the config of this project that it means.
-
-    That is the same one for `configs/NAME.yaml`, and the one of that name for `ppcls/configs/.../NAME.yaml`.
-    """
-    names = [path[len("configs/") :]] if path.startswith("configs/") else []
-    names += [os.path.basename(path)] if "ppcls/configs/" in path else []
-    ours = [folder / name for name in names for folder in CONFIGS if (folder / name).is_file()]
-    return str(ours[0]) if ours and not os.path.exists(path) else path
+    """Return `path`, or where PaddleClas's `ppcls/configs/.../NAME.yaml` isn't there our config of that name."""
+    ours = bundled("", f"configs/{os.path.basename(path)}")
+    theirs = "ppcls/configs/" in path and not os.path.exists(path)
+    return ours if theirs and os.path.exists(ours) else path
 
 
 def _check_class_num(root: Node, faults: Faults) -> None:
