@@ -1,6 +1,7 @@
 """YAML and `-o` options -> a checked config, and back."""
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from typing import Any, Optional, TypeVar, Union
 

@@ -11,6 +11,7 @@ from typing import Any
 from ppcls.config.schema import RunConfig
 from ppcls.engine import checkpoints
 from ppcls.files import write_text
+from ppcls.models.weight_files import about
 
 NUM_LAST = 5
 
@@ -38,7 +39,7 @@ def write(config: RunConfig, folder: Path, *, done: bool) -> None:
 
 def _entry(root: Path, prefix: Path) -> dict[str, Any]:
     paths = {suffix[1:]: str(prefix.with_suffix(suffix).relative_to(root)) for suffix in checkpoints.SUFFIXES}
-    results = checkpoints.about(str(prefix)).get("results") or {}
+    results = about(str(prefix)).get("results") or {}
     scores = [float(value) for name, value in results.items() if name != "loss"]
     return {"score": scores[0] if scores else None, **paths}
 
