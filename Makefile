@@ -32,6 +32,7 @@ format: $(VENV)/ready
 docs: $(VENV)/ready
 	$(BIN)/python -m ppcls.config.reference > docs/configs.md
 	$(BIN)/python docs/gallery.py
+	$(BIN)/python docs/from_paddleclas.py
 
 golden: $(VENV)/ready
 	REGENERATE_GOLDEN=1 $(BIN)/python -m pytest tests/unit/config

@@ -32,8 +32,8 @@ def export(name: str, folder: Path) -> None:
     import paddle
 
     import ppcls
+    from ppcls.config.deploy import PreProcessSection
     from ppcls.config.parts import Part
-    from ppcls.config.schema import PreProcessSection
     from ppcls.export.graph import Scores
     from ppcls.export.onnx import convert
     from ppcls.inference import artifact

@@ -29,15 +29,18 @@ def read_rows(path: str, delimiter: Optional[str] = None) -> Iterator[Row]:
         yield Row(number, text, class_id, rest[0].strip() if rest else "")
 
 
-def read_label_map(path: str, delimiter: Optional[str] = None) -> list[str]:
-    """Read `id<space>name` lines into a list of names by id.
+def find_label_map(path: str) -> Optional[Path]:
+    """Return the file of a map, or where it is not there the one of its name that comes with ppcls, or None.
 
-    A map that comes with ppcls (`imagenet1k_label_list.txt`) is found by its file name when `path` itself
-    does not exist, so that the paths of PaddleClas's YAMLs work from any folder. Raises DataError.
+    So the paths of PaddleClas's YAMLs, such as `ppcls/utils/imagenet1k_label_list.txt`, work from any folder.
     """
     file = Path(path)
-    if not file.exists() and (BUNDLED / file.name).is_file():
-        file = BUNDLED / file.name
+    return next((found for found in (file, BUNDLED / file.name) if found.is_file()), None)
+
+
+def read_label_map(path: str, delimiter: Optional[str] = None) -> list[str]:
+    """Read `id<space>name` lines of a file that `find_label_map` finds into a list of names by id. Raises DataError."""
+    file = find_label_map(path) or Path(path)
     names: dict[int, str] = {}
     for number, text, class_id, name in read_rows(str(file), delimiter):
         if class_id is None or class_id in names:

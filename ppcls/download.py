@@ -20,8 +20,9 @@ _CHECKSUMS = {"sha256": "SHA-256", "md5": "MD5"}
 def fetch(url: str, kind: str, accept: Callable[[Path], object], error: type[UserError]) -> Path:
     """Return a copy of the file at `url`, kept in `$PPCLS_HOME/{kind}` (~/.cache/ppcls/{kind}).
 
-    A new one takes its name there once its length is right, `accept` didn't raise and its checksum is that
-    of a `#sha256=...` or `#md5=...` at the end of `url`, if any.
+    `$PPCLS_MIRROR` names addresses, separated by spaces, that are tried before the site of `url`. A new file takes
+    its name there once its length is right, `accept` didn't raise and its checksum is that of a `#sha256=...` or
+    `#md5=...` at the end of `url`, if any.
     Raises: `error`, or what `accept` raises.
     """
     address, _, fragment = url.partition("#")
@@ -29,9 +30,28 @@ def fetch(url: str, kind: str, accept: Callable[[Path], object], error: type[Use
     if fragment and (key not in _CHECKSUMS or not checksum):
         raise error(f"{url}: a URL may only end with a checksum; received '#{fragment}'; write #sha256=... or #md5=...")
     # The digest keeps equal names from different places apart.
-    path = _folder(kind, error) / f"{hashlib.sha256(url.encode()).hexdigest()[:8]}-{name_of(url)}"
+    path = folder(kind, error) / f"{hashlib.sha256(url.encode()).hexdigest()[:8]}-{name_of(url)}"
     if path.is_file():
         return path
+    for mirror in _mirrors(address):
+        try:
+            _copy(mirror, path, key, checksum, accept, error)
+            return path
+        except UserError as reason:
+            logger.warning(f"PPCLS_MIRROR: {reason}")
+    _copy(address, path, key, checksum, accept, error)
+    return path
+
+
+def _mirrors(address: str) -> list[str]:
+    """Return what stands for an address on each mirror."""
+    place = address.partition("://")[2].partition("/")[2]
+    return [f"{mirror.rstrip('/')}/{place}" for mirror in os.environ.get("PPCLS_MIRROR", "").split()]
+
+
+def _copy(
+    address: str, path: Path, key: str, checksum: str, accept: Callable[[Path], object], error: type[UserError]
+) -> None:
     digest = hashlib.new(key or "sha256")
     with replacing(path) as file:
         for chunk in _chunks(address, error):
@@ -44,7 +64,6 @@ def fetch(url: str, kind: str, accept: Callable[[Path], object], error: type[Use
             )
         file.flush()
         accept(Path(file.name))
-    return path
 
 
 def name_of(url: str) -> str:
@@ -52,14 +71,15 @@ def name_of(url: str) -> str:
     return Path(url.partition("#")[0].partition("?")[0]).name
 
 
-def _folder(kind: str, error: type[UserError]) -> Path:
+def folder(kind: str, error: type[UserError]) -> Path:
+    """Return the folder `$PPCLS_HOME/{kind}` (~/.cache/ppcls/{kind}), made if it isn't there. Raises: `error`."""
     home = os.environ.get("PPCLS_HOME", "~/.cache/ppcls")
     try:
-        folder = Path(home).expanduser() / kind
-        folder.mkdir(parents=True, exist_ok=True)
+        path = Path(home).expanduser() / kind
+        path.mkdir(parents=True, exist_ok=True)
     except (OSError, RuntimeError) as reason:  # RuntimeError: nobody's home
         raise error(f"{home}/{kind}: can't be made; {reason}; set PPCLS_HOME to a folder") from reason
-    return folder
+    return path
 
 
 def _chunks(url: str, error: type[UserError]) -> Iterator[bytes]:
@@ -79,4 +99,4 @@ def _chunks(url: str, error: type[UserError]) -> Iterator[bytes]:
     except (OSError, ValueError, http.client.HTTPException) as failure:  # ValueError: not a URL after all
         reason = str(failure) or type(failure).__name__
     if reason is not None:
-        raise error(f"{url}: can't be downloaded; {reason}; download it by hand and give its path")
+        raise error(f"{url}: can't be downloaded; {reason}; download it by hand and give its path, or set PPCLS_MIRROR")

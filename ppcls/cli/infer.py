@@ -1,10 +1,18 @@
 """The command `ppcls infer`, or tools/infer.py: predictions of the training-time model."""
 
 import argparse
+import json
 import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ppcls.cli.arguments import add_config
 from ppcls.cli.starting import start_with_weights
+from ppcls.errors import ConfigError
+from ppcls.files import make_folder, write_text
+
+if TYPE_CHECKING:
+    from ppcls.config import RunConfig
 
 logger = logging.getLogger("ppcls")
 
@@ -30,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     config = engine.config
     postprocess = build.postprocess(config)
-    found = list(stream.find(config.require("Infer.infer_imgs", "infer")))
+    found = _images(config)
     names = told_apart(found)
     transforms = stream.pipeline(build.eval_transforms(config))
     model = engine.model
@@ -42,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
         logits = model(paddle.to_tensor(transforms.finish(images_NHWC)))
         return postprocess(scores_of(logits, postprocess.activation).numpy())
 
-    status = 0
+    status, answers = 0, []
     for batch in stream.batches(found, transforms, config.Infer.batch_size):
         images = [one.image for one in batch if one.image is not None]
         predictions = iter(predict(np.stack(images)) if images else ())
@@ -50,6 +58,24 @@ def run(arguments: argparse.Namespace) -> int:
             if one.image is None:
                 status = 1
                 logger.error(f"{name_of(one.source)}: {one.problem}")
-            else:
-                print(next(predictions).line(names[one.source]))
+                continue
+            prediction = next(predictions)
+            print(prediction.line(names[one.source]))
+            answers.append({**prediction.to_dict(), "file_name": name_of(one.source)})
+    if config.Infer.save_dir is not None:
+        path = Path(config.Infer.save_dir.rstrip("/").removesuffix(".json") + ".json")
+        make_folder(path.parent, "Infer.save_dir")
+        write_text(path, json.dumps(answers, ensure_ascii=False))
     return status
+
+
+def _images(config: "RunConfig") -> list[str]:
+    """Return the images that the config means. Raises ConfigError or DataError."""
+    from ppcls.images import stream
+
+    images, listed = config.require("Infer.infer_imgs", "infer"), config.Infer.infer_list
+    if listed is None:
+        return list(stream.find(images))
+    if not isinstance(images, str):
+        raise ConfigError(f"{config.source}: Infer.infer_list: needs one folder as Infer.infer_imgs; received several")
+    return stream.listed(listed, images)

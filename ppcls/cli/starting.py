@@ -15,7 +15,9 @@ def start(config: "RunConfig") -> "Engine":
     from ppcls.engine import log, ranks
     from ppcls.engine.engine import Engine
 
-    log.start_console(quiet=ranks.rank() not in config.Global.logging_ranks)
+    logger = log.start_console(quiet=ranks.rank() not in config.Global.logging_ranks)
+    for note in config.notes:
+        logger.warning(note)
     return Engine(config)
 
 

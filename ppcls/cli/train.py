@@ -22,14 +22,22 @@ EXAMPLES = """examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `ppcls train`."""
     add_config(parser)
+    parser.add_argument(
+        "-p",
+        "--profiler_options",
+        metavar="OPTIONS",
+        help="record a profile, e.g. 'batch_range=[10,20];profile_path=profile' (Global.profiler with its keys)",
+    )
     parser.add_argument("--print-config", action="store_true", help="print the resolved config and stop")
     parser.add_argument("--check", action="store_true", help="build everything, try one batch, and stop")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Train the model of a config; return the exit status."""
-    from ppcls.config import dump_config, load_config
+    from ppcls.config import dialect, dump_config, load_config
 
+    if arguments.profiler_options is not None:
+        arguments.override += dialect.profiler_options(arguments.profiler_options)
     config = load_config(arguments.config, arguments.override)
     if arguments.print_config:
         print(dump_config(config), end="")

@@ -1,23 +1,26 @@
 """YAML and `-o` options -> a checked config, and back."""
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from typing import Any, Optional, TypeVar, Union
 
 import yaml
 
+from ppcls.config import dialect, rewrite
+from ppcls.config.deploy import DeployConfig
 from ppcls.config.faults import Faults
 from ppcls.config.parse import parse
 from ppcls.config.parts import keys_of
-from ppcls.config.read import RESOLVERS, Node, read_config
-from ppcls.config.schema import DeployConfig, RunConfig
+from ppcls.config.read import RESOLVERS, Node, bundled, read_config
+from ppcls.config.schema import RunConfig
 from ppcls.registry import Part
 
 Config = TypeVar("Config", RunConfig, DeployConfig)
 
 
-def load_config(path: str, overrides: Sequence[str] = ()) -> RunConfig:
-    """Return the config of a run: the YAML at `path`, changed by `overrides` such as "Global.epochs=2".
+def load_config(path: Optional[str], overrides: Sequence[str] = ()) -> RunConfig:
+    """Return the config of a run: the YAML at `path` (or none), changed by `overrides` such as "Global.epochs=2".
 
     Raises ConfigError with all faults, a line each.
     """
@@ -31,24 +34,31 @@ def load_deploy_config(path: Optional[str], overrides: Sequence[str] = ()) -> De
 
 def _load(kind: type[Config], path: Optional[str], overrides: Sequence[str]) -> Config:
     faults = Faults()
-    root = read_config(path, overrides, faults)
+    taken = path and _found(path)
+    rules = dialect.RUN_RULES if kind is RunConfig else dialect.DEPLOY_RULES
+    root, notes = rewrite.apply(rules, read_config(taken, overrides, faults))
     config: Config = parse(root, kind, "", faults)
     if kind is RunConfig:
         _check_class_num(root, faults)
     faults.raise_if_any()
-    return dataclasses.replace(config, source=path or "-o")
+    if taken != path:
+        notes.insert(0, f"{path}: no such file; took {taken}")
+    return dataclasses.replace(config, source=path or "-o", notes=tuple(notes))
+
+
+def _found(path: str) -> str:
+    """Return `path`, or where PaddleClas's `ppcls/configs/.../NAME.yaml` isn't there our config of that name."""
+    ours = bundled("", f"configs/{os.path.basename(path)}")
+    theirs = "ppcls/configs/" in path and not os.path.exists(path)
+    return ours if theirs and os.path.exists(ours) else path
 
 
 def _check_class_num(root: Node, faults: Faults) -> None:
     """`Global.class_num` is the old place of `Arch.class_num`; the two must not contradict each other."""
-    old, new = _child(_child(root, "Global"), "class_num"), _child(_child(root, "Arch"), "class_num")
+    old, new = rewrite.get(root, "Global.class_num"), rewrite.get(root, "Arch.class_num")
     if old and new and old.value is not None and old.value != new.value:
         text = f"Global.class_num: {old.value} contradicts Arch.class_num: {new.value} ({new.where}); remove it"
         faults.add(old.where, text)
-
-
-def _child(node: Optional[Node], key: str) -> Optional[Node]:
-    return node.value.get(key) if node and isinstance(node.value, dict) else None
 
 
 class _Dumper(yaml.SafeDumper):
@@ -68,8 +78,9 @@ for _tag, _pattern, _first in RESOLVERS:
 
 def dump_config(config: Union[RunConfig, DeployConfig]) -> str:
     """Return the config as YAML, defaults written out; it loads to an equal object."""
-    source = config.source.encode("unicode_escape").decode()
-    return f"# Resolved from {source}\n{dump(_plain(config))}"
+    lines = [f"Resolved from {config.source}", *config.notes]
+    head = "".join(f"# {line.encode('unicode_escape').decode()}\n" for line in lines)
+    return head + dump(_plain(config))
 
 
 def dump(content: Any) -> str:

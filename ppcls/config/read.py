@@ -1,7 +1,7 @@
 """YAML files, `_base_` and `-o` options -> one tree of nodes that know where they were written.
 
 The YAML is composed, not loaded: positions survive, duplicate keys are refused, and scalars follow YAML 1.2
-(`1e-3` is a number; `on`, `yes` and `08` are text), so that nothing changes its meaning unseen.
+(`1e-3` is a number; `on`, `yes` and `08` are text), so that nothing changes its meaning unseen. `None` is null too.
 """
 
 import os
@@ -26,7 +26,7 @@ TAG = "tag:yaml.org,2002:"
 RESOLVERS = tuple(
     (TAG + tag, re.compile(rf"(?:{scalar})\Z"), first)
     for tag, scalar, first in (
-        ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+        ("null", r"~|null|Null|NULL|None|", ["~", "n", "N", ""]),
         ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
         ("int", r"[-+]?(?:0|[1-9][0-9]{0,17})", list("-+0123456789")),
         ("float", r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?", list("-+.0123456789")),
@@ -57,7 +57,7 @@ def read_config(path: Optional[str], overrides: Sequence[str], faults: Faults) -
 
     Options that can't be applied go to `faults`. Raises ConfigError for a file that can't be read.
     """
-    root = Node({}, Where("-o")) if path is None else _read_file(_bundled("", path), chain=(), asked_at=None)
+    root = Node({}, Where("-o")) if path is None else _read_file(bundled("", path), chain=(), asked_at=None)
     for option in overrides:
         try:
             root = _apply_option(root, option)
@@ -176,13 +176,13 @@ def _read_file(path: str, chain: tuple[str, ...], asked_at: Optional[Where]) -> 
     own = dict(root.value)
     tree: Optional[Node] = None
     for base in _base_paths(own.pop("_base_", None)):
-        below = _read_file(_bundled(os.path.dirname(path), str(base.value)), (*chain, path), base.where)
+        below = _read_file(bundled(os.path.dirname(path), str(base.value)), (*chain, path), base.where)
         tree = below if tree is None else merge(tree, below)
     top = Node(own, root.where)
     return top if tree is None else merge(tree, top)
 
 
-def _bundled(folder: str, path: str) -> str:
+def bundled(folder: str, path: str) -> str:
     """Return `path` from a folder, or for a `configs/NAME.yaml` that isn't there the one that came with ppcls."""
     from_folder = os.path.join(folder, path)
     if os.path.exists(from_folder) or not os.path.normpath(path).startswith("configs/"):

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any, get_args, get_type_hints
 
 from ppcls import data, images, inference, losses, metrics, models, optim
+from ppcls.config.deploy import DeployConfig
 from ppcls.config.describe import describe
 from ppcls.config.parts import keys_of
-from ppcls.config.schema import DeployConfig, RunConfig
+from ppcls.config.schema import RunConfig
 from ppcls.config.signature import REQUIRED, arguments_of, called_by
 from ppcls.registry import Registry
 

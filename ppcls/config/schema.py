@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Optional, Union
 
 from ppcls.config.groups import Group
-from ppcls.config.parts import AtLeast, BareNumber, Named, Only, Rule, Within, key, required
+from ppcls.config.parts import AtLeast, BareNumber, Only, Rule, Within, key, required
 from ppcls.data import DATASETS, SAMPLERS
 from ppcls.errors import ConfigError
 from ppcls.images import BATCH_TRANSFORMS, TRANSFORMS
@@ -60,7 +60,7 @@ class GlobalSection:
     early_stop: Limit = key(-1, "stop at the end of this epoch, schedules unchanged; -1: never")
     hang_seconds: Limit = key(1800, "end a run in which no batch is finished for so long; -1: never")
     seed: Annotated[int, AtLeast(0)] = key(0, "of weights, shuffling and augmentation")
-    save_interval: Count = key(1, "epochs between the `epoch_N` checkpoints")
+    save_interval: Limit = key(1, "epochs between the `epoch_N` checkpoints; -1: none")
     keep: Limit = key(3, "how many `epoch_N` checkpoints are kept, the newest ones; -1: all")
     save_steps: Limit = key(-1, "also save `latest` every so many optimizer updates; -1: at the ends of epochs only")
     save_minutes: Annotated[float, AtLeast(0, off=-1)] = key(
@@ -73,7 +73,8 @@ class GlobalSection:
     log_ranks: Annotated[Union[int, str], RankList()] = key("0", "ranks that log, separated by commas: `0,1`")
     use_visualdl: bool = key(False, "write loss, learning rate and metrics for VisualDL")
     print_mem_info: bool = key(True, "log the device memory that was used, where the device counts it")
-    profiler: bool = key(False, "record steps 10 to 16: a trace and a table of operators")
+    profiler: bool = key(False, "record a trace and a table of operators")
+    profiler_batches: tuple[Count, Count] = key((10, 16), "the first and the last batch that `profiler` records")
     profiler_path: str = key("./profiler_log", "where `profiler` writes")
     image_shape: tuple[Count, Count, Count] = key(
         (3, 224, 224), "channels, height and width of the exported model's input"
@@ -82,15 +83,14 @@ class GlobalSection:
     export_with_preprocess: bool = key(False, "the exported model normalizes by itself: its input is uint8, NHWC")
     to_static: bool = key(False, "train the model as a static graph")
     class_num: Optional[Count] = key(None, "old place of `Arch.class_num`")
-    use_dali: Annotated[bool, Only(False, "set use_dali: False; the pictures are read all the same")] = key(
-        False, "NVIDIA DALI"
-    )
     eval_mode: Annotated[str, Only("classification", "remove eval_mode; this project classifies")] = key(
         "classification", "kind of evaluation"
     )
     train_mode: Annotated[str, Only("default", "remove train_mode; there is one training loop")] = key(
         "default", "kind of training loop"
     )
+    pdx_model_name: Optional[str] = key(None, "PaddleX's name of the model, for `train_result.json` and the export")
+    uniform_output_enabled: bool = key(False, "also write PaddleX's `train_result.json` into `output_dir`")
     train: Annotated[bool, Only(True, "remove train; evaluate with tools/eval.py")] = key(True, "of the old launcher")
 
     @property
@@ -127,6 +127,7 @@ class ArchPart(Part):
     pretrained: Union[bool, str] = key(False, "official weights (True), or a path or URL")
     use_ssld: bool = key(False, "with `pretrained: True`: the SSLD weights")
     use_sync_bn: bool = key(False, "batch norms take the batches of all ranks")
+    infer_add_softmax: bool = key(True, "export scores; False: logits, unless the post-process needs a sigmoid")
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,12 @@ class OptimizerPart(Part):
         "learning rate: a schedule, or a plain number that stays"
     )
     regularizer: Optional[Annotated[Part, REGULARIZERS]] = key(None, "weight penalty; or use `weight_decay`")
-    clip_norm: Optional[Annotated[float, AtLeast(0)]] = key(None, "largest global norm of the gradients")
+    clip_norm: Optional[Annotated[float, AtLeast(0)]] = key(
+        None, "largest norm of the gradient of each parameter by itself; this is PaddleClas's"
+    )
+    clip_global_norm: Optional[Annotated[float, AtLeast(0)]] = key(
+        None, "largest joint norm of all gradients, which keeps the direction of the update"
+    )
     param_groups: tuple[Group, ...] = key((), "parameters with settings of their own; the first that states one wins")
 
 
@@ -186,7 +192,9 @@ class DataLoaderSection:
 class InferSection:
     """What `infer` reads and prints; export writes both lists into the artifact."""
 
-    infer_imgs: Optional[Paths] = key(None, "a picture, a folder, or a list of them")
+    infer_imgs: Optional[Paths] = key(None, "an image, a folder, or a list of them")
+    infer_list: Optional[str] = key(None, "a list of images below the folder `infer_imgs`, a line each")
+    save_dir: Optional[str] = key(None, "also write the answers to this JSON file; `.json` is added if it is missing")
     batch_size: Count = key(10, "pictures at a time")
     transforms: Transforms = key((), "unset: those of `DataLoader.Eval`")
     PostProcess: Optional[Annotated[Part, POSTPROCESSES]] = key(None, "scores to answer")
@@ -200,7 +208,7 @@ class MetricSection:
     Eval: tuple[Annotated[Part, METRICS], ...] = key((), "for evaluation")
 
 
-class _Root:
+class Root:
     """What the configs of training and of deployment have in common."""
 
     source: str
@@ -216,7 +224,7 @@ class _Root:
 
 
 @dataclass(frozen=True)
-class RunConfig(_Root):
+class RunConfig(Root):
     """A run: all that train, eval, infer and export need to know."""
 
     Global: GlobalSection = key(GlobalSection(), "the run")
@@ -229,74 +237,15 @@ class RunConfig(_Root):
     Infer: InferSection = key(InferSection(), "inference")
     Metric: MetricSection = key(MetricSection(), "metrics")
     source: str = field(default="", compare=False)
+    # What the user should know of how it was read.
+    notes: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def model_name(self) -> str:
+        """The name of the model in an export: PaddleX's, else that of the architecture."""
+        return self.Global.pdx_model_name or self.Arch.name
 
     @property
     def class_num(self) -> int:
         """Classes of the model: `Arch.class_num`, else the old `Global.class_num`, else 1000."""
         return int(self.Arch.args.get("class_num", self.Global.class_num or DEFAULT_CLASS_NUM))
-
-
-@dataclass(frozen=True)
-class DeployGlobalSection:
-    """What to predict, with which model, on what."""
-
-    infer_imgs: Optional[Paths] = key(None, "a picture, a folder, or a list of them")
-    inference_model_dir: str = key("./models", "the folder that export wrote")
-    batch_size: Count = key(1, "pictures at a time")
-    use_gpu: bool = key(False, "run on a GPU")
-    use_sdaa: bool = key(False, "run on an SDAA accelerator")
-    use_xpu: bool = key(False, "run on an XPU")
-    use_npu: bool = key(False, "run on an NPU")
-    gpu_mem: Count = key(8000, "initial GPU memory pool, in MiB")
-    enable_mkldnn: bool = key(True, "oneDNN kernels on the CPU")
-    cpu_num_threads: Optional[Count] = key(None, "threads on the CPU; unset: as many as it has cores")
-    ir_optim: bool = key(True, "optimise the graph before running")
-    use_tensorrt: bool = key(False, "TensorRT engine on the GPU")
-    use_fp16: bool = key(False, "compute in half precision, on a GPU")
-    use_bf16: bool = key(False, "compute in bfloat16, on the CPU")
-    engine: Optional[Literal["paddle", "openvino", "onnxruntime"]] = key(
-        None, "what runs the model; unset: of those that are installed and fit the exported files, the fastest"
-    )
-    enable_benchmark: bool = key(False, "print times at the end")
-    enable_profile: bool = key(False, "print a table of operators at the end")
-
-
-@dataclass(frozen=True)
-class PreProcessSection:
-    """Overrides the artifact's own transforms."""
-
-    transform_ops: Transforms = key((), "what happens to a decoded RGB picture, in this order")
-
-
-@dataclass(frozen=True)
-class SavePreLabelSection:
-    """Also sort the predictions into files."""
-
-    save_dir: str = key("./pre_label/", "folder to write to")
-
-
-@dataclass(frozen=True)
-class PostProcessSection:
-    """Scores to answers."""
-
-    main_indicator: Literal["Topk", "ThreshOutput", "MultiLabelThreshOutput"] = key(
-        "Topk", "the post-process whose answer is printed"
-    )
-    Topk: Annotated[Part, POSTPROCESSES, Named("Topk")] = key(Part("Topk"), "the best classes")
-    ThreshOutput: Optional[Annotated[Part, POSTPROCESSES, Named("ThreshOutput")]] = key(
-        None, "one of two classes, by a threshold"
-    )
-    MultiLabelThreshOutput: Optional[Annotated[Part, POSTPROCESSES, Named("MultiLabelThreshOutput")]] = key(
-        None, "all classes that reach a threshold"
-    )
-    SavePreLabel: Optional[SavePreLabelSection] = key(None, "save predicted labels")
-
-
-@dataclass(frozen=True)
-class DeployConfig(_Root):
-    """A prediction: all that deploy/python/predict_cls.py needs to know."""
-
-    Global: DeployGlobalSection = key(DeployGlobalSection(), "what, with which model, on what")
-    PreProcess: PreProcessSection = key(PreProcessSection(), "override of the artifact's transforms")
-    PostProcess: Optional[PostProcessSection] = key(None, "override of the artifact's post-process")
-    source: str = field(default="", compare=False)

@@ -123,7 +123,14 @@ def optimizer(config: RunConfig, trained: nn.Layer, learning_rate: float) -> Any
     """Build the optimizer of all parameters of the model."""
     part = config.require("Optimizer", "train")
     regularizer = None if part.regularizer is None else REGULARIZERS.build(part.regularizer)
-    target = Target(trained, learning_rate, regularizer, part.clip_norm, part.param_groups)
+    target = Target(
+        trained,
+        learning_rate,
+        regularizer,
+        clip_norm=part.clip_norm,
+        clip_global_norm=part.clip_global_norm,
+        groups=part.param_groups,
+    )
     return OPTIMIZERS.build(part, Facts(target=target))
 
 

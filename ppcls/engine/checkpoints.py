@@ -218,7 +218,7 @@ class Checkpoints:
     def save(self, checkpoint: Checkpoint, *, epoch: int, best: bool) -> None:
         """Write `latest`; the same files become `best_model` and, every `save_interval` epochs, `epoch_N`."""
         names = ["best_model"] if best else []
-        if epoch % self.save_interval == 0:
+        if self.save_interval > 0 and epoch % self.save_interval == 0:
             names.append(f"epoch_{epoch}")
         write(self.folder / "latest", checkpoint, also=[self.folder / name for name in names])
         if self.keep > 0:

@@ -14,7 +14,7 @@ import paddle
 from ppcls.config import dump_config
 from ppcls.config.schema import RunConfig
 from ppcls.data.loader.loader import Loader
-from ppcls.engine import build, log, ranks, run_folder
+from ppcls.engine import build, log, ranks, run_folder, train_result
 from ppcls.engine.averages import Averages
 from ppcls.engine.class_names import refuse_other_classes
 from ppcls.engine.parts import Parts
@@ -48,6 +48,7 @@ class Engine(Parts):
                     improved = self.evaluate_if_due()
                     self.state.end_epoch()
                     self.save(best=improved)
+                    self.tell_paddlex(done=self.state.epoch == self.last_epoch)
         finally:
             self.profile.close()
             self.scalars.close()
@@ -161,7 +162,7 @@ class Engine(Parts):
         self.precision.prepare(self.model, None)
         with self.watchdog:
             results = self.evaluate()
-        logger.info(f"[Eval][Avg]{text_of(results)}")
+        logger.info(f"[Eval][Epoch 0][Avg]{text_of(results)}")  # as in PaddleClas; PaddleX searches for it
         return results
 
     def log_to(self, name: str) -> None:
@@ -208,6 +209,11 @@ class Engine(Parts):
         ranks.wait_for_all()
         self.save_points.saved()
         self.resume_from = self.folder / "latest"
+
+    def tell_paddlex(self, *, done: bool) -> None:
+        """Write what PaddleX wants to know of the run, where the config asks for it; only the first rank does."""
+        if self.config.Global.uniform_output_enabled and ranks.rank() == 0:
+            train_result.write(self.config, self.folder, done=done)
 
     def diverged(self, what: str) -> TrainingError:
         """Return the error of an epoch, the running one or else the last one, whose numbers are lost."""

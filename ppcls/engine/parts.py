@@ -130,7 +130,9 @@ class Parts:
     @functools.cached_property
     def profile(self) -> Union[Profile, NoProfile]:
         settings = self.config.Global
-        return Profile(settings.profiler_path) if settings.profiler and ranks.rank() == 0 else NoProfile()
+        if not settings.profiler or ranks.rank() != 0:
+            return NoProfile()
+        return Profile(settings.profiler_path, *settings.profiler_batches)
 
     @functools.cached_property
     def batches_per_epoch(self) -> int:

@@ -151,7 +151,7 @@ class _RoundedConv2D(nn.Conv2D):
             _rounded(self.weight),
             self.bias,
             stride=self._stride,
-            padding=self._updated_padding,
+            padding=self._padding,
             dilation=self._dilation,
             groups=self._groups,
             data_format=self._data_format,

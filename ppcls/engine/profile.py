@@ -8,22 +8,23 @@ from typing import Any
 
 from paddle import profiler
 
-from ppcls.errors import DeviceError
+from ppcls.errors import ConfigError, DeviceError
 from ppcls.files import make_folder
 
 logger = logging.getLogger("ppcls")
 
-FIRST_STEP, LAST_STEP = 10, 16
-
 
 class Profile:
-    """Records batches 10 to 16 of a run: a trace for chrome://tracing in `folder`, and a table of operators."""
+    """Records batches `first` to `last` of a run: a trace for chrome://tracing in `folder`, a table of operators."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, first: int, last: int) -> None:
+        if last < first:
+            raise ConfigError(f"Global.profiler_batches: must be in order; received {[first, last]}")
         self.folder = Path(folder)
+        self.first, self.last = first, last
         self.batch = 0
         try:
-            self.profiler: Any = profiler.Profiler(scheduler=(FIRST_STEP, LAST_STEP + 1), on_trace_ready=self._write)
+            self.profiler: Any = profiler.Profiler(scheduler=(first, last + 1), on_trace_ready=self._write)
         except NotImplementedError as error:
             raise DeviceError("Global.profiler: the plug-in of this device has no profiler; leave it off") from error
 
@@ -35,16 +36,16 @@ class Profile:
     def step(self) -> None:
         """Count a batch; after the last one that is recorded, write and stop."""
         self.batch += 1
-        if self.batch <= LAST_STEP + 1:
+        if self.batch <= self.last + 1:
             self.profiler.step()
-        if self.batch == LAST_STEP + 1:
+        if self.batch == self.last + 1:
             self._stop()
 
     def close(self) -> None:
         """End a record that is not full, as the run is over."""
-        if self.batch <= LAST_STEP:
+        if self.batch <= self.last:
             self._stop()
-            logger.warning(f"Global.profiler: records batches {FIRST_STEP} to {LAST_STEP}; the run had {self.batch}")
+            logger.warning(f"Global.profiler: records batches {self.first} to {self.last}; the run had {self.batch}")
 
     def _stop(self) -> None:
         with contextlib.redirect_stdout(io.StringIO()):  # the speed, which the log tells
@@ -54,7 +55,7 @@ class Profile:
         recorded.export(path=str(self.folder / "trace.json"), format="json")
         with (self.folder / "operators.txt").open("w") as file, contextlib.redirect_stdout(file):
             recorded.summary(time_unit="ms")
-        logger.info(f"profile of batches {FIRST_STEP} to {LAST_STEP}: {self.folder}/trace.json, operators.txt")
+        logger.info(f"profile of batches {self.first} to {self.last}: {self.folder}/trace.json, operators.txt")
 
 
 class NoProfile:

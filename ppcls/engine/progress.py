@@ -26,7 +26,7 @@ def diverged(where: str, what: str, lr: float) -> TrainingError:
     """Return the error that ends a run whose numbers are lost."""
     return TrainingError(
         f"{where}: {what} not finite at learning rate {lr:g}; lower Optimizer.lr.learning_rate, use a warm-up "
-        "(Optimizer.lr.warmup_epoch) or Optimizer.clip_norm; no checkpoint was written since"
+        "(Optimizer.lr.warmup_epoch) or Optimizer.clip_global_norm; no checkpoint was written since"
     )
 
 

@@ -6,18 +6,20 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Optional
+from typing import Optional
 
 import numpy as np
 import paddle
 
 import ppcls
-from ppcls.config.schema import PreProcessSection, RunConfig
+from ppcls.config.deploy import PreProcessSection
+from ppcls.config.schema import RunConfig
 from ppcls.engine import build
 from ppcls.engine.engine import Engine
 from ppcls.errors import CheckpointError, ConfigError, DataError
 from ppcls.export.graph import Scores, ScoresOfPixels
 from ppcls.export.onnx import convert, require_opset
+from ppcls.export.portable import portable
 from ppcls.export.verify import compare, compare_on
 from ppcls.files import make_folder, sync_folder
 from ppcls.images import stream
@@ -25,6 +27,7 @@ from ppcls.images.failures import OneImage
 from ppcls.images.pipeline import Pipeline
 from ppcls.images.sources import name_of, read_file
 from ppcls.inference import artifact
+from ppcls.inference.postprocess import PostProcess
 from ppcls.inference.predictor import Predictor
 from ppcls.models.weight_files import about
 from ppcls.registry import Part
@@ -42,13 +45,16 @@ def export(engine: Engine, *, onnx_opset: Optional[int] = None, verify: Optional
     target = Path(config.Global.save_inference_dir)
     if onnx_opset is not None:
         require_opset(onnx_opset)
-    description = _description(config)
+    postprocess = build.postprocess(config)
+    description = _description(config, postprocess)
     pipeline = stream.pipeline(description.transforms)
     images_NHWC = _images(pipeline, config)
     _require_shape(pipeline.finish(images_NHWC), config)
     build.load_start_weights(config, engine.model, new_head=False)
     engine.log_to("export.log")
-    activation = build.postprocess(config).activation
+    activation = postprocess.activation
+    if activation == "softmax" and not config.Arch.infer_add_softmax:
+        activation = "none"
     scores = Scores(engine.model, activation)
     # Another layer: making it static would change how the one that it is compared with computes.
     graph = (
@@ -101,20 +107,19 @@ def _new_folder(target: Path) -> Iterator[Path]:
         ) from error
 
 
-def _description(config: RunConfig) -> artifact.Artifact:
-    postprocess = build.postprocess(config)
+def _description(config: RunConfig, postprocess: PostProcess) -> artifact.Artifact:
     given = config.Infer.PostProcess or Part("Topk")
     # The names travel in the description; a path would mean nothing elsewhere.
     part = Part(given.name, {k: v for k, v in given.args.items() if k not in ("class_id_map_file", "delimiter")})
     topk = artifact.TopkSection(part.args.get("topk", 5), tuple(postprocess.label_names))
-    others: dict[str, Any] = {} if part.name == "Topk" else {"main_indicator": part.name, part.name: part}
     return artifact.Artifact(
-        artifact.ModelSection(config.Arch.name, ppcls.__version__, paddle.__version__),
-        PreProcessSection(tuple(build.eval_transforms(config))),
-        artifact.PostProcessSection(topk, **others),
+        artifact.ModelSection(config.model_name, ppcls.__version__, paddle.__version__),
+        PreProcessSection(portable(build.eval_transforms(config))),
+        artifact.PostProcessSection(Topk=topk),
         input_shape=config.Global.image_shape,
         input_type="uint8" if config.Global.export_with_preprocess else "float32",
         class_num=config.class_num,
+        main=None if part.name == "Topk" else part,
         measured=_measured(config),
     )
 

@@ -13,6 +13,8 @@ from ppcls.inference.postprocess import Activation
 
 def scores_of(logits: paddle.Tensor, activation: Activation) -> paddle.Tensor:
     """Return the scores [N, class_num] that logits mean."""
+    if activation == "none":
+        return logits
     return F.softmax(logits, axis=-1) if activation == "softmax" else F.sigmoid(logits)
 
 

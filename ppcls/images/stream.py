@@ -43,6 +43,11 @@ def find(paths: Union[str, Sequence[str]], *, say: bool = True) -> Iterator[str]
         yield from _found(path, say)
 
 
+def listed(path: str, root: str) -> list[str]:
+    """Return the images in the lines of a list, below the folder `root`. Raises DataError."""
+    return [os.path.join(root, name) for name in paths_in(path, "infer_list")]
+
+
 def _found(path: str, say: bool) -> Iterator[str]:
     if os.path.isdir(path):
         yield from (os.path.join(path, below) for below in images_below(path, say=say))

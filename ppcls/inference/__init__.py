@@ -2,4 +2,10 @@
 
 from ppcls.registry import Registry
 
-POSTPROCESSES = Registry("post-process", {"ppcls.inference.postprocess": "Topk ThreshOutput MultiLabelThreshOutput"})
+POSTPROCESSES = Registry(
+    "post-process",
+    {
+        "ppcls.inference.postprocess": "Topk ThreshOutput MultiLabelThreshOutput ScoreOutput",
+        "ppcls.inference.attributes": "PersonAttribute VehicleAttribute TableAttribute",
+    },
+)

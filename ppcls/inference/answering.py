@@ -27,6 +27,8 @@ from ppcls.inference.runtimes import Precision
 from ppcls.inference.timing import Times, no_times
 from ppcls.text import as_utf8
 
+logger = logging.getLogger("ppcls")
+
 PROGRESS_SECONDS = 5.0
 
 
@@ -35,6 +37,8 @@ def answer(config: DeployConfig, out: Optional[Path]) -> int:
     asked = config.require("Global.infer_imgs", "predict")
     sources = [asked] if isinstance(asked, str) else list(asked)
     with _warnings_on_stderr():
+        for note in config.notes:
+            logger.warning(note)
         if out is None:
             return _print(config, _predictor(config), sources)
         return _write(config, sources, out)
@@ -42,7 +46,7 @@ def answer(config: DeployConfig, out: Optional[Path]) -> int:
 
 @contextlib.contextmanager
 def _warnings_on_stderr() -> Iterator[None]:
-    logger, handler = logging.getLogger("ppcls"), logging.StreamHandler()
+    handler = logging.StreamHandler()
     logger.addHandler(handler)
     try:
         yield

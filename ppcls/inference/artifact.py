@@ -1,7 +1,8 @@
 """The exported model's folder: `inference.json`, `inference.pdiparams`, `inference.yml`, and maybe `inference.onnx`.
 
 `inference.yml` says all that a predictor needs: preprocessing, labels, shapes and checksums. An ONNX file carries
-it in its metadata. Folders of PaddleClas, whose `inference.yml` says less or is missing, are read as well.
+it in its metadata. Its first three sections are in PaddleX's form, so that PaddleX runs these folders; those of
+PaddleX and PaddleClas, whose `inference.yml` says less or is missing, are read as well.
 """
 
 import dataclasses
@@ -10,12 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, Optional
 
+from ppcls.config import dialect, rewrite
+from ppcls.config.deploy import Indicated, PreProcessSection
 from ppcls.config.faults import Faults, Where
 from ppcls.config.load import dump, listed
 from ppcls.config.parse import parse
-from ppcls.config.parts import Named, key, required
-from ppcls.config.read import compose, read_config
-from ppcls.config.schema import PreProcessSection
+from ppcls.config.parts import key, required
+from ppcls.config.read import Node, compose, read_config
 from ppcls.errors import CheckpointError
 from ppcls.files import sha256_of, write_text
 from ppcls.inference import POSTPROCESSES
@@ -24,6 +26,8 @@ from ppcls.registry import Part
 DESCRIPTION = "inference.yml"
 MODEL, WEIGHTS, ONNX = "inference.json", "inference.pdiparams", "inference.onnx"
 OLD_MODEL = "inference.pdmodel"
+# The post-processes that PaddleX has for images' classes.
+OF_PADDLEX = ("Topk", "MultiLabelThreshOutput")
 
 
 @dataclass(frozen=True)
@@ -44,22 +48,10 @@ class TopkSection:
 
 
 @dataclass(frozen=True)
-class PostProcessSection:
+class PostProcessSection(Indicated):
     """Scores to answers."""
 
     Topk: TopkSection = key(TopkSection(), "the best classes; its names serve the others too")
-    main_indicator: Literal["Topk", "ThreshOutput", "MultiLabelThreshOutput"] = key("Topk", "which one is meant")
-    ThreshOutput: Optional[Annotated[Part, POSTPROCESSES, Named("ThreshOutput")]] = key(None, "one of two classes")
-    MultiLabelThreshOutput: Optional[Annotated[Part, POSTPROCESSES, Named("MultiLabelThreshOutput")]] = key(
-        None, "all classes that reach a threshold"
-    )
-
-    @property
-    def main(self) -> Part:
-        """The part that is meant."""
-        if self.main_indicator == "Topk":
-            return Part("Topk", {"topk": self.Topk.topk})
-        return getattr(self, self.main_indicator) or Part(self.main_indicator)
 
 
 @dataclass(frozen=True)
@@ -74,9 +66,21 @@ class Artifact:
         "float32", "float32: finished images, NCHW; uint8: images before NormalizeImage, NHWC"
     )
     class_num: Optional[int] = key(None, "number of classes; unset: the model knows")
+    main: Optional[Annotated[Part, POSTPROCESSES]] = key(None, "the post-process that is meant, if PaddleX has none so")
     measured: Mapping[str, float] = field(default_factory=dict, metadata={"doc": "accuracy on the evaluation set"})
     sha256: Mapping[str, str] = field(default_factory=dict, metadata={"doc": "of the files of the model"})
     Hpi: Mapping[str, Any] = field(default_factory=dict, metadata={"doc": "of PaddleX; passed over"})
+
+    @property
+    def postprocess(self) -> Part:
+        """The post-process that is meant."""
+        section = self.PostProcess
+        if self.main is not None:
+            return self.main
+        if section.main_indicator == "Topk":
+            return Part("Topk", {"topk": section.Topk.topk})
+        part: Optional[Part] = getattr(section, section.main_indicator)
+        return part or Part(section.main_indicator)
 
     @property
     def transforms(self) -> tuple[Part, ...]:
@@ -110,29 +114,31 @@ def files_of(path: Path) -> Files:
 
 def text(artifact: Artifact) -> str:
     """Return the description as YAML; `parse_text` reads it back."""
-    postprocess = artifact.PostProcess
+    names = list(artifact.PostProcess.Topk.label_list)
+    part = artifact.postprocess
+    known = part if part.name in OF_PADDLEX else Part("Topk", {"topk": artifact.PostProcess.Topk.topk})
     content: dict[str, Any] = {
         "Global": dataclasses.asdict(artifact.Global),
         "PreProcess": {"transform_ops": [listed(part) for part in artifact.transforms]},
-        "PostProcess": {
-            "main_indicator": postprocess.main_indicator,
-            "Topk": {"topk": postprocess.Topk.topk, "label_list": list(postprocess.Topk.label_list)},
-        },
-        "input_shape": list(artifact.input_shape or ()),
+        "PostProcess": {known.name: {**known.args, "label_list": names}},
+        "input_shape": None if artifact.input_shape is None else list(artifact.input_shape),
         "input_type": artifact.input_type,
         "class_num": artifact.class_num,
         "measured": dict(artifact.measured),
         "sha256": dict(artifact.sha256),
     }
-    if postprocess.main_indicator != "Topk":
-        content["PostProcess"].update(listed(postprocess.main))
+    if known is not part:
+        content["main"] = {"name": part.name, **part.args}
     return dump(content)
 
 
 def parse_text(content: str, source: str) -> Artifact:
     """Return the description in a YAML text; `source` is where it comes from, for messages. Raises ConfigError."""
-    faults = Faults()
-    artifact: Artifact = parse(compose(content, lambda line: Where(source, line)), Artifact, "", faults)
+    return _parsed(compose(content, lambda line: Where(source, line)), Faults())
+
+
+def _parsed(root: Node, faults: Faults) -> Artifact:
+    artifact: Artifact = parse(rewrite.apply(dialect.ARTIFACT_RULES, root)[0], Artifact, "", faults)
     faults.raise_if_any()
     return artifact
 
@@ -153,8 +159,7 @@ def read(folder: Path) -> Artifact:
     if files.description is None:
         return Artifact(ModelSection(folder.resolve().name))
     faults = Faults()
-    artifact: Artifact = parse(read_config(str(files.description), (), faults), Artifact, "", faults)
-    faults.raise_if_any()
+    artifact = _parsed(read_config(str(files.description), (), faults), faults)
     names = artifact.PostProcess.Topk.label_list
     if names and artifact.class_num not in (None, len(names)):
         raise CheckpointError(

@@ -1,40 +1,54 @@
 """What a model's scores become: predictions, and one line of text for each picture."""
 
+import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Optional, Protocol
 
 import numpy as np
 
-from ppcls.class_names import read_label_map
+from ppcls.class_names import find_label_map, read_label_map
 from ppcls.text import printable
 
-Activation = Literal["softmax", "sigmoid"]
+logger = logging.getLogger("ppcls")
+
+Activation = Literal["softmax", "sigmoid", "none"]
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """The best classes of one picture, best first; `label_names` is empty where no names are known."""
+    """The best classes of one picture, best first; `label_names` is empty where no names are known.
+
+    `attributes` says in words what an attribute model's scores mean together; of all others it is empty.
+    """
 
     class_ids: list[int]
     scores: list[float]
     label_names: list[str]
+    attributes: list[str] = field(default_factory=list)
 
     def line(self, name: str) -> str:
         """Return the prediction as printed for the image `name`, scores with 2 decimals."""
         scores = ", ".join(f"{score:.2f}" for score in self.scores)
-        answer = f"class id(s): {self.class_ids}, score(s): [{scores}], label_name(s): {self.label_names}"
+        words = f"attributes: {self.attributes}, " if self.attributes else ""
+        answer = f"{words}class id(s): {self.class_ids}, score(s): [{scores}], label_name(s): {self.label_names}"
         return f"{printable(name)}:\t{answer}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain lists, ready for JSON."""
-        return {"class_ids": self.class_ids, "scores": self.scores, "label_names": self.label_names}
+        words = {"attributes": self.attributes} if self.attributes else {}
+        return {"class_ids": self.class_ids, "scores": self.scores, "label_names": self.label_names, **words}
 
 
 def _names(
     label_names: Sequence[str], class_num: Optional[int], class_id_map_file: Optional[str], delimiter: Optional[str]
 ) -> list[str]:
-    names = read_label_map(class_id_map_file, delimiter) if class_id_map_file else list(label_names)
+    names = list(label_names)
+    if class_id_map_file and find_label_map(class_id_map_file) is None:
+        instead = "the names that came with the model" if names else "class numbers"
+        logger.warning(f"class_id_map_file: '{class_id_map_file}' is not there; the answers have {instead}")
+    elif class_id_map_file:
+        names = read_label_map(class_id_map_file, delimiter)
     if names and class_num not in (None, len(names)):
         raise ValueError(
             f"class_id_map_file: the model has {class_num} classes; received {len(names)} names "
@@ -81,7 +95,11 @@ class Topk:
 
 
 class ThreshOutput:
-    """Of two classes the second where its score reaches the threshold, else the first."""
+    """Of two classes the second where its score reaches the threshold, else the first.
+
+    Of more classes the best one where its score is above the threshold, else the one of `default_label_index`.
+    `label_0` and `label_1` name two classes, `class_id_map_file` more of them.
+    """
 
     activation: Activation = "softmax"
 
@@ -91,16 +109,24 @@ class ThreshOutput:
         class_num: Optional[int],
         *,
         threshold: float,
+        default_label_index: int = 0,
         label_0: str = "0",
         label_1: str = "1",
+        class_id_map_file: Optional[str] = None,
+        delimiter: Optional[str] = None,
     ) -> None:
-        if class_num not in (None, 2):
-            raise ValueError(f"ThreshOutput: is for models of two classes; received one of {class_num}; use Topk")
+        two = class_num in (None, 2)
+        if not 0 <= default_label_index < (class_num or 2):
+            raise ValueError(f"default_label_index: there is no such class; received {default_label_index}")
         self.threshold = threshold
-        self.label_names = [label_0, label_1]
+        self.default = default_label_index
+        self.label_names = [label_0, label_1] if two else _names(label_names, class_num, class_id_map_file, delimiter)
 
     def __call__(self, scores: np.ndarray) -> list[Prediction]:
-        chosen = (scores[:, 1] >= self.threshold).astype(int)
+        if scores.shape[1] == 2:
+            chosen = (scores[:, 1] >= self.threshold).astype(int)
+        else:
+            chosen = np.where(scores.max(axis=1) > self.threshold, scores.argmax(axis=1), self.default)
         return [_prediction([index], row, self.label_names) for index, row in zip(chosen, scores)]
 
 
@@ -123,6 +149,20 @@ class MultiLabelThreshOutput:
 
     def __call__(self, scores: np.ndarray) -> list[Prediction]:
         return [_prediction(np.flatnonzero(row >= self.threshold), row, self.label_names) for row in scores]
+
+
+class ScoreOutput:
+    """The model's outputs themselves, rounded: of one that rates images instead of classifying them."""
+
+    activation: Activation = "none"
+
+    def __init__(self, label_names: Sequence[str], *, decimal_places: int) -> None:
+        self.decimal_places = decimal_places
+        self.label_names = label_names
+
+    def __call__(self, scores: np.ndarray) -> list[Prediction]:
+        rounded = scores.round(self.decimal_places)
+        return [_prediction(range(scores.shape[1]), row, self.label_names) for row in rounded]
 
 
 def _prediction(ids: Iterable[int], scores: np.ndarray, names: Sequence[str]) -> Prediction:

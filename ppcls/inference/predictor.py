@@ -10,8 +10,8 @@ from typing import Any, Optional, Union
 import numpy as np
 
 from ppcls import environment
+from ppcls.config.deploy import DeployConfig
 from ppcls.config.load import load_deploy_config
-from ppcls.config.schema import DeployConfig
 from ppcls.errors import CheckpointError, ConfigError, DataError, DeviceError
 from ppcls.images import stream
 from ppcls.images.decode import Image
@@ -274,7 +274,7 @@ def _shape_of_input(pipeline: Pipeline) -> tuple[int, int, int]:
 
 def _postprocess(about: Artifact, deploy: DeployConfig, class_num: int) -> PostProcess:
     section = deploy.PostProcess
-    part = about.PostProcess.main
+    part = about.postprocess
     if section is not None:
         wanted = section.main_indicator
         part = getattr(section, wanted) or (part if part.name == wanted else Part(wanted))

@@ -35,14 +35,16 @@ class Exclusions(Shared):
 class Target:
     """All trainable parameters of `trained`, with what the section of every optimizer may say of them.
 
-    `learning_rate` is that of the first update; `clip_norm` bounds the gradients' joint norm. Of the `groups`, and then
-    of those of the models in it (their `param_groups`), the first that has a parameter and states a setting decides it.
+    `learning_rate` is that of the first update; `clip_norm` bounds the norm of each parameter's gradient, which turns
+    the update, and `clip_global_norm` their joint norm. Of the `groups`, and then of those of the models in it (their
+    `param_groups`), the first that has a parameter and states a setting decides it.
     """
 
     trained: nn.Layer
     learning_rate: float
     regularizer: Optional[Union[L1, L2]] = None
     clip_norm: Optional[float] = None
+    clip_global_norm: Optional[float] = None
     groups: Sequence[Group] = ()
 
     @functools.cached_property
@@ -66,7 +68,7 @@ class Target:
         return {
             "learning_rate": self.learning_rate,
             "parameters": self.trained.parameters(),
-            "grad_clip": _clipping(self.clip_norm),
+            "grad_clip": self._clipping(),
         }
 
     def decays(self, weight_decay: float, exclusions: Exclusions) -> dict[str, float]:
@@ -104,6 +106,20 @@ class Target:
             kind = type(self.regularizer).__name__
             raise ValueError(f"regularizer: {optimizer} has a decay of its own; received {kind}; use weight_decay")
 
+    def _clipping(self) -> Any:
+        """Return what scales gradients that are too long, or None."""
+        if self.clip_norm is not None and self.clip_global_norm is not None:
+            raise ValueError(
+                f"clip_norm: received {self.clip_norm} beside a clip_global_norm of {self.clip_global_norm}; keep one"
+            )
+        for name, clip in (("clip_norm", nn.ClipGradByNorm), ("clip_global_norm", nn.ClipGradByGlobalNorm)):
+            norm = getattr(self, name)
+            if norm is not None and norm <= 0:
+                raise ValueError(f"{name}: not positive; received {norm}; leave it out for no clipping")
+            if norm is not None:
+                return clip(norm)
+        return None
+
     def _stated(self, setting: str, name: str) -> Any:
         values = (
             getattr(group, setting)
@@ -111,15 +127,3 @@ class Target:
             if name.startswith(prefix) and group.has(name[len(prefix) :].lstrip("."))
         )
         return next((value for value in values if value is not None), None)
-
-
-def _clipping(clip_norm: Optional[float]) -> Optional[nn.ClipGradByGlobalNorm]:
-    """Return what scales all gradients so that their joint L2 norm is at most `clip_norm`.
-
-    PaddleClas bounds the norm of each tensor by itself, which turns the direction of the update.
-    """
-    if clip_norm is None:
-        return None
-    if clip_norm <= 0:
-        raise ValueError(f"clip_norm: not positive; received {clip_norm}; leave it out for no clipping")
-    return nn.ClipGradByGlobalNorm(clip_norm)

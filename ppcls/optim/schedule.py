@@ -22,16 +22,19 @@ class WarmUp(Shared):
     """How a schedule begins, and how often the rate changes.
 
     `warmup_epoch` epochs (fractions allowed) of linear rise from `warmup_start_lr`, after which the schedule proper
-    starts at its beginning; `by_epoch`: the rate changes once per epoch instead of at every step.
+    starts at its beginning; `by_epoch`: the rate changes once per epoch instead of at every step. `last_epoch`: the
+    number of the last change that was before this run, counted from 0.
     """
 
     warmup_epoch: float = 0
     warmup_start_lr: float = 0.0
     by_epoch: bool = False
+    last_epoch: int = -1
 
     def __post_init__(self) -> None:
         require("warmup_start_lr", self.warmup_start_lr, 0.0)
         require("warmup_epoch", self.warmup_epoch, 0.0)
+        require("last_epoch", self.last_epoch, -1)
 
 
 class Schedule:
@@ -50,6 +53,7 @@ class Schedule:
         by_epoch = warmup.by_epoch
         self.learning_rate = learning_rate
         self.warmup_start_lr = warmup.warmup_start_lr
+        self.first_tick = warmup.last_epoch + 1
         self.steps_per_tick = span.steps_per_epoch if by_epoch else 1
         self.ticks_per_epoch = 1 if by_epoch else span.steps_per_epoch
         self.warmup_ticks = warmup.warmup_epoch if by_epoch else round(warmup.warmup_epoch * span.steps_per_epoch)
@@ -57,7 +61,7 @@ class Schedule:
 
     def lr(self, step: int) -> float:
         """Return the learning rate of update number `step`, counted from 0."""
-        tick = step // self.steps_per_tick
+        tick = self.first_tick + step // self.steps_per_tick
         if tick < self.warmup_ticks:
             rise = self.learning_rate - self.warmup_start_lr
             return self.warmup_start_lr + rise * tick / self.warmup_ticks

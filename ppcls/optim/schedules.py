@@ -106,11 +106,7 @@ class Step(Schedule):
 
 
 class Piecewise(Schedule):
-    """The rate is `values[i]` until epoch `decay_epochs[i]`, and the last value after them all.
-
-    PaddleClas replaces both by a rule of its own where a `learning_rate` stands beside them; here it may only
-    repeat `values[0]`.
-    """
+    """The rate is `values[i]` until epoch `decay_epochs[i]`, and the last value after them all."""
 
     def __init__(
         self,
@@ -118,7 +114,6 @@ class Piecewise(Schedule):
         *,
         decay_epochs: Sequence[int],
         values: Sequence[float],
-        learning_rate: Optional[float] = None,
         warmup: WarmUp = WarmUp(),
     ) -> None:
         _require_increasing("decay_epochs", decay_epochs)
@@ -126,10 +121,6 @@ class Piecewise(Schedule):
             raise ValueError(
                 f"values: needs one more entry than decay_epochs; received {len(values)} values and "
                 f"{len(decay_epochs)} epochs; give a value for before the first, and one after each"
-            )
-        if learning_rate is not None and learning_rate != values[0]:
-            raise ValueError(
-                f"learning_rate: contradicts values[0] = {values[0]}; received {learning_rate}; leave it out"
             )
         for value in values:
             require("values", value, 0.0)

@@ -59,11 +59,6 @@ CASES: dict[str, tuple[str, list[str], str]] = {
         ["DataLoader.Train.sampler.batch_size=0"],
         "{user}/shapes.yaml:23: DataLoader.Train.sampler: BatchSampler: batch_size: must be at least 1; received 0",
     ),
-    "warm-up": (
-        TRAIN,
-        ["Optimizer.lr.warmup_epoch=9"],
-        "{user}/shapes.yaml:12: Optimizer.lr: Cosine: warmup_epoch: longer than the training; received 9",
-    ),
     "topk": (
         TRAIN,
         ["Metric.Eval.0.TopkAcc.topk=[1, 5]"],

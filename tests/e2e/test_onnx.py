@@ -63,7 +63,7 @@ def exported(user: Path) -> Path:
     assert done.returncode == 0, done.stderr
     for engine in ("Paddle Inference", "ONNX Runtime"):
         assert any(
-            engine in line and "the same top 5 for 20 of 20 pictures" in line for line in done.stdout.splitlines()
+            engine in line and "the same top 5 for 20 of 20 images" in line for line in done.stdout.splitlines()
         )
     assert "Export succeeded!" in done.stdout
     return user / "exported"
@@ -76,7 +76,7 @@ def test_the_file_takes_any_batch_and_carries_its_description(exported: Path) ->
     assert (answer.name, answer.shape) == ("scores", ["N", 10])
     about = artifact.parse_text(session.get_modelmeta().custom_metadata_map["ppcls"], "metadata")
     assert about.PostProcess.Topk.label_list[3] == "digit 3"
-    assert [part.name for part in about.transforms][:3] == ["DecodeImage", "ResizeImage", "CropImage"]
+    assert [part.name for part in about.transforms][:2] == ["ResizeImage", "CropImage"]
     for size in (1, 5):
         assert session.run(None, {"x": np.zeros((size, 3, 32, 32), "float32")})[0].shape == (size, 10)
 

@@ -1,5 +1,6 @@
 """What predict_cls.py and infer.py do with the model of the journey, in this process."""
 
+import json
 import os
 import re
 import shutil
@@ -80,6 +81,21 @@ def infer(journey: Journey, shapes: Path, capsys: pytest.CaptureFixture[str]) ->
         return (status, *capsys.readouterr())
 
     return call
+
+
+def test_infer_takes_a_list_below_a_folder_and_writes_its_answers_as_paddlex_wants(
+    infer: Predict, shapes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "list.txt").write_text("red/1.png\nblue/0.png 0\n")
+    given = [f"Infer.infer_imgs={shapes}/val", f"Infer.infer_list={tmp_path}/list.txt"]
+    status, output, _ = infer(*given, f"Infer.save_dir={tmp_path}/answers/")
+    assert (status, names(output)) == (0, ["1.png", "0.png"])
+    answers = json.loads((tmp_path / "answers.json").read_text())
+    assert [answer["file_name"] for answer in answers] == [f"{shapes}/val/red/1.png", f"{shapes}/val/blue/0.png"]
+    assert answers[0].keys() == {"class_ids", "scores", "label_names", "file_name"}
+    status, _, errors = infer(f"Infer.infer_imgs=[{shapes}]", given[1])
+    assert status == 2
+    assert errors.endswith("Infer.infer_list: needs one folder as Infer.infer_imgs; received several\n")
 
 
 def names(output: str) -> list[str]:

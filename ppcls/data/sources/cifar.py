@@ -19,7 +19,7 @@ from ppcls.data.sources.base import ImagesInMemory
 from ppcls.data.sources.checks import check_range
 from ppcls.download import fetch
 from ppcls.errors import CheckpointError, DataError
-from ppcls.images.decode import Image
+from ppcls.images.decode import Backend, Image
 from ppcls.images.pipeline import Pipeline
 
 _SITE = "https://www.cs.toronto.edu/~kriz"
@@ -27,7 +27,11 @@ _PIXELS = 3 * 32 * 32
 
 
 class Cifar(ImagesInMemory):
-    """What Cifar10 and Cifar100 have in common: 32x32 RGB images, all in memory."""
+    """What Cifar10 and Cifar100 have in common: 32x32 RGB images, all in memory.
+
+    With `sample_per_label` there are only so many of each class, chosen by the seed; each comes `expand_labels` times.
+    `backend` chooses nothing here.
+    """
 
     url: str
     # The stems of the files with images, and of the file with the names of the classes.
@@ -43,11 +47,18 @@ class Cifar(ImagesInMemory):
         self,
         pipeline: Pipeline,
         class_num: int,
+        seed: int,
         *,
         data_file: Optional[str] = None,
         mode: Literal["train", "test"] = "train",
         download: bool = True,
+        backend: Backend = "cv2",
+        sample_per_label: Optional[int] = None,
+        expand_labels: int = 1,
     ) -> None:
+        for name, value in {"sample_per_label": sample_per_label or 1, "expand_labels": expand_labels}.items():
+            if value < 1:
+                raise ValueError(f"{name}: must be at least 1; received {value}")
         if data_file is None:
             if not download:
                 raise ValueError("data_file: is needed with download: False; received none; give the original archive")
@@ -61,13 +72,17 @@ class Cifar(ImagesInMemory):
             images.append(pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
         all_labels = np.concatenate(labels).astype(np.int64)
         check_range(all_labels, class_num, lambda index: f"{data_file}: image {index}")
+        kept = slice(None) if sample_per_label is None else _sample(all_labels, sample_per_label, seed)
         super().__init__(
             pipeline,
             source=data_file,
-            images=np.ascontiguousarray(np.concatenate(images)),
-            labels=all_labels,
+            images=np.ascontiguousarray(np.concatenate(images)[kept]),
+            labels=np.tile(all_labels[kept], expand_labels),
             label_names=self._names(files),
         )
+
+    def read(self, index: int) -> Image:
+        return super().read(index % len(self._images))
 
     def _part(self, files: Mapping[str, bytes], stem: str, data_file: str) -> tuple[NDArray[Any], Image]:
         """Return the labels and pixels of one file, binary or pickled."""
@@ -126,6 +141,16 @@ class Cifar100(Cifar):
     label_bytes = 2
     labels_key = "fine_labels"
     names_key = "fine_label_names"
+
+
+def _sample(labels: NDArray[np.int64], num_per_label: int, seed: int) -> NDArray[np.int64]:
+    """Return the places of so many labels of each class, class by class, drawn without replacement."""
+    rng = np.random.default_rng(seed)
+    places = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    fewest = min(map(len, places))
+    if num_per_label > fewest:
+        raise ValueError(f"sample_per_label: a class has {fewest} images; received {num_per_label}")
+    return np.concatenate([rng.choice(of_class, num_per_label, replace=False) for of_class in places])
 
 
 def _members(path: Path, wanted: Set[str]) -> dict[str, bytes]:

@@ -3,7 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Optional
 
 import cv2
 import numpy as np
@@ -35,16 +35,19 @@ class Erasing(ABC):
 class Cutout(Erasing):
     """Paint `n_holes` squares of `length` pixels around random points; parts of them may be outside.
 
-    `fill_value` is the colour: 0 is black before NormalizeImage, and the mean colour after it.
+    `fill_value` is the colour: 0 is black before NormalizeImage, and the mean colour after it; null: a random colour
+    for each square.
 
     Source: DeVries and Taylor 2017 (arXiv:1708.04552).
     """
 
-    def __init__(self, *, n_holes: int = 1, length: int = 112, fill_value: Sequence[float] = (0, 0, 0)) -> None:
+    def __init__(
+        self, *, n_holes: int = 1, length: int = 112, fill_value: Optional[Sequence[float]] = (0, 0, 0)
+    ) -> None:
         for name, value in {"n_holes": n_holes, "length": length}.items():
             if value < 1:
                 raise ValueError(f"{name}: must be at least 1; received {value}")
-        self._fill = _three("fill_value", fill_value)
+        self._fill = None if fill_value is None else _three("fill_value", fill_value)
         self._num_holes = n_holes
         self._radius = length // 2
 
@@ -52,7 +55,8 @@ class Cutout(Erasing):
         height, width = image.shape[:2]
         for _ in range(self._num_holes):
             y, x = int(rng.integers(height)), int(rng.integers(width))
-            image[max(0, y - self._radius) : y + self._radius, max(0, x - self._radius) : x + self._radius] = self._fill
+            square = image[max(0, y - self._radius) : y + self._radius, max(0, x - self._radius) : x + self._radius]
+            square[...] = rng.integers(0, 256, 3) if self._fill is None else self._fill
 
 
 class HideAndSeek(Erasing):

@@ -114,7 +114,6 @@ FAULTY = (
     Case("wrong length", good_but("epochs: 2", "image_shape: [224, 224]")),
     Case("wrong item", good_but("epochs: 2", "image_shape: [3, 224, x]")),
     Case("bad ranks", good_but("epochs: 2", "log_ranks: all")),
-    Case("DALI", good_but("epochs: 2", "use_dali: True")),
     Case("retrieval", good_but("epochs: 2", "eval_mode: retrieval")),
     Case("other training loop", good_but("epochs: 2", "train_mode: efficientnet")),
     Case("train: False of the old launcher", good_but("epochs: 2", "train: False")),

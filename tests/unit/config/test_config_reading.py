@@ -163,7 +163,8 @@ def test_a_part_knows_where_it_was_written(tmp_path: Path) -> None:
 
 def test_a_yaml_in_the_form_of_paddleclas_is_read(golden: Callable[[str, str], None]) -> None:
     config = load_config(str(HERE / "paddleclas_form.yaml"))
-    golden("paddleclas_form.txt", dump_config(config).split("\n", 1)[1])
+    assert "divide the rate by 10 every 30 epochs" in config.notes[0]
+    golden("paddleclas_form.txt", dump_config(config).split("\n", 2)[2])
 
 
 def test_a_deploy_yaml_in_the_form_of_paddleclas_is_read(tmp_path: Path, golden: Callable[[str, str], None]) -> None:

@@ -75,16 +75,30 @@ def check(dataset: LabelledImages, rows: slice, labels: np.ndarray = LABELS) -> 
 @pytest.mark.parametrize("files", [binary_files(), python_files()], ids=["binary", "python"])
 def test_cifar10_is_read_from_the_archive_or_its_folder(tmp_path: Path, files: dict[str, bytes]) -> None:
     path = archive(tmp_path / "cifar.tar.gz", files)
-    check(Cifar10(PIPELINE, 10, data_file=path), slice(10))
-    check(Cifar10(PIPELINE, 10, data_file=path, mode="test"), slice(10, 12))
+    check(Cifar10(PIPELINE, 10, 0, data_file=path), slice(10))
+    check(Cifar10(PIPELINE, 10, 0, data_file=path, mode="test"), slice(10, 12))
     folder = tmp_path / "unpacked"
     folder.mkdir()
     for name, data in files.items():
         (folder / name).write_bytes(data)
-    dataset = Cifar10(PIPELINE, 10, data_file=str(folder))
+    dataset = Cifar10(PIPELINE, 10, 0, data_file=str(folder))
     check(dataset, slice(10))
     assert list(dataset.label_names)[:2] == ["airplane", "automobile"]
     assert dataset.where(3) == f"{folder}: image 3"
+
+
+def test_a_sample_of_each_class_is_drawn_by_the_seed_and_repeated(tmp_path: Path) -> None:
+    labels = np.array([0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1])
+    batch = {"labels": labels.tolist(), "data": PIXELS.reshape(-1, 3072)}
+    path = archive(tmp_path / "cifar.tar.gz", {f"data_batch_{i}": python2_pickle(batch) for i in range(1, 6)})
+    samples = [Cifar10(PIPELINE, 10, seed, data_file=path, sample_per_label=4, expand_labels=3) for seed in (0, 0, 1)]
+    pixels = [np.stack([sample.sample(index, RNG) for index in range(24)]) for sample in samples]
+    assert samples[0].labels.tolist() == [0, 0, 0, 0, 1, 1, 1, 1] * 3
+    np.testing.assert_array_equal(pixels[0][:8], pixels[0][16:])
+    np.testing.assert_array_equal(pixels[0], pixels[1])
+    assert not np.array_equal(pixels[0], pixels[2])
+    with pytest.raises(ValueError, match="sample_per_label: a class has 30 images; received 31"):
+        Cifar10(PIPELINE, 10, 0, data_file=path, sample_per_label=31)
 
 
 def test_cifar100_takes_the_fine_labels(tmp_path: Path) -> None:
@@ -94,13 +108,13 @@ def test_cifar100_takes_the_fine_labels(tmp_path: Path) -> None:
         "fine_label_names.txt": b"apple\naquarium_fish\n",
         "coarse_label_names.txt": b"fish\n",
     }
-    dataset = Cifar100(PIPELINE, 100, data_file=archive(tmp_path / "a.tar.gz", files))
+    dataset = Cifar100(PIPELINE, 100, 0, data_file=archive(tmp_path / "a.tar.gz", files))
     check(dataset, slice(12), fine)
     assert list(dataset.label_names) == ["apple", "aquarium_fish"]
     batch = {"fine_labels": fine.tolist(), "coarse_labels": COARSE.tolist(), "data": PIXELS.reshape(-1, 3072)}
     meta = {"fine_label_names": ["apple", "aquarium_fish"]}
     files = {"train": python2_pickle(batch), "meta": python2_pickle(meta)}
-    dataset = Cifar100(PIPELINE, 100, data_file=archive(tmp_path / "b.tar.gz", files))
+    dataset = Cifar100(PIPELINE, 100, 0, data_file=archive(tmp_path / "b.tar.gz", files))
     check(dataset, slice(12), fine)
     assert list(dataset.label_names) == ["apple", "aquarium_fish"]
 
@@ -124,7 +138,7 @@ class Harm:
 )
 def test_other_files_are_refused_as_cifar(tmp_path: Path, files: dict[str, bytes], message: str) -> None:
     with pytest.raises(DataError, match=message):
-        Cifar10(PIPELINE, 10, data_file=archive(tmp_path / "cifar.tar.gz", files))
+        Cifar10(PIPELINE, 10, 0, data_file=archive(tmp_path / "cifar.tar.gz", files))
 
 
 def test_a_damaged_or_missing_archive_is_refused(tmp_path: Path) -> None:
@@ -133,11 +147,11 @@ def test_a_damaged_or_missing_archive_is_refused(tmp_path: Path) -> None:
     for data in (whole[: len(whole) // 2], whole[:5000] + bytes(100) + whole[5100:], b"no archive"):
         path.write_bytes(data)
         with pytest.raises(DataError, match="cifar.tar.gz"):
-            Cifar10(PIPELINE, 10, data_file=str(path))
+            Cifar10(PIPELINE, 10, 0, data_file=str(path))
     with pytest.raises(DataError, match=r"data_file: can't be read; received '/nowhere' \(No such file"):
-        Cifar10(PIPELINE, 10, data_file="/nowhere")
+        Cifar10(PIPELINE, 10, 0, data_file="/nowhere")
     with pytest.raises(ValueError, match="data_file: is needed with download: False"):
-        Cifar10(PIPELINE, 10, download=False)
+        Cifar10(PIPELINE, 10, 0, download=False)
 
 
 def idx(array: np.ndarray) -> bytes:
@@ -184,7 +198,7 @@ def test_batches_are_equal_for_any_number_of_workers(tmp_path: Path, mnist: dict
             dataset: LabelledImages = MNIST(PIPELINE, 10, **mnist)
         else:
             path = archive(tmp_path / "cifar.tar.gz", binary_files())
-            dataset = Cifar10(PIPELINE, 10, data_file=path)
+            dataset = Cifar10(PIPELINE, 10, 0, data_file=path)
         sampler = BatchSampler(dataset.labels, 0, 0, 1, False, batch_size=5, shuffle=True)
         loader = Loader(dataset, sampler, [], 0, num_workers=num_workers)
         found = [array.tobytes() for batch in loader.epoch(1) for array in batch]
@@ -220,9 +234,9 @@ class LocalMNIST(MNIST):
 def test_what_is_not_given_is_downloaded_once_and_its_sum_verified(site: str, tmp_path: Path) -> None:
     path = Path(archive(tmp_path / "cifar-10-binary.tar.gz", binary_files()))
     LocalCifar10.url = f"{site}/{path.name}#md5={hashlib.md5(path.read_bytes()).hexdigest()}"
-    check(LocalCifar10(PIPELINE, 10), slice(10))
+    check(LocalCifar10(PIPELINE, 10, 0), slice(10))
     path.unlink()
-    check(LocalCifar10(PIPELINE, 10, mode="test"), slice(10, 12))
+    check(LocalCifar10(PIPELINE, 10, 0, mode="test"), slice(10, 12))
     LocalMNIST.site = site
     sums = {}
     for name, array in (("train-images-idx3-ubyte.gz", PIXELS[:, 0]), ("train-labels-idx1-ubyte.gz", LABELS)):
@@ -238,7 +252,7 @@ def test_another_file_than_meant_is_not_kept(site: str, tmp_path: Path) -> None:
     (tmp_path / "cifar-10-binary.tar.gz").write_bytes(b"something else")
     LocalCifar10.url = f"{site}/cifar-10-binary.tar.gz#md5={'0' * 32}"
     with pytest.raises(DataError, match="tar.gz: another file than meant; its MD5 is [0-9a-f]{32}, not 00"):
-        LocalCifar10(PIPELINE, 10)
+        LocalCifar10(PIPELINE, 10, 0)
     assert list((tmp_path / "home/datasets").iterdir()) == []
     with pytest.raises(DataError, match="may only end with a checksum; received '#crc=1'; write #sha256"):
         fetch(f"{site}/a#crc=1", "datasets", Path, DataError)
@@ -255,4 +269,4 @@ def test_without_a_network_the_address_and_the_way_out_are_named(
         "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz: can't be downloaded; .*; download it by hand and"
     )
     with pytest.raises(DataError, match=message):
-        Cifar10(PIPELINE, 10)
+        Cifar10(PIPELINE, 10, 0)

@@ -41,6 +41,14 @@ def test_on_the_cpu_products_are_rounded_to_bfloat16_in_training() -> None:
     assert np.array_equal(layer(paddle.to_tensor(x)).numpy(), expected)
 
 
+def test_on_the_cpu_a_convolution_keeps_its_padding() -> None:
+    for padding in ("SAME", 1, [1, 2]):
+        plain = nn.Conv2D(3, 4, 4, padding=padding)
+        expected = plain(paddle.ones([1, 3, 8, 8])).shape
+        Precision(AMPSection(), "cpu").prepare(plain, None)
+        assert plain(paddle.ones([1, 3, 8, 8])).shape == expected
+
+
 def test_on_the_cpu_gradients_are_rounded_as_well() -> None:
     plain, rounded = model(), model()
     Precision(AMPSection(), "cpu").prepare(rounded, None)

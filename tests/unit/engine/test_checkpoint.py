@@ -69,6 +69,11 @@ def test_all_epochs_can_be_kept_and_those_of_a_longer_run_stay(tmp_path: Path) -
     assert names(tmp_path) == files_of("latest", "epoch_3", "epoch_4", "epoch_5")
 
 
+def test_a_save_interval_of_minus_1_keeps_no_epochs(tmp_path: Path) -> None:
+    Checkpoints(tmp_path, keep=1, save_interval=-1).save(content(1), epoch=1, best=True)
+    assert names(tmp_path) == files_of("latest", "best_model")
+
+
 def test_a_kill_at_any_file_operation_leaves_a_complete_checkpoint(tmp_path: Path) -> None:
     script = Path(__file__).with_name("killed_writes.py")
     environment = {**os.environ, "PYTHONPATH": str(REPO)}

@@ -41,7 +41,9 @@ def test_what_an_evaluation_found_is_in_its_log(make: MakeEngine) -> None:
     trained.train()
     found = make("Tiny", "run", f"Global.pretrained_model={trained.folder}/latest").evaluate_weights()
     line = (trained.folder / "eval.log").read_text().splitlines()[-1]
-    assert line.endswith(f"[Eval][Avg]loss: {found['loss']:.5f}, top1: {found['top1']:.5f}, top2: {found['top2']:.5f}")
+    assert line.endswith(
+        f"[Eval][Epoch 0][Avg]loss: {found['loss']:.5f}, top1: {found['top1']:.5f}, top2: {found['top2']:.5f}"
+    )
 
 
 def test_weights_of_other_classes_are_refused_but_for_training(make: MakeEngine) -> None:

@@ -134,6 +134,13 @@ def test_the_post_process_travels_with_the_model(
     assert len(predictor.predict(pictures, topk=2)[0].class_ids) == 2
 
 
+def test_logits_are_exported_where_the_config_wants_no_softmax(write: Export, pictures: str) -> None:
+    scores, logits = (Predictor(write(f"Arch.infer_add_softmax={wanted}")) for wanted in (True, False))
+    image = scores.pipeline.sample((Path(pictures) / "00.jpg").read_bytes(), np.random.default_rng(0))
+    expected = np.exp(logits.scores(logits.finish(image[None])))
+    np.testing.assert_allclose(scores.scores(scores.finish(image[None])), expected / expected.sum(), rtol=1e-5)
+
+
 def test_the_results_of_the_last_evaluation_travel_with_the_model(make: MakeEngine, tmp_path: Path) -> None:
     engine = make("Tiny", "run", "Global.epochs=1")
     engine.train()

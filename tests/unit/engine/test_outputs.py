@@ -103,10 +103,25 @@ def test_visualdl_shows_the_same_numbers(make: MakeEngine) -> None:
         np.testing.assert_allclose([loss for _, loss in found], [loss for _, loss in expected], rtol=1e-6)
 
 
+def test_paddlex_finds_the_checkpoints_of_a_run(make: MakeEngine) -> None:
+    options = ["Global.uniform_output_enabled=True", "Global.pdx_model_name=Tiny-X", "Global.save_interval=1"]
+    engine = make("Tiny", "run", "Global.epochs=3", *options)
+    engine.train()
+    root = engine.folder.parent
+    result = json.loads((root / "train_result.json").read_text())
+    assert (result["model_name"], result["done_flag"], result["label_dict"]) == ("Tiny-X", True, "")
+    assert list(result["models"]) == ["last_1", "last_2", "last_3", "best"]
+    assert result["models"]["last_1"]["pdparams"] == "Tiny/epoch_3.pdparams"
+    assert result["models"]["best"]["score"] == engine.state.best_metric
+    for entry in result["models"].values():
+        assert all((root / entry[kind]).is_file() for kind in ("pdparams", "pdopt", "pdstates"))
+    assert all((root / result[kind]).is_file() for kind in ("train_log", "config"))
+
+
 def test_a_profile_is_a_trace_and_a_table(make: MakeEngine, tmp_path: Path) -> None:
     options = ["Global.epochs=1", "Global.profiler=True", f"Global.profiler_path={tmp_path}/profile"]
-    small_batches = "DataLoader.Train.sampler.batch_size=1"
-    make("Tiny", "run", *options, small_batches, "Arch.norm=none", "Global.eval_during_train=False").train()
+    options += ["Global.profiler_batches=[2, 3]", "DataLoader.Train.sampler.batch_size=1"]
+    make("Tiny", "run", *options, "Arch.norm=none", "Global.eval_during_train=False").train()
     assert json.loads((tmp_path / "profile" / "trace.json").read_text())["traceEvents"]
     assert "conv2d" in (tmp_path / "profile" / "operators.txt").read_text()
 
@@ -116,6 +131,8 @@ def test_a_profile_of_a_run_that_is_too_short_says_so(
 ) -> None:
     make("Tiny", "run", "Global.epochs=1", "Global.profiler=True", f"Global.profiler_path={tmp_path}/profile").train()
     assert "Global.profiler: records batches 10 to 16; the run had 4" in caplog.messages
+    with pytest.raises(ConfigError, match=r"Global.profiler_batches: must be in order; received \[3, 2\]"):
+        make("Tiny", "run", "Global.profiler=True", "Global.profiler_batches=[3, 2]").profile.close()
 
 
 def test_a_profile_where_no_folder_can_be_is_refused(make: MakeEngine, tmp_path: Path) -> None:

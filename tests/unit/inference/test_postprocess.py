@@ -5,7 +5,14 @@ import numpy as np
 import pytest
 
 from ppcls.errors import DataError
-from ppcls.inference.postprocess import MultiLabelThreshOutput, Prediction, ThreshOutput, Topk, read_label_map
+from ppcls.inference.postprocess import (
+    MultiLabelThreshOutput,
+    Prediction,
+    ScoreOutput,
+    ThreshOutput,
+    Topk,
+    read_label_map,
+)
 
 SCORES = np.array([[0.1, 0.6, 0.3], [0.4, 0.4, 0.2]], "float32")
 
@@ -62,6 +69,31 @@ def test_a_map_that_is_no_map_is_refused(tmp_path: Path, text: str, message: str
         read_label_map(str(tmp_path / "map.txt"))
 
 
+def test_a_map_that_is_not_there_leaves_the_names_of_the_weights_or_numbers(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    missing = str(tmp_path / "map.txt")
+    assert Topk(["a", "b"], 2, class_id_map_file=missing).label_names == ["a", "b"]
+    assert MultiLabelThreshOutput([], 2, class_id_map_file=missing).label_names == []
+    assert [record.getMessage() for record in caplog.records] == [
+        f"class_id_map_file: '{missing}' is not there; the answers have {instead}"
+        for instead in ("the names that came with the model", "class numbers")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [("COCO2017", 80), ("NUS-WIDE-SCENE", 33), ("PULC_label_list/traffic_sign", 232), ("pedestrian_attribute", 26)],
+)
+def test_the_maps_that_paddleclas_names_come_with_the_package(name: str, size: int) -> None:
+    assert len(read_label_map(f"ppcls/utils/{name}_label_list.txt")) == size
+
+
+def test_scores_can_be_the_answer_themselves() -> None:
+    (first, _) = ScoreOutput([], decimal_places=1)(np.array([[5.4321], [1.0]]))
+    assert first == Prediction([0], [5.4], [])
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -86,8 +118,16 @@ def test_a_threshold_chooses_one_of_two_classes() -> None:
     first, second = thresh(np.array([[0.61, 0.39], [0.6, 0.4]], "float64"))
     assert first == Prediction([0], [pytest.approx(0.61)], ["cat"])
     assert second == Prediction([1], [pytest.approx(0.4)], ["dog"])
-    with pytest.raises(ValueError, match="ThreshOutput: is for models of two classes; received one of 3; use Topk"):
-        ThreshOutput([], 3, threshold=0.5)
+
+
+def test_a_threshold_of_several_classes_leaves_what_is_below_to_the_default_class() -> None:
+    thresh = ThreshOutput(["a", "b", "c"], 3, threshold=0.5, default_label_index=2)
+    first, second = thresh(SCORES)
+    assert first == Prediction([1], [pytest.approx(0.6)], ["b"])
+    assert second == Prediction([2], [pytest.approx(0.2)], ["c"])
+    assert ThreshOutput([], 3, threshold=0.6)(SCORES.astype("float64").round(1))[0].class_ids == [0]  # not above
+    with pytest.raises(ValueError, match="default_label_index: there is no such class; received 3"):
+        ThreshOutput([], 3, threshold=0.5, default_label_index=3)
 
 
 def test_a_threshold_chooses_any_number_of_classes() -> None:

@@ -151,9 +151,25 @@ def test_a_failed_download_says_why_and_what_to_do(
     pdparams.write(folder / "short.pdparams", {"w": np.ones(3)})
     with pytest.raises(CheckpointError) as caught:
         download(f"{address}/{name}")
-    expected = f"{address}/{name}: can't be downloaded; {message}; download it by hand and give its path"
+    what_to_do = "download it by hand and give its path, or set PPCLS_MIRROR"
+    expected = f"{address}/{name}: can't be downloaded; {message}; {what_to_do}"
     assert re.fullmatch(expected, str(caught.value))
     assert kept(tmp_path) == []
+
+
+def test_a_mirror_is_asked_first_and_the_site_if_it_fails(
+    site: tuple[Path, str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder, address = site
+    (folder / "mirror/sub").mkdir(parents=True)
+    pdparams.write(folder / "mirror/sub/a.pdparams", {"w": np.ones(3)})
+    pdparams.write(folder / "b.pdparams", {"w": np.ones(3)})
+    monkeypatch.setenv("PPCLS_MIRROR", f"http://127.0.0.1:9 {address}/mirror/")
+    assert download("http://127.0.0.1:9/sub/a.pdparams").is_file()
+    assert download(f"{address}/b.pdparams").is_file()
+    assert list(dict.fromkeys(Quiet.requests)) == ["/mirror/sub/a.pdparams", "/mirror/b.pdparams", "/b.pdparams"]
+    failed = [message for message in caplog.messages if "can't be downloaded" in message]
+    assert [message.split(":")[0] for message in failed] == 3 * ["PPCLS_MIRROR"]
 
 
 def test_a_page_instead_of_weights_is_not_kept(site: tuple[Path, str], tmp_path: Path) -> None:

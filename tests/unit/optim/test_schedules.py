@@ -83,7 +83,6 @@ def test_a_warmup_over_the_whole_training_leaves_nothing_to_decay(name: str) -> 
         ("Cosine", {"warmup_epoch": 11}, "warmup_epoch: longer than the training; received 11 of 10 epochs"),
         ("Cosine", {"learning_rate": -0.1}, "learning_rate: out of range; received -0.1; give a number >= 0"),
         ("Cosine", {"warmup_epoch": -1}, "warmup_epoch: out of range"),
-        ("Piecewise", {"learning_rate": 0.2}, "learning_rate: contradicts values"),
         ("Piecewise", {"values": [0.1, 0.01]}, "values: needs one more entry than decay_epochs"),
         ("Piecewise", {"decay_epochs": [6, 3]}, "decay_epochs: not in increasing order"),
         ("Step", {"step_size": 0.1}, "step_size: shorter than one step"),
@@ -105,8 +104,13 @@ def test_a_whole_number_makes_a_float_rate() -> None:
     assert isinstance(build("Constant", learning_rate=1).lr(0), float)
 
 
-def test_piecewise_takes_a_learning_rate_that_repeats_its_first_value() -> None:
-    assert build("Piecewise", learning_rate=0.1).lr(15) == 0.01
+@pytest.mark.parametrize("by_epoch", [False, True])
+def test_a_last_epoch_leaves_out_that_many_changes_of_the_rate_as_in_paddle(by_epoch: bool) -> None:
+    whole, rest = (build("Cosine", warmup_epoch=1, by_epoch=by_epoch, last_epoch=last) for last in (-1, 2))
+    steps = 3 * 5 if by_epoch else 3
+    assert [rest.lr(step) for step in range(20)] == [whole.lr(step + steps) for step in range(20)]
+    with pytest.raises(ConfigError, match="last_epoch: out of range"):
+        build("Cosine", last_epoch=-2)
 
 
 @pytest.mark.parametrize("mode", ["triangular", "triangular2", "exp_range"])

@@ -51,6 +51,11 @@ def test_cutout_paints_squares_that_may_reach_outside() -> None:
     assert (Cutout(fill_value=[9, 8, 7])(WHITE, np.random.default_rng(0)) == (9, 8, 7)).all(axis=-1).any()
 
 
+def test_a_cutout_without_a_colour_draws_one_for_each_square() -> None:
+    painted = Cutout(n_holes=2, length=20, fill_value=None)(WHITE, np.random.default_rng(0))
+    assert len(np.unique(painted.reshape(-1, 3), axis=0)) == 3  # two colours, and what was there
+
+
 def test_hide_and_seek_hides_half_of_the_cells_or_nothing() -> None:
     found = masks(HideAndSeek(), 1500)
     hidden = found.mean(axis=(1, 2))

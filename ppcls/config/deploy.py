@@ -1,0 +1,93 @@
+"""The sections of a deploy YAML: what to predict, and how, with which exported model."""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal, Optional
+
+from ppcls.config.parts import Named, key
+from ppcls.config.schema import Count, Paths, Root, Transforms
+from ppcls.inference import POSTPROCESSES
+from ppcls.registry import Part
+
+
+@dataclass(frozen=True)
+class GlobalSection:
+    """What to predict, with which model, on what."""
+
+    infer_imgs: Optional[Paths] = key(None, "a picture, a folder, or a list of them")
+    inference_model_dir: str = key("./models", "the folder that export wrote")
+    batch_size: Count = key(1, "pictures at a time")
+    use_gpu: bool = key(False, "run on a GPU")
+    use_sdaa: bool = key(False, "run on an SDAA accelerator")
+    use_xpu: bool = key(False, "run on an XPU")
+    use_npu: bool = key(False, "run on an NPU")
+    gpu_mem: Count = key(8000, "initial GPU memory pool, in MiB")
+    enable_mkldnn: bool = key(True, "oneDNN kernels on the CPU")
+    cpu_num_threads: Optional[Count] = key(None, "threads on the CPU; unset: as many as it has cores")
+    ir_optim: bool = key(True, "optimise the graph before running")
+    use_tensorrt: bool = key(False, "TensorRT engine on the GPU")
+    use_fp16: bool = key(False, "compute in half precision, on a GPU")
+    use_bf16: bool = key(False, "compute in bfloat16, on the CPU")
+    engine: Optional[Literal["paddle", "openvino", "onnxruntime"]] = key(
+        None, "what runs the model; unset: of those that are installed and fit the exported files, the fastest"
+    )
+    enable_benchmark: bool = key(False, "print times at the end")
+    enable_profile: bool = key(False, "print a table of operators at the end")
+
+
+@dataclass(frozen=True)
+class PreProcessSection:
+    """Overrides the artifact's own transforms."""
+
+    transform_ops: Transforms = key((), "what happens to a decoded RGB picture, in this order")
+
+
+@dataclass(frozen=True)
+class SavePreLabelSection:
+    """Also sort the predictions into files."""
+
+    save_dir: str = key("./pre_label/", "folder to write to")
+
+
+@dataclass(frozen=True)
+class Indicated:
+    """Which post-process is meant, and all but Topk with their arguments."""
+
+    main_indicator: Literal[
+        "Topk",
+        "ThreshOutput",
+        "MultiLabelThreshOutput",
+        "PersonAttribute",
+        "VehicleAttribute",
+        "TableAttribute",
+        "ScoreOutput",
+    ] = key("Topk", "the post-process whose answer is given")
+    ThreshOutput: Optional[Annotated[Part, POSTPROCESSES, Named("ThreshOutput")]] = key(
+        None, "one class, by a threshold"
+    )
+    MultiLabelThreshOutput: Optional[Annotated[Part, POSTPROCESSES, Named("MultiLabelThreshOutput")]] = key(
+        None, "all classes that reach a threshold"
+    )
+    PersonAttribute: Optional[Annotated[Part, POSTPROCESSES, Named("PersonAttribute")]] = key(None, "of a person")
+    VehicleAttribute: Optional[Annotated[Part, POSTPROCESSES, Named("VehicleAttribute")]] = key(None, "of a vehicle")
+    TableAttribute: Optional[Annotated[Part, POSTPROCESSES, Named("TableAttribute")]] = key(None, "of a table's image")
+    ScoreOutput: Optional[Annotated[Part, POSTPROCESSES, Named("ScoreOutput")]] = key(None, "the scores themselves")
+
+
+@dataclass(frozen=True)
+class PostProcessSection(Indicated):
+    """Scores to answers."""
+
+    Topk: Annotated[Part, POSTPROCESSES, Named("Topk")] = key(Part("Topk"), "the best classes")
+    SavePreLabel: Optional[SavePreLabelSection] = key(None, "save predicted labels")
+
+
+@dataclass(frozen=True)
+class DeployConfig(Root):
+    """A prediction: all that deploy/python/predict_cls.py needs to know."""
+
+    Global: GlobalSection = key(GlobalSection(), "what, with which model, on what")
+    PreProcess: PreProcessSection = key(PreProcessSection(), "override of the artifact's transforms")
+    PostProcess: Optional[PostProcessSection] = key(None, "override of the artifact's post-process")
+    source: str = field(default="", compare=False)
+    # What the user should know of how it was read.
+    notes: tuple[str, ...] = field(default=(), compare=False)

@@ -1,0 +1,254 @@
+"""PaddleClas's dialect: what its YAMLs write, put into this project's words.
+
+The only module that knows of it. Each rule names the file of PaddleClas 2.6 that it follows;
+docs/from_paddleclas.md is made from them.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Optional
+
+from ppcls.config.read import Node, Scalar, compose
+from ppcls.config.rewrite import Notes, Rule, get, number, numbers, put, without
+from ppcls.errors import ConfigError
+
+# What Global.epochs is where a config doesn't say it.
+DEFAULT_EPOCHS = 120
+
+
+def _ignored(path: str, source: str) -> Rule:
+    def forget(node: Node, notes: Notes) -> None:
+        notes.ignore(path, node)
+
+    return Rule(path, "ignored", source, forget)
+
+
+def _dropped(path: str, values: tuple[Scalar, ...], effect: str, source: str, note: str = "") -> Rule:
+    """A rule for a key that may have one of these values, which change nothing here."""
+
+    def drop(node: Node, notes: Notes) -> Optional[Node]:
+        if not any(node.value == value and type(node.value) is type(value) for value in values):
+            return node
+        if note:
+            notes.say(node, f"{path}: {note}")
+        return None
+
+    return Rule(path, f"{' or '.join(f'`{value}`' for value in values)}: {effect}", source, drop)
+
+
+def _renamed(path: str, names: Mapping[str, str], source: str) -> Rule:
+    """A rule for the name of a part, or for the items of a list of parts."""
+
+    def rename(node: Node, notes: Notes) -> Node:
+        if isinstance(node.value, str):
+            return Node(names.get(node.value, node.value), node.where)
+        if isinstance(node.value, dict):
+            return Node({names.get(key, key): c for key, c in node.value.items()}, node.where)
+        return node
+
+    return Rule(path, ", ".join(f"`{old}` is `{new}`" for old, new in names.items()), source, rename)
+
+
+_TUPLE = re.compile(r"\(\s*([-+.\w]+(?:\s*,\s*[-+.\w]+)*)\s*,?\s*\)")
+
+
+def _lists_for_tuples(node: Node, notes: Notes) -> Node:
+    if isinstance(node.value, dict):
+        return Node({key: _lists_for_tuples(c, notes) for key, c in node.value.items()}, node.where)
+    if isinstance(node.value, list):
+        return Node([_lists_for_tuples(item, notes) for item in node.value], node.where)
+    found = _TUPLE.fullmatch(node.value.strip()) if isinstance(node.value, str) else None
+    return compose(f"[{found[1]}]", lambda line: node.where) if found else node
+
+
+def _random_colour(node: Node, notes: Notes) -> Node:
+    return Node(None, node.where) if node.value == "none" else node
+
+
+def _sampler_with_name(node: Node, notes: Notes) -> Node:
+    named = not isinstance(node.value, dict) or "name" in node.value
+    return node if named else put(node, "name", Node("BatchSampler", node.where))
+
+
+def _without_clip_grad(node: Node, notes: Notes) -> Node:
+    name, clip = get(node, "name"), get(node, "clip_grad")
+    if clip is None or name is None or name.value not in ("AdamW", "AdamWDL", "Lamb"):
+        return node
+    notes.ignore("Optimizer.clip_grad", clip)
+    return without(node, "clip_grad")
+
+
+def _unquoted(node: Node, notes: Notes) -> Node:
+    if node.value not in ("true", "false"):
+        return node
+    notes.say(
+        node, f"Arch.infer_add_softmax: '{node.value}' is read as if unquoted; PaddleClas takes any text for true"
+    )
+    return Node(node.value == "true", node.where)
+
+
+def _without_ssld(node: Node, notes: Notes) -> Node:
+    ssld, pretrained = get(node, "use_ssld"), get(node, "pretrained")
+    if ssld is None or ssld.value is not True or (pretrained and pretrained.value is True):
+        return node
+    notes.ignore("Arch.use_ssld", ssld)
+    return without(node, "use_ssld")
+
+
+def _last_value_stays(node: Node, notes: Notes) -> Node:
+    epochs, values = get(node, "decay_epochs"), numbers(get(node, "values"))
+    if epochs is None or not values or len(numbers(epochs)) != len(values):
+        return node
+    assert isinstance(epochs.value, list)
+    notes.say(epochs, "Optimizer.lr.decay_epochs: as many as values; the last value stays to the end")
+    return put(node, "decay_epochs", Node(epochs.value[:-1], epochs.where))
+
+
+def _scaled_piecewise(root: Node, notes: Notes) -> Node:
+    """Scale the values of a Piecewise schedule to the `learning_rate` beside them.
+
+    PaddleClas drops them and `decay_epochs` for a tenth of the rate every 30 epochs, which most of its YAMLs say too.
+    """
+    lr = get(root, "Optimizer.lr")
+    name, rate, old = (get(lr, key) for key in ("name", "learning_rate", "values"))
+    first, values, ends = number(rate), numbers(old), numbers(get(lr, "decay_epochs"))
+    if not (lr and name and name.value == "Piecewise" and rate and old and first and values and values[0]):
+        return root
+    scaled = values if first == values[0] else [value * first / values[0] for value in values]
+    epochs = range(int(number(get(root, "Global.epochs")) or DEFAULT_EPOCHS))
+    ours = [scaled[min(sum(epoch >= end for end in ends), len(scaled) - 1)] for epoch in epochs]
+    theirs = [first * 0.1 ** (epoch // 30) for epoch in epochs]
+    if not all(map(math.isclose, ours, theirs)):
+        notes.say(
+            rate,
+            "Optimizer.lr.learning_rate: decay_epochs are kept, and values, scaled to it; PaddleClas would drop both "
+            "and divide the rate by 10 every 30 epochs",
+        )
+    new = Node([Node(value, old.where) for value in scaled], old.where)
+    return put(root, "Optimizer.lr", put(without(lr, "learning_rate"), "values", new))
+
+
+def _capped_warmup(root: Node, notes: Notes) -> Node:
+    warmup, epochs = get(root, "Optimizer.lr.warmup_epoch"), get(root, "Global.epochs")
+    length, total = number(warmup), number(epochs)
+    if not (warmup and epochs and length and total and length > total):
+        return root
+    notes.say(epochs, f"Global.epochs: {total:g}; the warm-up of {length:g} epochs ({warmup.where}) is cut to that")
+    return put(root, "Optimizer.lr.warmup_epoch", Node(epochs.value, warmup.where))
+
+
+def _benchmark(node: Node, notes: Notes) -> Node:
+    wanted = get(node, "benchmark")
+    if wanted is None:
+        return node
+    node = without(node, "benchmark")
+    return put(node, "enable_benchmark", wanted) if wanted.value is not False else node
+
+
+def _onnx(node: Node, notes: Notes) -> Node:
+    wanted = get(node, "use_onnx")
+    if wanted is None or not isinstance(wanted.value, bool):
+        return node
+    node = without(node, "use_onnx")
+    return put(node, "engine", Node("onnxruntime", wanted.where)) if wanted.value else node
+
+
+def profiler_options(text: str) -> list[str]:
+    """Return the `-o` options that `-p "batch_range=[10, 20]; profile_path=FOLDER"` stands for.
+
+    The other options of PaddleClas's profiler choose nothing here. Source: ppcls/utils/profiler.py.
+    Raises ConfigError for one that it doesn't have.
+    """
+    keys = {"batch_range": "profiler_batches", "profile_path": "profiler_path"}
+    unused = ("state", "sorted_key", "tracer_option", "exit_on_finished", "timer_only")
+    options = ["Global.profiler=True"]
+    for pair in filter(None, map(str.strip, text.split(";"))):
+        key, _, value = pair.partition("=")
+        if key not in (*keys, *unused):
+            raise ConfigError(f"-p: unknown option '{key}'; known: {', '.join((*keys, *unused))}")
+        options += [f"Global.{keys[key]}={value}"] if key in keys else []
+    return options
+
+
+def _only_postprocess(node: Node, notes: Notes) -> Node:
+    """Read the only post-process as the one that is meant, and its names as everyone's."""
+    if not isinstance(node.value, dict) or len(node.value) != 1 or "Topk" in node.value:
+        return node
+    ((name, part),) = node.value.items()
+    names = get(part, "label_list")
+    if names is None or not isinstance(part.value, dict):
+        return put(node, "main_indicator", Node(name, part.where))
+    section = {name: without(part, "label_list"), "Topk": Node({"label_list": names}, part.where)}
+    return Node({"main_indicator": Node(name, part.where), **section}, node.where)
+
+
+_TRANSFORMS = {"Pad_paddle_vision": "Pad"}
+_DATASETS = {
+    "ClsDataset": "ImageNetDataset",
+    "ShiTuRecDataset": "ImageNetDataset",
+    "MLClsDataset": "MultiLabelDataset",
+}
+_CONFIG, _ENGINE, _DATA = "ppcls/utils/config.py", "ppcls/engine/engine.py", "ppcls/data/__init__.py"
+_LR, _PREPROCESS = "ppcls/optimizer/learning_rate.py", "ppcls/data/preprocess/__init__.py"
+
+RUN_RULES = (
+    Rule("", "a text such as `(1, 5)` is a list", _CONFIG, _lists_for_tuples),
+    _dropped("Global.use_dali", (False,), "as if it were not there", _DATA),
+    _dropped(
+        "Global.use_dali",
+        (True,),
+        "the images are read by ppcls's own loader, with the same results",
+        "ppcls/data/dataloader/dali.py",
+        note="the images are read by ppcls's own loader instead of DALI, with the same results",
+    ),
+    _dropped("Global.use_multilabel", (True, False), "the data set says it", "ppcls/engine/train/train.py"),
+    _dropped("Loss.*.*.CELoss.reduction", ("mean",), "what CELoss does", "ppcls/loss/celoss.py"),
+    Rule("Arch.infer_add_softmax", "`'false'` is false, as it says", _ENGINE, _unquoted),
+    Rule(
+        "Arch",
+        "`use_ssld` is ignored unless `pretrained` is `True`",
+        "ppcls/arch/backbone/legendary_models/resnet.py",
+        _without_ssld,
+    ),
+    Rule(
+        "Optimizer",
+        "`clip_grad` of AdamW, AdamWDL and Lamb is ignored",
+        "ppcls/optimizer/optimizer.py",
+        _without_clip_grad,
+    ),
+    Rule("Optimizer.lr", "as many `decay_epochs` as `values`: the last value stays", _LR, _last_value_stays),
+    Rule("", "`Optimizer.lr.values` of Piecewise are scaled to a `learning_rate` beside them", _LR, _scaled_piecewise),
+    Rule("", "`Optimizer.lr.warmup_epoch` above `Global.epochs` is cut to that", _LR, _capped_warmup),
+    Rule("DataLoader.*.sampler", "without a name it is a `BatchSampler`", _DATA, _sampler_with_name),
+    _renamed("DataLoader.*.sampler.name", {"RASampler": "RepeatedAugSampler"}, "ppcls/data/dataloader/ra_sampler.py"),
+    _renamed("DataLoader.*.dataset.name", _DATASETS, "PaddleX: paddlex/modules/image_classification/trainer.py"),
+    _renamed("DataLoader.*.dataset.transform_ops.*", _TRANSFORMS, _PREPROCESS),
+    _renamed("Infer.transforms.*", _TRANSFORMS, _PREPROCESS),
+    Rule(
+        "DataLoader.*.dataset.transform_ops.*.Cutout.fill_value",
+        "`none` is null: a random colour for each square",
+        "ppcls/data/preprocess/ops/cutout.py",
+        _random_colour,
+    ),
+    _dropped("Global.export_for_fd", (True,), "an export always has its inference.yml", _ENGINE),
+    _dropped("Global.export_with_pir", (True,), "an export is always in Paddle's new format", _ENGINE),
+    _ignored("DataLoader.*.loader.shuffle", _DATA),
+    _ignored("Global.image_channel", _ENGINE),
+    _ignored("Global.infer_imgs", _ENGINE),
+    _ignored("Optimizer.lr.step_each_epoch", "ppcls/optimizer/__init__.py"),
+    _ignored("Optimizer.lr.verbose", _LR),
+    _ignored("DataLoader.mean", _DATA),
+    _ignored("DataLoader.std", _DATA),
+    _ignored("DataLoader.*.mean", _DATA),
+    _ignored("DataLoader.*.std", _DATA),
+    _ignored("IndexProcess", _ENGINE),
+)
+ARTIFACT_RULES = (
+    Rule("PostProcess", "its only part is the one that is meant", "ppcls/utils/config.py", _only_postprocess),
+)
+DEPLOY_RULES = (
+    RUN_RULES[0],
+    Rule("Global", "`benchmark: true` is `enable_benchmark: true`", "deploy/python/predict_cls.py", _benchmark),
+    Rule("Global", "`use_onnx: true` is `engine: onnxruntime`", "deploy/utils/predictor.py", _onnx),
+)
