@@ -55,5 +55,11 @@ ARCHITECTURES = Registry(
         "ppcls.models.densenet": "DenseNet121 DenseNet161 DenseNet169 DenseNet201 DenseNet264",
         "ppcls.models.googlenet": "GoogLeNet",
         "ppcls.models.inceptionv3": "InceptionV3",
+        "ppcls.models.swin_transformer": "SwinTransformer_tiny_patch4_window7_224 "
+        "SwinTransformer_small_patch4_window7_224 SwinTransformer_base_patch4_window7_224 "
+        "SwinTransformer_base_patch4_window12_384 SwinTransformer_large_patch4_window7_224 "
+        "SwinTransformer_large_patch4_window12_384",
+        "ppcls.models.convnext": "ConvNeXt_tiny ConvNeXt_small ConvNeXt_base_224 ConvNeXt_base_384 "
+        "ConvNeXt_large_224 ConvNeXt_large_384",
     },
 )

@@ -12,12 +12,20 @@ from ppcls.models.layers.linear import ConvHead, Head, Linear, Mlp, UniformLinea
 from ppcls.models.layers.norm import LayerNorm, LayerNorm2D, batch_norm
 from ppcls.models.layers.operators import STOCK, Activation, DataFormat, activate, compute_with, computing_layers
 from ppcls.models.layers.patch_pixels import fold_patches, unfold_patches
+from ppcls.models.layers.patches import PatchEmbed, positions_for
 from ppcls.models.layers.pools import AvgPool, Branch, GlobalAvgPool, MaxPool
+from ppcls.models.layers.relative_position import (
+    RelativeAttention,
+    relative_positions,
+    relative_positions_with_class_token,
+)
 from ppcls.models.layers.residual import Residual
 from ppcls.models.layers.shuffle import channel_shuffle
 from ppcls.models.layers.sizes import make_divisible
 from ppcls.models.layers.squeeze_excite import LinearSqueezeExcite, SqueezeExcite
 from ppcls.models.layers.sync_norm import synchronise
+from ppcls.models.layers.transformer import TransformerBlock
+from ppcls.models.layers.windows import join_windows, pad_to_multiples, split_windows
 
 __all__ = [
     "Act",
@@ -43,10 +51,13 @@ __all__ = [
     "Mlp",
     "NormConvNormAct",
     "OneShotAggregation",
+    "PatchEmbed",
+    "RelativeAttention",
     "Residual",
     "STOCK",
     "Size",
     "SqueezeExcite",
+    "TransformerBlock",
     "UnderscoreConvNormAct",
     "UniformLinear",
     "activate",
@@ -60,9 +71,15 @@ __all__ = [
     "draw_linears",
     "drop_rates",
     "fold_patches",
+    "join_windows",
     "make_divisible",
+    "pad_to_multiples",
+    "positions_for",
+    "relative_positions",
+    "relative_positions_with_class_token",
     "same_padding",
     "split_heads",
+    "split_windows",
     "synchronise",
     "truncated_normal",
     "unfold_patches",
