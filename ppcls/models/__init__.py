@@ -61,5 +61,14 @@ ARCHITECTURES = Registry(
         "SwinTransformer_large_patch4_window12_384",
         "ppcls.models.convnext": "ConvNeXt_tiny ConvNeXt_small ConvNeXt_base_224 ConvNeXt_base_384 "
         "ConvNeXt_large_224 ConvNeXt_large_384",
+        "ppcls.models.vision_transformer": "ViT_small_patch16_224 ViT_base_patch16_224 ViT_base_patch16_384 "
+        "ViT_base_patch32_384 ViT_large_patch16_224 ViT_large_patch16_384 ViT_large_patch32_384",
+        "ppcls.models.distilled_vision_transformer": "DeiT_tiny_patch16_224 DeiT_tiny_distilled_patch16_224 "
+        "DeiT_small_patch16_224 DeiT_small_distilled_patch16_224 DeiT_base_patch16_224 DeiT_base_distilled_patch16_224 "
+        "DeiT_base_patch16_384 DeiT_base_distilled_patch16_384",
+        "ppcls.models.foundation_vit": "MOCOV3_vit_small MOCOV3_vit_base CLIP_vit_base_patch16_224 "
+        "CLIP_vit_base_patch32_224 CLIP_vit_large_patch14_224 CLIP_vit_large_patch14_336 MAE_vit_base_patch16 "
+        "MAE_vit_large_patch16 MAE_vit_huge_patch14 EVA_vit_giant_patch14 BEiTv2_vit_base_patch16_224 "
+        "BEiTv2_vit_large_patch16_224 CAE_vit_base_patch16_224",
     },
 )

@@ -33,7 +33,7 @@ PATCH_SIZE = 4
 
 
 def shift_mask(height: int, width: int, window: int) -> paddle.Tensor:
-    """Return what keeps tokens apart that only the shift brought into one window, [windows, L, L] of 0 and -100.
+    """Return what keeps tokens apart that only the shift brought into one window, [windows, 1, L, L] of 0 and -100.
 
     L is window * window. Source: section 3.2, figure 4.
     """
@@ -42,7 +42,7 @@ def shift_mask(height: int, width: int, window: int) -> paddle.Tensor:
         for size in (height, width)
     )
     regions = split_windows((3 * y.unsqueeze(1) + x).reshape([1, height, width, 1]), window, window).squeeze(2)
-    return -100.0 * (regions.unsqueeze(1) != regions.unsqueeze(2)).astype("float32")
+    return -100.0 * (regions.unsqueeze([1, 2]) != regions.unsqueeze([1, 3])).astype("float32")
 
 
 class WindowAttention(RelativeAttention):

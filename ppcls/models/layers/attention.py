@@ -26,12 +26,12 @@ def attend(
 ) -> paddle.Tensor:
     """Return the values, averaged for each (scaled) query by the softmax of its scores, [N, L, heads * width].
 
-    All are [N, heads, L, width]. `bias` is added to the scores: [heads, L, L], or [K, heads, L, L] where each K
-    samples in a row have biases of their own.
+    All are [N, heads, L, width]. `bias` is added to the scores: [heads, L, L], or [K, heads or 1, L, L] where
+    each K samples in a row have biases of their own.
     """
     scores = paddle.matmul(queries, keys, transpose_y=True)
     if bias is not None:
-        scores = (scores.reshape([-1, *bias.shape]) + bias).reshape([-1, *bias.shape[-3:]])
+        scores = (scores.reshape([-1, *bias.shape[:-3], *scores.shape[1:]]) + bias).reshape(scores.shape)
     shares = F.softmax(scores, axis=-1)
     shares = shares if dropout is None else dropout(shares)
     return paddle.matmul(shares, values).transpose([0, 2, 1, 3]).flatten(2)
@@ -40,7 +40,8 @@ def attend(
 class Attention(nn.Layer):
     """Multi-head self-attention of tokens [N, L, width].
 
-    `scale` multiplies the scores: 1 / sqrt(width of a head) unless stated. `bias` is as `attend` takes it.
+    `scale` multiplies the scores: 1 / sqrt(width of a head) unless stated. `mask` is added to the scores
+    of each K samples in a row, [K, heads or 1, L, L].
     """
 
     def __init__(
@@ -61,7 +62,11 @@ class Attention(nn.Layer):
         self.proj = Linear(width, width)
         self.proj_drop = nn.Dropout(dropout)
 
-    def forward(self, x: paddle.Tensor, bias: Optional[paddle.Tensor] = None) -> paddle.Tensor:
+    def bias(self, mask: Optional[paddle.Tensor]) -> Optional[paddle.Tensor]:
+        """Return what is added to the scores."""
+        return mask
+
+    def forward(self, x: paddle.Tensor, mask: Optional[paddle.Tensor] = None) -> paddle.Tensor:
         queries, keys, values = split_heads(self.qkv(x), self.num_heads, 3)
-        x = attend(queries * self.scale, keys, values, bias=bias, dropout=self.attn_drop)
+        x = attend(queries * self.scale, keys, values, bias=self.bias(mask), dropout=self.attn_drop)
         return self.proj_drop(self.proj(x))

@@ -42,9 +42,8 @@ class RelativeAttention(Attention):
         )
         self.register_buffer("relative_position_index", paddle.to_tensor(index))
 
-    def forward(self, x: paddle.Tensor, mask: Optional[paddle.Tensor] = None) -> paddle.Tensor:
-        """Attend; `mask` [K, L, L] is added to the scores of each K samples in a row."""
+    def bias(self, mask: Optional[paddle.Tensor]) -> paddle.Tensor:
         length = self.relative_position_index.shape[0]
         bias = self.relative_position_bias_table[self.relative_position_index.flatten()]
         bias = bias.reshape([length, length, self.num_heads]).transpose([2, 0, 1])
-        return super().forward(x, bias if mask is None else bias + mask.unsqueeze(1).astype(bias.dtype))
+        return bias if mask is None else bias + mask.astype(bias.dtype)
