@@ -19,9 +19,9 @@ from ppcls.models.layers import (
     PatchEmbed,
     RelativeAttention,
     TransformerBlock,
+    attend_in_windows,
     draw_linears,
     drop_rates,
-    join_windows,
     pad_to_multiples,
     relative_positions,
     split_windows,
@@ -64,17 +64,9 @@ class SwinBlock(TransformerBlock):
         self.window = window
         self.shift = window // 2 if shifted else 0
 
-    def attend(self, x_NHWC: paddle.Tensor, mask: paddle.Tensor) -> paddle.Tensor:
+    def attend(self, x_NHWC: paddle.Tensor, mask: paddle.Tensor) -> Any:
         """Attend in windows; the mask is for shifted ones."""
-        window, shift = self.window, self.shift
-        _, height, width, _ = x_NHWC.shape
-        x = pad_to_multiples(x_NHWC, window, window)
-        _, padded_height, padded_width, _ = x.shape
-        x = paddle.roll(x, [-shift, -shift], axis=[1, 2]) if shift else x
-        tokens = self.attn(split_windows(x, window, window), mask if shift else None)
-        x = join_windows(tokens, window, window, image_height=padded_height, image_width=padded_width)
-        x = paddle.roll(x, [shift, shift], axis=[1, 2]) if shift else x
-        return x[:, :height, :width]
+        return attend_in_windows(self.attn, x_NHWC, self.window, mask if self.shift else None, shift=self.shift)
 
 
 class PatchMerging(nn.Layer):

@@ -3,7 +3,7 @@
 from ppcls.models.layers.act import Act
 from ppcls.models.layers.affine import LayerScale2D, LearnableAffine
 from ppcls.models.layers.aggregation import OneShotAggregation
-from ppcls.models.layers.attention import Attention, attend, split_heads
+from ppcls.models.layers.attention import Attention, ReducedAttention, attend, split_heads
 from ppcls.models.layers.conv import ConvNormAct, NormConvNormAct, Size, UnderscoreConvNormAct, as_size, same_padding
 from ppcls.models.layers.drop import Dropout, DropPath, drop_rates
 from ppcls.models.layers.initial import draw_by_fan_out, draw_linears, truncated_normal
@@ -25,7 +25,7 @@ from ppcls.models.layers.sizes import make_divisible
 from ppcls.models.layers.squeeze_excite import LinearSqueezeExcite, SqueezeExcite
 from ppcls.models.layers.sync_norm import synchronise
 from ppcls.models.layers.transformer import TransformerBlock
-from ppcls.models.layers.windows import join_windows, pad_to_multiples, split_windows
+from ppcls.models.layers.windows import attend_in_windows, join_windows, pad_to_multiples, split_windows
 
 __all__ = [
     "Act",
@@ -52,6 +52,7 @@ __all__ = [
     "NormConvNormAct",
     "OneShotAggregation",
     "PatchEmbed",
+    "ReducedAttention",
     "RelativeAttention",
     "Residual",
     "STOCK",
@@ -63,6 +64,7 @@ __all__ = [
     "activate",
     "as_size",
     "attend",
+    "attend_in_windows",
     "batch_norm",
     "channel_shuffle",
     "compute_with",

@@ -1,5 +1,7 @@
 """Patches of images as tokens, and their positions. Source: https://arxiv.org/abs/2010.11929, section 3.1."""
 
+from typing import Optional
+
 import paddle
 import paddle.nn.functional as F
 from paddle import nn
@@ -8,20 +10,38 @@ from ppcls.models.layers.norm import LayerNorm
 
 
 class PatchEmbed(nn.Layer):
-    """Images [N, 3, H, W] -> an embedding of each patch, [N, rows, columns, width].
+    """Images [N, C, H, W] -> an embedding of each patch, [N, rows, columns, width].
 
-    Images that patches don't fill get zeros below and on the right.
+    Images that patches don't fill get zeros below and on the right. With a `stride`, patches overlap, and zeros are
+    on all sides.
     """
 
-    def __init__(self, patch_size: int, width: int, *, in_channels: int = 3, bias: bool = True, norm: bool = False):
+    def __init__(
+        self,
+        patch_size: int,
+        width: int,
+        *,
+        in_channels: int = 3,
+        stride: Optional[int] = None,
+        bias: bool = True,
+        norm: bool = False,
+    ) -> None:
         super().__init__()
         self.patch_size = patch_size
-        self.proj = nn.Conv2D(in_channels, width, patch_size, stride=patch_size, bias_attr=None if bias else False)
+        self.overlaps = stride is not None
+        self.proj = nn.Conv2D(
+            in_channels,
+            width,
+            patch_size,
+            stride=stride or patch_size,
+            padding=patch_size // 2 if self.overlaps else 0,
+            bias_attr=None if bias else False,
+        )
         self.norm = LayerNorm(width) if norm else nn.Identity()
 
     def forward(self, images_NCHW: paddle.Tensor) -> paddle.Tensor:
         below, right = (-size % self.patch_size for size in images_NCHW.shape[2:])
-        if below or right:
+        if not self.overlaps and (below or right):
             images_NCHW = F.pad(images_NCHW, [0, right, 0, below])
         return self.norm(self.proj(images_NCHW).transpose([0, 2, 3, 1]))
 

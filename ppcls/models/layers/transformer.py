@@ -13,7 +13,8 @@ from ppcls.models.layers.norm import LayerNorm
 class TransformerBlock(nn.Layer):
     """Attention and then an MLP, each with its input normalised and its result added to its input.
 
-    `layer_scale`: the first value of factors of the channels of both results; unstated, there are none.
+    `mlp` stands in for the plain MLP. `layer_scale`: the first value of factors of the channels of both results;
+    unstated, there are none.
     Source: https://arxiv.org/abs/2010.11929, equations 2 and 3; factors: https://arxiv.org/abs/2103.17239, section 2.
     """
 
@@ -21,6 +22,7 @@ class TransformerBlock(nn.Layer):
         self,
         width: int,
         attention: nn.Layer,
+        mlp: Optional[nn.Layer] = None,
         *,
         mlp_ratio: float = 4.0,
         epsilon: float = 1e-5,
@@ -33,7 +35,7 @@ class TransformerBlock(nn.Layer):
         self.attn = attention
         self.drop_path = DropPath(drop_path)
         self.norm2 = LayerNorm(width, epsilon=epsilon)
-        self.mlp = Mlp(width, int(width * mlp_ratio), dropout=dropout)
+        self.mlp = Mlp(width, int(width * mlp_ratio), dropout=dropout) if mlp is None else mlp
         self.gamma_1 = self.gamma_2 = None
         if layer_scale is not None:
             initial = nn.initializer.Constant(layer_scale)

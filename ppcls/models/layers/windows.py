@@ -1,7 +1,10 @@
 """Windows of images whose channels come last."""
 
+from typing import Any, Optional
+
 import paddle
 import paddle.nn.functional as F
+from paddle import nn
 
 
 def pad_to_multiples(x_NHWC: paddle.Tensor, height: int, width: int) -> paddle.Tensor:
@@ -24,3 +27,17 @@ def join_windows(
     channels = tokens.shape[-1]
     x = tokens.reshape([-1, image_height // height, image_width // width, height, width, channels])
     return x.transpose([0, 1, 3, 2, 4, 5]).reshape([-1, image_height, image_width, channels])
+
+
+def attend_in_windows(
+    attention: nn.Layer, x_NHWC: paddle.Tensor, window: int, mask: Optional[paddle.Tensor] = None, *, shift: int = 0
+) -> Any:
+    """Return the attention within square windows of images, which are moved up and left by `shift` pixels before."""
+    _, height, width, _ = x_NHWC.shape
+    x = pad_to_multiples(x_NHWC, window, window)
+    _, padded_height, padded_width, _ = x.shape
+    x = paddle.roll(x, [-shift, -shift], axis=[1, 2]) if shift else x
+    tokens = attention(split_windows(x, window, window), mask)
+    x = join_windows(tokens, window, window, image_height=padded_height, image_width=padded_width)
+    x = paddle.roll(x, [shift, shift], axis=[1, 2]) if shift else x
+    return x[:, :height, :width]
