@@ -55,5 +55,26 @@ ARCHITECTURES = Registry(
         "ppcls.models.densenet": "DenseNet121 DenseNet161 DenseNet169 DenseNet201 DenseNet264",
         "ppcls.models.googlenet": "GoogLeNet",
         "ppcls.models.inceptionv3": "InceptionV3",
+        "ppcls.models.swin_transformer": "SwinTransformer_tiny_patch4_window7_224 "
+        "SwinTransformer_small_patch4_window7_224 SwinTransformer_base_patch4_window7_224 "
+        "SwinTransformer_base_patch4_window12_384 SwinTransformer_large_patch4_window7_224 "
+        "SwinTransformer_large_patch4_window12_384",
+        "ppcls.models.convnext": "ConvNeXt_tiny ConvNeXt_small ConvNeXt_base_224 ConvNeXt_base_384 "
+        "ConvNeXt_large_224 ConvNeXt_large_384",
+        "ppcls.models.vision_transformer": "ViT_small_patch16_224 ViT_base_patch16_224 ViT_base_patch16_384 "
+        "ViT_base_patch32_384 ViT_large_patch16_224 ViT_large_patch16_384 ViT_large_patch32_384",
+        "ppcls.models.distilled_vision_transformer": "DeiT_tiny_patch16_224 DeiT_tiny_distilled_patch16_224 "
+        "DeiT_small_patch16_224 DeiT_small_distilled_patch16_224 DeiT_base_patch16_224 DeiT_base_distilled_patch16_224 "
+        "DeiT_base_patch16_384 DeiT_base_distilled_patch16_384",
+        "ppcls.models.foundation_vit": "MOCOV3_vit_small MOCOV3_vit_base CLIP_vit_base_patch16_224 "
+        "CLIP_vit_base_patch32_224 CLIP_vit_large_patch14_224 CLIP_vit_large_patch14_336 MAE_vit_base_patch16 "
+        "MAE_vit_large_patch16 MAE_vit_huge_patch14 EVA_vit_giant_patch14 BEiTv2_vit_base_patch16_224 "
+        "BEiTv2_vit_large_patch16_224 CAE_vit_base_patch16_224",
+        "ppcls.models.pvt_v2": "PVT_V2_B0 PVT_V2_B1 PVT_V2_B2 PVT_V2_B2_Linear PVT_V2_B3 PVT_V2_B4 PVT_V2_B5",
+        "ppcls.models.twins": "pcpvt_small pcpvt_base pcpvt_large alt_gvt_small alt_gvt_base alt_gvt_large",
+        "ppcls.models.cswin_transformer": "CSWinTransformer_tiny_224 CSWinTransformer_small_224 "
+        "CSWinTransformer_base_224 CSWinTransformer_base_384 CSWinTransformer_large_224 CSWinTransformer_large_384",
+        "ppcls.models.van": "VAN_B0 VAN_B1 VAN_B2 VAN_B3",
+        "ppcls.models.tnt": "TNT_small TNT_base",
     },
 )

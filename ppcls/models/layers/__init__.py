@@ -3,7 +3,7 @@
 from ppcls.models.layers.act import Act
 from ppcls.models.layers.affine import LayerScale2D, LearnableAffine
 from ppcls.models.layers.aggregation import OneShotAggregation
-from ppcls.models.layers.attention import Attention, attend, split_heads
+from ppcls.models.layers.attention import Attention, ReducedAttention, attend, split_heads
 from ppcls.models.layers.conv import ConvNormAct, NormConvNormAct, Size, UnderscoreConvNormAct, as_size, same_padding
 from ppcls.models.layers.drop import Dropout, DropPath, drop_rates
 from ppcls.models.layers.initial import draw_by_fan_out, draw_linears, truncated_normal
@@ -12,12 +12,20 @@ from ppcls.models.layers.linear import ConvHead, Head, Linear, Mlp, UniformLinea
 from ppcls.models.layers.norm import LayerNorm, LayerNorm2D, batch_norm
 from ppcls.models.layers.operators import STOCK, Activation, DataFormat, activate, compute_with, computing_layers
 from ppcls.models.layers.patch_pixels import fold_patches, unfold_patches
+from ppcls.models.layers.patches import PatchEmbed, positions_for
 from ppcls.models.layers.pools import AvgPool, Branch, GlobalAvgPool, MaxPool
+from ppcls.models.layers.relative_position import (
+    RelativeAttention,
+    relative_positions,
+    relative_positions_with_class_token,
+)
 from ppcls.models.layers.residual import Residual
 from ppcls.models.layers.shuffle import channel_shuffle
 from ppcls.models.layers.sizes import make_divisible
 from ppcls.models.layers.squeeze_excite import LinearSqueezeExcite, SqueezeExcite
 from ppcls.models.layers.sync_norm import synchronise
+from ppcls.models.layers.transformer import TransformerBlock
+from ppcls.models.layers.windows import attend_in_windows, join_windows, pad_to_multiples, split_windows
 
 __all__ = [
     "Act",
@@ -43,15 +51,20 @@ __all__ = [
     "Mlp",
     "NormConvNormAct",
     "OneShotAggregation",
+    "PatchEmbed",
+    "ReducedAttention",
+    "RelativeAttention",
     "Residual",
     "STOCK",
     "Size",
     "SqueezeExcite",
+    "TransformerBlock",
     "UnderscoreConvNormAct",
     "UniformLinear",
     "activate",
     "as_size",
     "attend",
+    "attend_in_windows",
     "batch_norm",
     "channel_shuffle",
     "compute_with",
@@ -60,9 +73,15 @@ __all__ = [
     "draw_linears",
     "drop_rates",
     "fold_patches",
+    "join_windows",
     "make_divisible",
+    "pad_to_multiples",
+    "positions_for",
+    "relative_positions",
+    "relative_positions_with_class_token",
     "same_padding",
     "split_heads",
+    "split_windows",
     "synchronise",
     "truncated_normal",
     "unfold_patches",

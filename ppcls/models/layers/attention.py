@@ -7,6 +7,7 @@ import paddle.nn.functional as F
 from paddle import nn
 
 from ppcls.models.layers.linear import Linear
+from ppcls.models.layers.norm import LayerNorm
 
 
 def split_heads(x: paddle.Tensor, num_heads: int, num_parts: int) -> list[paddle.Tensor]:
@@ -26,12 +27,12 @@ def attend(
 ) -> paddle.Tensor:
     """Return the values, averaged for each (scaled) query by the softmax of its scores, [N, L, heads * width].
 
-    All are [N, heads, L, width]. `bias` is added to the scores: [heads, L, L], or [K, heads, L, L] where each K
-    samples in a row have biases of their own.
+    All are [N, heads, L, width]. `bias` is added to the scores: [heads, L, L], or [K, heads or 1, L, L] where
+    each K samples in a row have biases of their own.
     """
     scores = paddle.matmul(queries, keys, transpose_y=True)
     if bias is not None:
-        scores = (scores.reshape([-1, *bias.shape]) + bias).reshape([-1, *bias.shape[-3:]])
+        scores = (scores.reshape([-1, *bias.shape[:-3], *scores.shape[1:]]) + bias).reshape(scores.shape)
     shares = F.softmax(scores, axis=-1)
     shares = shares if dropout is None else dropout(shares)
     return paddle.matmul(shares, values).transpose([0, 2, 1, 3]).flatten(2)
@@ -40,7 +41,8 @@ def attend(
 class Attention(nn.Layer):
     """Multi-head self-attention of tokens [N, L, width].
 
-    `scale` multiplies the scores: 1 / sqrt(width of a head) unless stated. `bias` is as `attend` takes it.
+    `scale` multiplies the scores: 1 / sqrt(width of a head) unless stated. `mask` is added to the scores
+    of each K samples in a row, [K, heads or 1, L, L].
     """
 
     def __init__(
@@ -61,7 +63,60 @@ class Attention(nn.Layer):
         self.proj = Linear(width, width)
         self.proj_drop = nn.Dropout(dropout)
 
-    def forward(self, x: paddle.Tensor, bias: Optional[paddle.Tensor] = None) -> paddle.Tensor:
+    def bias(self, mask: Optional[paddle.Tensor]) -> Optional[paddle.Tensor]:
+        """Return what is added to the scores."""
+        return mask
+
+    def forward(self, x: paddle.Tensor, mask: Optional[paddle.Tensor] = None) -> paddle.Tensor:
         queries, keys, values = split_heads(self.qkv(x), self.num_heads, 3)
-        x = attend(queries * self.scale, keys, values, bias=bias, dropout=self.attn_drop)
+        x = attend(queries * self.scale, keys, values, bias=self.bias(mask), dropout=self.attn_drop)
         return self.proj_drop(self.proj(x))
+
+
+class ReducedAttention(nn.Layer):
+    """Attention of images [N, H, W, width] whose keys and values are those of a smaller image.
+
+    It is smaller by `ratio`, by a strided convolution; `pooled`: 7 x 7 averages instead.
+    Source: https://arxiv.org/abs/2102.12122, section 3.3; pooled: https://arxiv.org/abs/2106.13797, section 3.2.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        num_heads: int,
+        ratio: int,
+        *,
+        pooled: bool = False,
+        dropout: float = 0.0,
+        attention_dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.scale = (width // num_heads) ** -0.5
+        self.q = Linear(width, width)
+        self.kv = Linear(width, 2 * width)
+        self.attn_drop = nn.Dropout(attention_dropout)
+        self.proj = Linear(width, width)
+        self.proj_drop = nn.Dropout(dropout)
+        self.reduces, self.pooled = pooled or ratio > 1, pooled
+        if pooled:
+            self.pool = nn.AdaptiveAvgPool2D(7)
+        if self.reduces:
+            size = 1 if pooled else ratio
+            self.sr = nn.Conv2D(width, width, size, stride=size)
+            self.norm = LayerNorm(width)
+
+    def _reduced(self, x_NHWC: paddle.Tensor) -> paddle.Tensor:
+        if not self.reduces:
+            return x_NHWC.flatten(1, 2)
+        x_NCHW = x_NHWC.transpose([0, 3, 1, 2])
+        x_NCHW = self.sr(self.pool(x_NCHW) if self.pooled else x_NCHW)
+        tokens = self.norm(x_NCHW.flatten(2).transpose([0, 2, 1]))
+        return F.gelu(tokens) if self.pooled else tokens
+
+    def forward(self, x_NHWC: paddle.Tensor) -> paddle.Tensor:
+        _, height, width, channels = x_NHWC.shape
+        (queries,) = split_heads(self.q(x_NHWC.flatten(1, 2)), self.num_heads, 1)
+        keys, values = split_heads(self.kv(self._reduced(x_NHWC)), self.num_heads, 2)
+        tokens = attend(queries * self.scale, keys, values, dropout=self.attn_drop)
+        return self.proj_drop(self.proj(tokens)).reshape([-1, height, width, channels])

@@ -1,0 +1,172 @@
+"""Swin Transformer: attention in windows that shift from block to block.
+
+Source: https://arxiv.org/abs/2103.14030, section 3 and table 7. Names in the state dict and weights: PaddleClas
+(Apache-2.0), whose weights are converted from Microsoft's (MIT).
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, ClassVar, Optional
+
+import paddle
+from paddle import nn
+
+from ppcls.models.layers import (
+    GlobalAvgPool,
+    Head,
+    LayerNorm,
+    Linear,
+    PatchEmbed,
+    RelativeAttention,
+    TransformerBlock,
+    attend_in_windows,
+    draw_linears,
+    drop_rates,
+    pad_to_multiples,
+    relative_positions,
+    split_windows,
+    truncated_normal,
+)
+from ppcls.models.model import Model
+
+PATCH_SIZE = 4
+
+
+def shift_mask(height: int, width: int, window: int) -> paddle.Tensor:
+    """Return what keeps tokens apart that only the shift brought into one window, [windows, 1, L, L] of 0 and -100.
+
+    L is window * window. Source: section 3.2, figure 4.
+    """
+    y, x = (
+        sum((paddle.arange(size) >= size - rest).astype("int32") for rest in (window, window // 2))
+        for size in (height, width)
+    )
+    regions = split_windows((3 * y.unsqueeze(1) + x).reshape([1, height, width, 1]), window, window).squeeze(2)
+    return -100.0 * (regions.unsqueeze([1, 2]) != regions.unsqueeze([1, 3])).astype("float32")
+
+
+class WindowAttention(RelativeAttention):
+    """Attention within a square window, with small random biases at first."""
+
+    def __init__(self, width: int, num_heads: int, window: int, **options: Any) -> None:
+        super().__init__(width, num_heads, relative_positions(window, window), **options)
+        truncated_normal(self.relative_position_bias_table)
+
+
+class SwinBlock(TransformerBlock):
+    """A transformer's block on images [N, H, W, width] whose attention stays within windows.
+
+    As in PaddleClas, and unlike Microsoft's, windows are shifted even where one window holds the whole image.
+    """
+
+    def __init__(self, width: int, attention: nn.Layer, window: int, *, shifted: bool, **options: Any) -> None:
+        super().__init__(width, attention, **options)
+        self.window = window
+        self.shift = window // 2 if shifted else 0
+
+    def attend(self, x_NHWC: paddle.Tensor, mask: paddle.Tensor) -> Any:
+        """Attend in windows; the mask is for shifted ones."""
+        return attend_in_windows(self.attn, x_NHWC, self.window, mask if self.shift else None, shift=self.shift)
+
+
+class PatchMerging(nn.Layer):
+    """Halve height and width: the channels of four pixels become twice the channels of one."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = LayerNorm(4 * width)
+        self.reduction = Linear(4 * width, 2 * width, bias_attr=False)
+
+    def forward(self, x_NHWC: paddle.Tensor) -> paddle.Tensor:
+        return self.reduction(self.norm(gather_pixels(x_NHWC)))
+
+
+def gather_pixels(x_NHWC: paddle.Tensor) -> paddle.Tensor:
+    """Return the channels of each 2 x 2 pixels, column by column, as channels of one."""
+    x = pad_to_multiples(x_NHWC, 2, 2)
+    _, height, width, channels = x.shape
+    return x.reshape([-1, height // 2, 2, width // 2, 2, channels]).transpose([0, 1, 3, 4, 2, 5]).flatten(3)
+
+
+class Stage(nn.Layer):
+    """Blocks of which every second one is shifted, and what halves the image after them."""
+
+    def __init__(self, blocks: Sequence[SwinBlock], downsample: Optional[nn.Layer]) -> None:
+        super().__init__()
+        self.blocks = nn.LayerList(blocks)
+        self.downsample = downsample
+        self.window = blocks[0].window
+
+    def forward(self, x_NHWC: paddle.Tensor) -> paddle.Tensor:
+        height, width = (size + -size % self.window for size in x_NHWC.shape[1:3])
+        mask = shift_mask(height, width, self.window)
+        for block in self.blocks:
+            x_NHWC = block(x_NHWC, mask)
+        return x_NHWC if self.downsample is None else self.downsample(x_NHWC)
+
+
+class SwinTransformer(Model):
+    """Images [N, 3, H, W] of any size -> logits [N, class_num]."""
+
+    head_name = "head"
+    attention: ClassVar[type[nn.Layer]] = WindowAttention
+    block: ClassVar[type[SwinBlock]] = SwinBlock
+    merging: ClassVar[type[nn.Layer]] = PatchMerging
+
+    def __init__(
+        self,
+        width: int,
+        depths: tuple[int, int, int, int],
+        num_heads: tuple[int, int, int, int],
+        window: int = 7,
+        *,
+        class_num: int = 1000,
+        drop_rate: float = 0.0,
+        attn_drop_rate: float = 0.0,
+        drop_path_rate: float = 0.1,
+    ) -> None:
+        super().__init__()
+        self.patch_embed = PatchEmbed(PATCH_SIZE, width, norm=True)
+        self.pos_drop = nn.Dropout(drop_rate)
+        self.layers = nn.LayerList()
+        rates = iter(drop_rates(drop_path_rate, sum(depths)))
+        for stage, (depth, heads) in enumerate(zip(depths, num_heads)):
+            width = width if stage == 0 else 2 * width
+            blocks = []
+            for index in range(depth):
+                attention = self.attention(width, heads, window, dropout=drop_rate, attention_dropout=attn_drop_rate)
+                blocks.append(
+                    self.block(
+                        width, attention, window, shifted=index % 2 == 1, dropout=drop_rate, drop_path=next(rates)
+                    )
+                )
+            self.layers.append(Stage(blocks, self.merging(width) if stage < len(depths) - 1 else None))
+        self.num_features = width
+        self.norm = LayerNorm(width)
+        self.avgpool = GlobalAvgPool("NHWC")
+        self.head = Head(width, class_num, std=0.02)
+        draw_linears(self)
+
+    def features(self, images_NCHW: paddle.Tensor) -> paddle.Tensor:
+        x = self.pos_drop(self.patch_embed(images_NCHW))
+        for stage in self.layers:
+            x = stage(x)
+        return self.avgpool(self.norm(x)).flatten(1)
+
+
+VARIANTS = {
+    "SwinTransformer_tiny_patch4_window7_224": partial(
+        SwinTransformer, 96, (2, 2, 6, 2), (3, 6, 12, 24), drop_path_rate=0.2
+    ),
+    "SwinTransformer_small_patch4_window7_224": partial(
+        SwinTransformer, 96, (2, 2, 18, 2), (3, 6, 12, 24), drop_path_rate=0.3
+    ),
+    "SwinTransformer_base_patch4_window7_224": partial(
+        SwinTransformer, 128, (2, 2, 18, 2), (4, 8, 16, 32), drop_path_rate=0.5
+    ),
+    "SwinTransformer_base_patch4_window12_384": partial(
+        SwinTransformer, 128, (2, 2, 18, 2), (4, 8, 16, 32), 12, drop_path_rate=0.5
+    ),
+    "SwinTransformer_large_patch4_window7_224": partial(SwinTransformer, 192, (2, 2, 18, 2), (6, 12, 24, 48)),
+    "SwinTransformer_large_patch4_window12_384": partial(SwinTransformer, 192, (2, 2, 18, 2), (6, 12, 24, 48), 12),
+}
