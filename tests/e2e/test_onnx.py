@@ -62,9 +62,7 @@ def exported(user: Path) -> Path:
     done = export(user, "--format", "onnx", "--opset", "17", "--verify", str(user / "pictures"))
     assert done.returncode == 0, done.stderr
     for engine in ("Paddle Inference", "ONNX Runtime"):
-        assert any(
-            engine in line and "the same top 5 for 20 of 20 images" in line for line in done.stdout.splitlines()
-        )
+        assert any(engine in line and "the same top 5 for 20 of 20 images" in line for line in done.stdout.splitlines())
     assert "Export succeeded!" in done.stdout
     return user / "exported"
 
