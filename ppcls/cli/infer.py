@@ -21,6 +21,7 @@ def run(arguments: argparse.Namespace) -> int:
     engine = start_with_weights(arguments)
     import paddle
 
+    from ppcls.batch import outputs_of
     from ppcls.engine import build
     from ppcls.export.graph import scores_of
     from ppcls.images import stream
@@ -34,7 +35,8 @@ def run(arguments: argparse.Namespace) -> int:
     engine.model.eval()
     for paths, images_NCHW in todo.batches():
         with paddle.no_grad():
-            scores = scores_of(engine.model(paddle.to_tensor(images_NCHW)), postprocess.activation)
+            outputs = outputs_of(engine.model(paddle.to_tensor(images_NCHW)))
+            scores = scores_of(outputs["logits"], postprocess.activation)
         for path, prediction in zip(paths, postprocess(scores.numpy())):
             print(prediction.line(path.name))
     for message in todo.failed:

@@ -10,6 +10,7 @@ from typing import Any, Optional
 
 import numpy as np
 import paddle
+from paddle import nn
 
 import ppcls
 from ppcls.config.schema import PreProcessSection, RunConfig
@@ -47,11 +48,12 @@ def export(engine: Engine, *, onnx_opset: Optional[int] = None, verify: Optional
     build.load_start_weights(config, engine.model, new_head=False)
     engine.log_to("export.log")
     activation = build.postprocess(config).activation
+    engine.model.eval()
     scores = Scores(engine.model, activation)
     # Another layer: making it static would change how the one that it is compared with computes.
-    graph = (
-        ScoresOfPixels(scores, pipeline) if config.Global.export_with_preprocess else Scores(engine.model, activation)
-    )
+    graph: nn.Layer = Scores(engine.task.deployable(), activation)
+    if config.Global.export_with_preprocess:
+        graph = ScoresOfPixels(graph, pipeline)
     graph.eval()
     with _new_folder(target) as folder:
         spec = [graph.input_spec(config.Global.image_shape)]

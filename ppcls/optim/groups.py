@@ -35,14 +35,13 @@ class Exclusions(Shared):
 class Target:
     """All trainable parameters of `trained`, with what the section of every optimizer may say of them.
 
-    `learning_rate` is that of the first update; `clip_norm` bounds the gradients' joint norm. Of the `groups`, and then
-    of those of the models in it (their `param_groups`), the first that has a parameter and states a setting decides it.
+    `learning_rate` is that of the first update. Of the `groups`, and then of those of the models in it (their
+    `param_groups`), the first that has a parameter and states a setting decides it.
     """
 
     trained: nn.Layer
     learning_rate: float
     regularizer: Optional[Union[L1, L2]] = None
-    clip_norm: Optional[float] = None
     groups: Sequence[Group] = ()
 
     @functools.cached_property
@@ -63,11 +62,7 @@ class Target:
                 parameter.optimize_attr = {**parameter.optimize_attr, "learning_rate": factor}
             if self._stated("frozen", name):
                 parameter.stop_gradient = True
-        return {
-            "learning_rate": self.learning_rate,
-            "parameters": self.trained.parameters(),
-            "grad_clip": _clipping(self.clip_norm),
-        }
+        return {"learning_rate": self.learning_rate, "parameters": self.trained.parameters()}
 
     def decays(self, weight_decay: float, exclusions: Exclusions) -> dict[str, float]:
         """Return the coefficient of each parameter, under the name by which Paddle's optimizers know it."""
@@ -111,15 +106,3 @@ class Target:
             if name.startswith(prefix) and group.has(name[len(prefix) :].lstrip("."))
         )
         return next((value for value in values if value is not None), None)
-
-
-def _clipping(clip_norm: Optional[float]) -> Optional[nn.ClipGradByGlobalNorm]:
-    """Return what scales all gradients so that their joint L2 norm is at most `clip_norm`.
-
-    PaddleClas bounds the norm of each tensor by itself, which turns the direction of the update.
-    """
-    if clip_norm is None:
-        return None
-    if clip_norm <= 0:
-        raise ValueError(f"clip_norm: not positive; received {clip_norm}; leave it out for no clipping")
-    return nn.ClipGradByGlobalNorm(clip_norm)

@@ -50,7 +50,7 @@ def compare(journey: Journey, photos: list[Image.Image], folder: Path) -> None:
     dataset = f"{{name: ImageNetDataset, image_root: {folder}, cls_label_path: {folder}/list.txt}}"
     overrides = [f"DataLoader.Eval.dataset={dataset}", TRANSFORMS]
     engine = Engine(load_config(str(journey.folder / Journey.config), overrides))
-    evaluated = np.concatenate([images for images, _ in engine.eval_loader.epoch(0)])
+    evaluated = np.concatenate([batch.images for batch in engine.eval_loader.epoch(0)])
     todo = stream.Pictures(
         stream.find(f"{folder}/list.txt"), Predictor(journey.folder / "exported").pipeline, batch_size=5
     )

@@ -1,4 +1,4 @@
-from typing import Any, Optional
+from typing import Any
 
 import numpy as np
 import paddle
@@ -8,6 +8,7 @@ from paddle.incubate.optimizer import LarsMomentumOptimizer
 
 from ppcls.errors import ConfigError
 from ppcls.optim import OPTIMIZERS
+from ppcls.optim.gradients import Gradients
 from ppcls.optim.groups import Target
 from ppcls.optim.regularizers import L1, L2
 from ppcls.registry import Facts, Part
@@ -33,10 +34,9 @@ def build(
     name: str,
     model: nn.Layer,
     regularizer: Any = None,
-    clip_norm: Optional[float] = None,
     **arguments: Any,
 ) -> Any:
-    target = Target(model, 0.1, regularizer, clip_norm)
+    target = Target(model, 0.1, regularizer)
     return OPTIMIZERS.build(Part(name, arguments), Facts(target=target))
 
 
@@ -123,7 +123,6 @@ def test_an_optimizer_with_its_own_decay_refuses_a_regularizer(name: str) -> Non
         ("AdamW", {"beta2": -0.1}, "beta2: out of range"),
         ("LarsMomentum", {"lars_coeff": -0.1}, "lars_coeff: out of range"),
         ("Lamb", {"weight_decay": 0.0}, "weight_decay: Lamb without decay is Adam; received 0.0; use Adam"),
-        ("SGD", {"clip_norm": 0.0}, "clip_norm: not positive"),
     ],
 )
 def test_a_bad_argument_is_named(name: str, arguments: dict[str, Any], message: str) -> None:
@@ -139,15 +138,24 @@ def test_a_regularizer_refuses_a_negative_coefficient() -> None:
 
 def test_clip_norm_bounds_the_norm_of_all_gradients_together() -> None:
     model = make_model()
-    optimizer = build("SGD", model, clip_norm=0.5)
+    optimizer, gradients = build("SGD", model), Gradients(model.parameters(), clip_norm=0.5)
     before = values(model)
     sum((3.0 * parameter).sum() for parameter in model.parameters()).backward()
+    norm = gradients.norm()
+    assert float(norm) == pytest.approx(3 * np.sqrt(sum(value.size for value in before.values())), rel=1e-6)
+    gradients.clip(norm)
+    assert float(gradients.norm()) == pytest.approx(0.5, rel=1e-6)
     optimizer.step()
     moves = {name: before[name] - value for name, value in values(model).items()}
-    norm = np.sqrt(sum((move**2).sum() for move in moves.values()))
-    assert norm == pytest.approx(0.1 * 0.5, rel=1e-5)
+    moved = np.sqrt(sum((move**2).sum() for move in moves.values()))
+    assert moved == pytest.approx(0.1 * 0.5, rel=1e-5)
     sizes = np.concatenate([move.ravel() for move in moves.values()])
     np.testing.assert_allclose(sizes, sizes.mean(), rtol=1e-4)  # one factor for all
+
+
+def test_a_clip_norm_that_is_not_positive_is_refused() -> None:
+    with pytest.raises(ValueError, match="clip_norm: not positive; received 0.0; leave it out for no clipping"):
+        Gradients(make_model().parameters(), clip_norm=0.0)
 
 
 @pytest.mark.parametrize("name", NAMES)
