@@ -105,10 +105,10 @@ def bare_turn(engine: "Engine") -> list[float]:
 
     times, model, optimizer = [], engine.model, engine.state.optimizer
     model.train()
-    for images_NCHW, labels in engine.train_loader.epoch(engine.state.epoch):
+    for batch in engine.train_loader.epoch(engine.state.epoch):
         times.append(time.perf_counter())
-        logits = model(paddle.to_tensor(images_NCHW))
-        loss = paddle.nn.functional.cross_entropy(logits, paddle.to_tensor(labels))
+        logits = model(paddle.to_tensor(batch.images))
+        loss = paddle.nn.functional.cross_entropy(logits, paddle.to_tensor(batch.labels))
         loss.backward()
         optimizer.step()
         optimizer.clear_grad(set_to_zero=False)
@@ -146,12 +146,12 @@ def sharing_steps(engine: "Engine") -> dict[str, Callable[[], None]]:
     from ppcls.engine.engine import tensors
 
     model, optimizer = engine.parallel_model, engine.state.optimizer
-    images_NCHW, labels = next(tensors(engine.train_loader.epoch(0)))
+    batch = next(tensors(engine.train_loader.epoch(0)))
     engine.model.train()
 
     def step(share: bool) -> None:
         with ranks.sharing_gradients(model, share):
-            loss = paddle.nn.functional.cross_entropy(model(images_NCHW), labels)
+            loss = paddle.nn.functional.cross_entropy(model(batch.images), batch.labels)
         loss.backward()
         optimizer.step()
         optimizer.clear_grad(set_to_zero=False)

@@ -13,11 +13,11 @@ MODULES = {
 
 # The modules and packages directly below ppcls. Those of one floor know nothing of each other, but for the first.
 FLOORS = (
-    "errors text files download environment registry class_names pickles pdparams torch_file",
-    "config device",
+    "errors text files download environment registry class_names pickles pdparams torch_file batch",
+    "config device paddle_private",
     "images",
     "data models losses metrics optim ops inference",
-    "doctor",
+    "tasks doctor",
     "engine",
     "export",
     "serve",

@@ -99,14 +99,14 @@ def _show(arguments: argparse.Namespace) -> int:
     dataset = loader.dataset
     if arguments.index is None:
         _require("--batch", arguments.batch, len(loader), "batches an epoch")
-        images, labels = next(loader.epoch(arguments.epoch, skip=arguments.batch))
+        batch = next(loader.epoch(arguments.epoch, skip=arguments.batch))
         what = f"batch {arguments.batch}"
     else:
         _require("--index", arguments.index, len(dataset), "samples")
-        images, labels = loader.sample(arguments.epoch, arguments.index)
+        batch = loader.sample(arguments.epoch, arguments.index)
         what = dataset.where(arguments.index)
-    captions = [caption(label, dataset.label_names) for label in labels]
-    page = sheet(dataset.pipeline.restore(images), captions)
+    captions = [caption(label, dataset.label_names) for label in batch.labels]
+    page = sheet(dataset.pipeline.restore(batch.images), captions)
     try:
         Path(arguments.out).write_bytes(cv2.imencode(".png", page[..., ::-1])[1].tobytes())
     except OSError as error:

@@ -30,6 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     import numpy as np
     import paddle
 
+    from ppcls.batch import outputs_of
     from ppcls.engine import build
     from ppcls.export.graph import scores_of
     from ppcls.images import stream
@@ -47,8 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     @paddle.no_grad()
     def predict(images_NHWC: np.ndarray) -> list[Prediction]:
-        logits = model(paddle.to_tensor(transforms.finish(images_NHWC)))
-        return postprocess(scores_of(logits, postprocess.activation).numpy())
+        outputs = outputs_of(model(paddle.to_tensor(transforms.finish(images_NHWC))))
+        return postprocess(scores_of(outputs["logits"], postprocess.activation).numpy())
 
     status, answers = 0, []
     for batch in stream.batches(found, transforms, config.Infer.batch_size):

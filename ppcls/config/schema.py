@@ -181,6 +181,17 @@ class DataSection:
 
 
 @dataclass(frozen=True)
+class EvaluatorSection:
+    """One more evaluation while training, such as of images from elsewhere; `DataLoader.Eval` is the first."""
+
+    name: str = required("stands in the log and in metrics.jsonl")
+    DataLoader: DataSection = required("its images")
+    Metric: tuple[Annotated[Part, METRICS], ...] = key((), "what is measured")
+    Loss: tuple[Annotated[Part, LOSSES], ...] = key((), "shown with it; unset: those of `Loss.Eval`")
+    every: Optional[Count] = key(None, "epochs between its evaluations; unset: `Global.eval_interval`")
+
+
+@dataclass(frozen=True)
 class DataLoaderSection:
     """The data."""
 
@@ -236,6 +247,7 @@ class RunConfig(Root):
     DataLoader: DataLoaderSection = key(DataLoaderSection(), "the data")
     Infer: InferSection = key(InferSection(), "inference")
     Metric: MetricSection = key(MetricSection(), "metrics")
+    Evaluators: tuple[EvaluatorSection, ...] = key((), "more evaluations than that of `DataLoader.Eval`")
     source: str = field(default="", compare=False)
     # What the user should know of how it was read.
     notes: tuple[str, ...] = field(default=(), compare=False)

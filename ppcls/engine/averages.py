@@ -1,83 +1,59 @@
 """Averages over samples of values that stay on the device until somebody reads them."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Optional
+from collections.abc import Sequence
 
 import numpy as np
 import paddle
 
-from ppcls.engine import ranks
-
-# Values are read back after this many batches at the latest, so that their number stays bounded.
-MAX_PENDING = 256
+from ppcls.metrics.base import MAX_PENDING, NOTHING, State
 
 
 class Averages:
-    """Exact averages of the loss and of metrics: sums over samples divided by their number, in float64.
+    """Exact averages of means over batches: sums over samples divided by their number, in float64.
 
-    Adding a batch costs no device sync; `drain` reads all that was added since the last time at once.
-    `saved` is a `state_dict` to go on from.
+    Adding a batch costs no device sync; all that was added since the last time is read at once.
     """
 
-    def __init__(self, names: Sequence[str], saved: Optional[Mapping[str, Any]] = None) -> None:
-        self.names = ["loss", *names]
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = list(names)
         self.totals = np.zeros(len(self.names))
         self.num_samples = 0
-        if saved and saved["names"] == self.names:
-            self.totals, self.num_samples = _own_row(np.array(saved["rows"]))
-        self.num_batches = 0  # that this object was given
-        self.first_nonfinite: Optional[int] = None  # the first batch that held a NaN or an infinity
         self.pending: list[paddle.Tensor] = []
-        self.pending_weights: list[list[int]] = []
+        self.pending_samples: list[int] = []
 
-    def add(self, num_samples: int, loss: paddle.Tensor, sums: Mapping[str, paddle.Tensor]) -> None:
-        """Add a batch: its mean loss, and metrics that are `sums` over its samples; all scalar tensors."""
-        values = [value.detach().astype("float32") for value in (loss, *sums.values())]
-        self.pending.append(paddle.stack(values))
-        self.pending_weights.append([num_samples] + [1] * len(sums))
+    def add(self, num_samples: int, means: Sequence[paddle.Tensor]) -> None:
+        """Add a batch: a scalar tensor for each name."""
+        self.pending.append(paddle.stack([mean.detach().astype("float32") for mean in means]))
+        self.pending_samples.append(num_samples)
         self.num_samples += num_samples
         if len(self.pending) >= MAX_PENDING:
-            self.drain()
+            self._drain()
 
-    def drain(self) -> None:
-        """Read from the device what was added since the last call."""
+    def _drain(self) -> None:
         if not self.pending:
             return
         rows = paddle.stack(self.pending).numpy().astype("float64")
-        bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
-        if bad.size and self.first_nonfinite is None:
-            self.first_nonfinite = self.num_batches + int(bad[0])
         # One after the other, so that the sum does not depend on when it is read.
-        self.totals = np.add.accumulate([self.totals, *(rows * self.pending_weights)])[-1]
-        self.num_batches += len(rows)
-        self.pending, self.pending_weights = [], []
+        weighted = rows * np.array(self.pending_samples)[:, None]
+        self.totals = np.add.accumulate([self.totals, *weighted])[-1]
+        self.pending, self.pending_samples = [], []
 
-    def read(self) -> dict[str, float]:
-        """Return the averages over this rank's samples so far."""
-        self.drain()
-        return dict(zip(self.names, (self.totals / max(self.num_samples, 1)).tolist()))
+    def state(self) -> State:
+        """Return the sums so far."""
+        self._drain()
+        return {"totals": self.totals, "samples": np.array(self.num_samples)}
 
-    def read_all_ranks(self) -> dict[str, float]:
-        """Return the averages over the samples of all ranks; every rank must call it."""
-        self.drain()
-        *sums, num_samples = ranks.sum_over_ranks(np.append(self.totals, self.num_samples))
-        return {name: float(total / max(num_samples, 1)) for name, total in zip(self.names, sums)}
+    def reset(self, state: State = NOTHING) -> None:
+        """Begin with nothing, or with an earlier `state`."""
+        self.totals = state["totals"] if state else np.zeros(len(self.names))
+        self.num_samples = int(state["samples"]) if state else 0
+        self.pending, self.pending_samples = [], []
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return the sums of each rank as plain values; every rank must call it."""
-        self.drain()
-        return {"names": self.names, "rows": rows_of_ranks([*self.totals, self.num_samples]).tolist()}
+    @staticmethod
+    def merged(states: Sequence[State]) -> State:
+        """Return the states of several ranks as one."""
+        return {name: np.sum([state[name] for state in states], axis=0) for name in states[0]}
 
-
-def rows_of_ranks(values: Sequence[float]) -> np.ndarray:
-    """Return the `values` of every rank as [rank, value], in float64; every rank must call it."""
-    rows = np.zeros((ranks.world_size(), len(values)))
-    rows[ranks.rank()] = values
-    return ranks.sum_over_ranks(rows)
-
-
-def _own_row(rows: np.ndarray) -> tuple[np.ndarray, int]:
-    """Return the totals and samples that this rank goes on from; of another number of ranks the first takes all."""
-    same_ranks = len(rows) == ranks.world_size()
-    row = rows[ranks.rank()] if same_ranks else rows.sum(axis=0) * (ranks.rank() == 0)
-    return row[:-1], int(row[-1])
+    def compute(self, state: State) -> dict[str, float]:
+        """Return the averages."""
+        return dict(zip(self.names, (state["totals"] / max(int(state["samples"]), 1)).tolist()))

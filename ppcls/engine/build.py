@@ -1,37 +1,35 @@
 """Where the names of a config become objects; the only place."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
-import numpy as np
 from paddle import nn
 
 from ppcls.config.schema import DataSection, RunConfig
 from ppcls.data import DATASETS, SAMPLERS
 from ppcls.data.loader.loader import Loader
-from ppcls.data.sources.base import Labels
 from ppcls.data.sources.lists import relabelled
 from ppcls.engine import ranks
 from ppcls.engine.channels import check_channels
-from ppcls.engine.metric_names import refuse_twins
 from ppcls.errors import ConfigError
 from ppcls.images import BATCH_TRANSFORMS, stream
+from ppcls.images.mixing.operators import MIXED
 from ppcls.inference import POSTPROCESSES
 from ppcls.inference.postprocess import PostProcess
-from ppcls.losses import LOSSES
-from ppcls.losses.cross_entropy import CombinedLoss
-from ppcls.metrics import METRICS
-from ppcls.metrics.topk import CombinedMetric
+from ppcls.losses.base import Loss
 from ppcls.models import ARCHITECTURES
 from ppcls.models.layers import synchronise
 from ppcls.models.weight_files import saved_names
 from ppcls.models.weights import load_weights, resolve_pretrained
 from ppcls.optim import OPTIMIZERS, REGULARIZERS, SCHEDULES
+from ppcls.optim.gradients import Gradients
 from ppcls.optim.groups import Target
 from ppcls.optim.plateau import ReduceOnPlateau
 from ppcls.optim.schedule import Schedule, Span
 from ppcls.registry import Facts, Part
+from ppcls.tasks.classify import Classify
+from ppcls.tasks.task import Task
 
 
 def eval_transforms(config: RunConfig) -> Sequence[Part]:
@@ -53,6 +51,11 @@ def model(config: RunConfig) -> nn.Layer:
     if config.Arch.use_sync_bn:
         synchronise(built)
     return built
+
+
+def task(built: nn.Layer, losses: Mapping[str, Loss]) -> Task:
+    """Return what is done with a model."""
+    return Classify(built, losses)
 
 
 def load_start_weights(config: RunConfig, built: nn.Layer, *, new_head: bool, class_names: Sequence[str] = ()) -> None:
@@ -84,6 +87,12 @@ def loader(config: RunConfig, data: DataSection, *, training: bool) -> Loader:
     dataset = DATASETS.build(data.dataset, facts)
     sampler = SAMPLERS.build(data.sampler, dataclasses.replace(facts, labels=dataset.labels))
     mixing = [BATCH_TRANSFORMS.build(part, facts) for part in data.dataset.batch_transform_ops]
+    if mixing and dataset.label_kind not in MIXED:
+        kinds = " or ".join(kind.value for kind in MIXED)
+        raise ConfigError(
+            f"{data.dataset.batch_transform_ops[0].where}: mixing takes {kinds}; {data.dataset.name} gives "
+            f"{dataset.label_kind.value}; remove batch_transform_ops"
+        )
     return Loader(
         dataset,
         sampler,
@@ -92,19 +101,6 @@ def loader(config: RunConfig, data: DataSection, *, training: bool) -> Loader:
         num_workers=data.loader.num_workers,
         use_shared_memory=data.loader.use_shared_memory,
     )
-
-
-def loss(parts: Sequence[Part], labels: Labels, class_num: int) -> CombinedLoss:
-    """Build a weighted sum of losses, which may weigh classes by how often they are among the `labels` to see."""
-    counts = labels.sum(axis=0) if labels.ndim == 2 else np.bincount(labels, minlength=class_num)
-    return CombinedLoss([LOSSES.build(part, Facts(class_num=class_num, class_counts=counts)) for part in parts])
-
-
-def metric(parts: Sequence[Part], class_num: int) -> CombinedMetric:
-    """Build several metrics as one."""
-    metrics = [METRICS.build(part, Facts(class_num=class_num)) for part in parts]
-    refuse_twins(parts, metrics)
-    return CombinedMetric(metrics)
 
 
 def schedule(config: RunConfig, steps_per_epoch: int) -> Schedule:
@@ -123,15 +119,17 @@ def optimizer(config: RunConfig, trained: nn.Layer, learning_rate: float) -> Any
     """Build the optimizer of all parameters of the model."""
     part = config.require("Optimizer", "train")
     regularizer = None if part.regularizer is None else REGULARIZERS.build(part.regularizer)
-    target = Target(
-        trained,
-        learning_rate,
-        regularizer,
-        clip_norm=part.clip_norm,
-        clip_global_norm=part.clip_global_norm,
-        groups=part.param_groups,
-    )
+    target = Target(trained, learning_rate, regularizer, part.param_groups)
     return OPTIMIZERS.build(part, Facts(target=target))
+
+
+def gradients(config: RunConfig, trained: nn.Layer) -> Gradients:
+    """Return the gradients of what the optimizer, which freezes parameters, has left to train."""
+    part = config.require("Optimizer", "train")
+    try:
+        return Gradients(trained.parameters(), part.clip_norm, part.clip_global_norm)
+    except ValueError as error:
+        raise ConfigError(f"{part.where}: {error}") from error
 
 
 def postprocess(config: RunConfig) -> PostProcess:

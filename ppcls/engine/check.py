@@ -6,8 +6,10 @@ from typing import Any
 import paddle
 from prettytable import PrettyTable
 
+from ppcls.batch import outputs_of
 from ppcls.engine.engine import Engine
 from ppcls.engine.macs import count_macs
+from ppcls.losses.base import total_of
 from ppcls.models.layers import STOCK, compute_with
 
 
@@ -15,11 +17,13 @@ def report(engine: Engine) -> str:
     """Build everything, draw the first training batch, run one forward pass, and return a table of facts."""
     engine.prepare()
     config, state = engine.config, engine.state
-    images_NCHW, labels = next(engine.train_batches())
+    batch = next(engine.train_batches())
     compute_with(engine.model, STOCK)  # whose layers count_macs watches
     with paddle.no_grad():
-        macs, logits = count_macs(engine.model, images_NCHW)
-        loss = float(engine.train_loss(logits, labels))
+        macs, result = count_macs(engine.model, batch.images)
+        outputs = outputs_of(result)
+        logits = outputs["logits"]
+        loss = float(total_of(engine.task.losses(outputs, batch)))
     steps = -(-engine.batches_per_epoch // config.Global.update_freq)
     last, warm = config.Global.epochs * steps - 1, state.schedule.warmup_steps
     learning_rates = {"start": 0, **({"after warm-up": warm} if warm else {}), "end": last}
@@ -27,10 +31,10 @@ def report(engine: Engine) -> str:
     rows: dict[str, Any] = {
         "model": f"{config.Arch.name}, {config.class_num} classes",
         "parameters": f"{parameters:,}",
-        "FLOPs of one picture": f"{2 * macs / len(images_NCHW) / 1e9:.3f} G (forward; a multiply-add is two)",
+        "FLOPs of one picture": f"{2 * macs / len(batch) / 1e9:.3f} G (forward; a multiply-add is two)",
         "device, numbers": f"{engine.device}, {engine.precision}",
         "training pictures": len(engine.train_loader.dataset),
-        "batch": f"images {list(images_NCHW.shape)}, labels {list(labels.shape)}, output {list(logits.shape)}",
+        "batch": f"images {list(batch.images.shape)}, labels {list(batch.labels.shape)}, output {list(logits.shape)}",
         "steps an epoch": f"{steps} of {config.Global.update_freq} batch(es)",
         "learning rate": ", ".join(f"{name} {state.schedule.lr(step):.6g}" for name, step in learning_rates.items()),
         "loss of the first batch": f"{loss:.4f}",

@@ -8,12 +8,12 @@ from ppcls.engine.checkpoints import Checkpoint
 from ppcls.errors import CheckpointError, DataError
 
 
-def refuse_other_classes(names: Sequence[str], others: Sequence[str], whose: str) -> None:
+def refuse_other_classes(names: Sequence[str], others: Sequence[str], whose: str, where: str) -> None:
     """Raise DataError if both have names of classes, and not the same: a label would mean another class."""
     difference = _difference(names, others)
     if difference:
         raise DataError(
-            f"DataLoader.Eval.dataset: has other classes than {whose}; received {difference}; use the same class "
+            f"{where}: has other classes than {whose}; received {difference}; use the same class "
             "folders, or one class_id_map_file for both"
         )
 

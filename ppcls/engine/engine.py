@@ -11,18 +11,21 @@ from typing import Optional
 import numpy as np
 import paddle
 
+from ppcls.batch import Batch
 from ppcls.config import dump_config
 from ppcls.config.schema import RunConfig
 from ppcls.data.loader.loader import Loader
 from ppcls.engine import build, log, ranks, run_folder, train_result
-from ppcls.engine.averages import Averages
 from ppcls.engine.class_names import refuse_other_classes
+from ppcls.engine.evaluator import Evaluator
+from ppcls.engine.guard import Place, diverged
 from ppcls.engine.parts import Parts
-from ppcls.engine.progress import Progress, diverged, text_of
+from ppcls.engine.progress import Progress, text_of
 from ppcls.engine.saving import SavePoints
 from ppcls.engine.seed import seed_batch
 from ppcls.errors import TerminatedError, TrainingError
 from ppcls.files import write_text
+from ppcls.losses.base import terms_of
 
 logger = logging.getLogger("ppcls")
 
@@ -57,113 +60,99 @@ class Engine(Parts):
 
     def train_epoch(self) -> None:
         """Train on what is left of the running epoch."""
-        state = self.state
         progress = self.start_progress()
-        for images_NCHW, labels in progress.timed(self.train_batches()):
-            with ranks.sharing_gradients(self.parallel_model, self.ends_group), self.precision.autocast():
-                logits = self.parallel_model(images_NCHW)
-                loss = self.train_loss(logits, labels)
-            lr = state.schedule.lr(state.step)  # of the update that this batch is for
-            self.accumulate(loss)
-            sums = self.train_metric(logits, labels)
+        for batch in progress.timed(self.train_batches()):
+            with ranks.sharing_gradients(self.parallel_model, self.updates.ends_group), self.precision.autocast():
+                outputs = self.task.forward(self.parallel_model, batch)
+            terms = self.task.losses(outputs, batch)  # outside: in float32, whatever the model computes in
+            place = self.place
+            self.guard.note(place, terms)
+            self.updates.accumulate(batch, terms)
+            self.tally.add(outputs, batch, terms)
             self.profile.step()
             self.watchdog.moved()
-            progress.update(len(images_NCHW), loss, sums, lr, state.step)
+            progress.update(place.lr, self.state.step, self.state.norm)
             self.save_points.count_batch()
-            self.save_if_due(progress)
+            self.save_if_due()
         progress.finish()
         report_skipped(self.train_loader)
 
-    def accumulate(self, loss: paddle.Tensor) -> None:
-        """Add the gradients of one batch; update at the end of each group of `update_freq` batches.
-
-        The last group of an epoch, and its last batch, may be smaller; a group's gradients are those of the
-        mean loss of its samples.
-        """
-        state, freq = self.state, self.config.Global.update_freq
-        start = state.batches_done - state.batches_done % freq
-        sizes = [
-            self.train_loader.batch_size(batch) for batch in range(start, min(start + freq, self.batches_per_epoch))
-        ]
-        share = sizes[state.batches_done - start] / sum(sizes)
-        state.scaler.scale(loss * share).backward()
-        if self.ends_group:
-            self.update()
-        state.batches_done += 1
-
     @property
-    def ends_group(self) -> bool:
-        """Whether the batch at hand is the last one of a group whose gradients are added up."""
-        done = self.state.batches_done + 1
-        return done % self.config.Global.update_freq == 0 or done == self.batches_per_epoch
-
-    def update(self) -> None:
-        """Apply the gradients. The order of these lines is the contract of every schedule and average."""
+    def place(self) -> Place:
+        """Where the batch at hand is, and the learning rate of the update that it is for."""
         state = self.state
-        state.optimizer.set_lr(state.schedule.lr(state.step))  # the rate of this update, not of the one before
-        state.scaler.step(state.optimizer)  # unscales, clips, and skips an update that overflowed
-        state.scaler.update()
-        state.optimizer.clear_grad(set_to_zero=False)
-        state.share_statistics()
-        state.ema.update()  # after the weights and the statistics have moved
-        state.step += 1
+        return Place(state.epoch + 1, state.batches_done + 1, state.step, state.schedule.lr(state.step))
 
     def evaluate_if_due(self) -> bool:
-        """Evaluate if it is this epoch's turn; return whether the model is the best so far."""
-        state, settings, epoch = self.state, self.config.Global, self.state.epoch + 1
-        # Not at an early stop: a run that goes on from there must not differ from one that never stopped.
-        its_turn = epoch % settings.eval_interval == 0 or epoch == settings.epochs
-        if not (settings.eval_during_train and its_turn and epoch >= settings.start_eval_epoch):
+        """Run the evaluations whose turn it is in this epoch; return whether the model is the best so far."""
+        settings, epoch = self.config.Global, self.state.epoch + 1
+        if not settings.eval_during_train or epoch < settings.start_eval_epoch:
             return False
+        # Not at an early stop: a run that goes on from there must not differ from one that never stopped.
+        due = [e for e in self.evaluators if epoch % e.every == 0 or epoch == settings.epochs]
+        found = [self.evaluate_averages(evaluator) for evaluator in due]
+        return bool(due) and due[0] is self.evaluators[0] and self.crown(due[0], found[0])
+
+    def evaluate_averages(self, evaluator: Evaluator) -> dict[str, float]:
+        """Evaluate the averages of the weights, where there are any, and record what was found."""
+        state, epoch = self.state, self.state.epoch + 1
         with state.ema.swapped():
-            results = self.evaluate()
+            results = self.evaluate(evaluator)
         self.save_points.agree()
         if self.save_points.stops:
             self.save(best=None)
             self.end_if_told()
-        state.results = results
-        logger.info(f"[Eval][Epoch {epoch}][Avg]{text_of(results)}")
+        logger.info(f"{evaluator.title}[Epoch {epoch}][Avg]{text_of(results)}")
         if not math.isfinite(results["loss"]):
             raise self.diverged("the loss of the evaluation is")
-        self.scalars.add("eval", state.step, {"epoch": epoch, **results})
-        name, sign = (self.eval_metric.names[0], 1) if self.eval_metric.names else ("loss", -1)
-        metric = results[name]
-        state.schedule.observe(metric)
-        improved = state.best_metric is None or sign * metric > sign * state.best_metric
-        state.best_metric = metric if improved else state.best_metric
-        logger.info(f"[Eval][Epoch {epoch}][best metric: {state.best_metric:.5f}]")
+        self.scalars.add(evaluator.name, state.step, {"epoch": epoch, **results})
+        return results
+
+    def crown(self, evaluator: Evaluator, results: dict[str, float]) -> bool:
+        """Return whether these results of the first evaluation are the best so far; the schedule sees them too."""
+        state, (name, way) = self.state, evaluator.crown()
+        state.results, value = results, results[name]
+        state.schedule.observe(value)
+        sign = 1 if way == "max" else -1
+        improved = state.best_metric is None or sign * value > sign * state.best_metric
+        state.best_metric = value if improved else state.best_metric
+        logger.info(f"{evaluator.title}[Epoch {state.epoch + 1}][best metric: {state.best_metric:.5f}]")
         return improved
 
-    def evaluate(self) -> dict[str, float]:
-        """Return loss and metrics over the whole evaluation set, every sample once, the same on all ranks.
+    def evaluate(self, evaluator: Evaluator) -> dict[str, float]:
+        """Return loss and metrics over all its images, every sample once, the same on all ranks.
 
         A run that is told to stop leaves it.
         """
-        self.model.eval()
-        averages = Averages(self.eval_metric.names)
-        for images_NCHW, labels in tensors(self.eval_loader.epoch(0)):
-            with paddle.no_grad(), self.precision.autocast(training=False):
-                logits = self.model(images_NCHW)
-                averages.add(len(images_NCHW), self.eval_loss(logits, labels), self.eval_metric(logits, labels))
+        self.task.trained.eval()
+        evaluator.tally.reset()
+        for batch in tensors(evaluator.loader.epoch(0)):
+            with paddle.no_grad():
+                with self.precision.autocast(training=False):
+                    outputs = self.task.outputs(batch)
+                evaluator.tally.add(outputs, batch, terms_of(evaluator.losses, outputs, batch))
             self.watchdog.moved()
             if self.save_points.told_to_stop:
                 break
-        report_skipped(self.eval_loader)
-        return averages.read_all_ranks()
+        report_skipped(evaluator.loader)
+        return evaluator.tally.read_all_ranks()
 
     def evaluate_weights(self) -> dict[str, float]:
-        """Evaluate the weights that the config names, and log to `eval.log`."""
-        for part in ("eval_loader", "eval_loss", "eval_metric"):
-            getattr(self, part)
-        refuse_other_classes(build.label_names(self.config), self.eval_loader.dataset.label_names, "the weights")
+        """Run all evaluations on the weights that the config names, log to `eval.log`, return what the first found."""
+        names = build.label_names(self.config)
+        for evaluator in self.evaluators:
+            refuse_other_classes(names, evaluator.loader.dataset.label_names, "the weights", evaluator.data)
         build.load_start_weights(self.config, self.model, new_head=False)
         self.log_to("eval.log")
-        self.choose_operators(passes=len(self.eval_loader.dataset))
+        self.choose_operators(passes=sum(len(evaluator.loader.dataset) for evaluator in self.evaluators))
         self.precision.prepare(self.model, None)
         with self.watchdog:
-            results = self.evaluate()
-        logger.info(f"[Eval][Epoch 0][Avg]{text_of(results)}")  # as in PaddleClas; PaddleX searches for it
-        return results
+            found = [self.evaluate(evaluator) for evaluator in self.evaluators]
+        for evaluator, results in zip(self.evaluators, found):
+            logger.info(
+                f"{evaluator.title}[Epoch 0][Avg]{text_of(results)}"
+            )  # as in PaddleClas; PaddleX searches for it
+        return found[0]
 
     def log_to(self, name: str) -> None:
         """Also log to a file in the run's folder; only the first rank does."""
@@ -171,11 +160,12 @@ class Engine(Parts):
             self.checkpoints.make_folder()
             log.start_file(self.folder / name)
 
-    def save_if_due(self, progress: Progress) -> None:
+    def save_if_due(self) -> None:
         """Save within an epoch where that is due, after a group's last batch; then end a run that was told to."""
         done, freq = self.state.batches_done, self.config.Global.update_freq
         if done < self.batches_per_epoch and done % freq == 0 and self.save_points.is_due(self.state.step):
-            self.state.averages = progress.averages.state_dict()
+            self.guard.look()
+            self.state.averages = self.tally.state_dict()
             self.save(best=None)
             self.end_if_told()
 
@@ -221,10 +211,10 @@ class Engine(Parts):
         epoch = state.epoch + (state.batches_done > 0)
         return diverged(f"epoch {epoch} (step {state.step})", what, state.optimizer.get_lr())
 
-    def train_batches(self) -> Iterator[tuple[paddle.Tensor, paddle.Tensor]]:
+    def train_batches(self) -> Iterator[Batch]:
         """Yield what is left of the running epoch as tensors on the device, and seed what the model draws."""
         state = self.state
-        self.model.train()
+        self.task.trained.train()
         batches = self.train_loader.epoch(state.epoch, skip=state.batches_done)
         for batch in tensors(itertools.islice(batches, self.batches_per_epoch - state.batches_done)):
             seed_batch(self.config.Global.seed, state.epoch, state.batches_done, ranks.rank())
@@ -232,9 +222,11 @@ class Engine(Parts):
 
     def start_progress(self) -> Progress:
         """Return the progress of the running epoch."""
+        self.tally.load_state_dict(self.state.averages)
         return Progress(
             self.scalars,
-            Averages(self.train_metric.names, self.state.averages),
+            self.tally,
+            self.guard.look,
             self.state.scaler.num_skipped,
             epoch=self.state.epoch + 1,
             epochs=self.config.Global.epochs,
@@ -278,7 +270,8 @@ def report_skipped(loader: Loader) -> None:
         logger.warning(f"{len(loader.skipped)} corrupt picture(s) left out, the first: {loader.skipped[0]}")
 
 
-def tensors(batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[tuple[paddle.Tensor, paddle.Tensor]]:
+def tensors(batches: Iterable[Batch]) -> Iterator[Batch]:
     """Yield the loader's batches as tensors on the device."""
-    for images_NCHW, labels in batches:
-        yield paddle.to_tensor(images_NCHW), paddle.to_tensor(labels)
+    for batch in batches:
+        extra = {name: paddle.to_tensor(values) for name, values in batch.extra.items()}
+        yield Batch(paddle.to_tensor(batch.images), paddle.to_tensor(batch.labels), extra)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ppcls.errors import ConfigError
-from ppcls.metrics.topk import Metric
+from ppcls.metrics.base import Metric
 from ppcls.registry import Part
 
 

@@ -10,15 +10,19 @@ from paddle import nn
 from ppcls import device
 from ppcls.config.schema import RunConfig
 from ppcls.data.loader.loader import Loader
-from ppcls.engine import build, checkpoints, operators, ranks, resume
+from ppcls.engine import build, checkpoints, criteria, operators, ranks, resume
 from ppcls.engine.class_names import refuse_other_classes, refuse_other_run
 from ppcls.engine.ema import Ema, NoEma
+from ppcls.engine.evaluator import Evaluator
+from ppcls.engine.guard import Guard, ScaledGuard
 from ppcls.engine.precision import Precision
 from ppcls.engine.profile import NoProfile, Profile
 from ppcls.engine.seed import seed_weights
 from ppcls.engine.state import TrainState
-from ppcls.losses.cross_entropy import CombinedLoss
-from ppcls.metrics.topk import CombinedMetric
+from ppcls.engine.tally import Tally
+from ppcls.engine.updates import Updates
+from ppcls.losses.base import Loss
+from ppcls.tasks.task import Task
 
 
 class Parts:
@@ -40,22 +44,31 @@ class Parts:
     def prepare(self) -> None:
         """Build and check all that training needs, before anything is written."""
         evaluates = self.config.Global.eval_during_train
-        needed = ["train_loader", *(["eval_loader", "eval_loss", "eval_metric"] if evaluates else [])]
-        for part in (*needed, "train_loss", "train_metric", "state", "parallel_model"):
+        # The model before the losses: one with weights of its own must not change what the model draws.
+        for part in ("train_loader", *(["evaluators"] if evaluates else []), "model", "train_losses"):
+            getattr(self, part)
+        self.task = build.task(self.model, self.train_losses)
+        for part in ("tally", "state", "updates", "parallel_model"):
             getattr(self, part)
         if evaluates:
-            train, held_back = self.train_loader.dataset, self.eval_loader.dataset
-            refuse_other_classes(train.label_names, held_back.label_names, "the training set")
+            for evaluator in self.evaluators:
+                names = self.train_loader.dataset.label_names, evaluator.loader.dataset.label_names
+                refuse_other_classes(*names, "the training set", evaluator.data)
 
     @functools.cached_property
     def model(self) -> nn.Layer:
         return build.model(self.config)
 
     @functools.cached_property
+    def task(self) -> Task:
+        """What is done with the model; without losses until `prepare` gives it some."""
+        return build.task(self.model, {})
+
+    @functools.cached_property
     def parallel_model(self) -> nn.Layer:
-        """The model as it is trained: as a static graph if `to_static`, with gradients shared among the ranks."""
-        model = paddle.jit.to_static(self.model) if self.config.Global.to_static else self.model
-        return ranks.parallel(model)
+        """What is trained, as it runs: as a static graph if `to_static`, with gradients shared among the ranks."""
+        trained = self.task.trained
+        return ranks.parallel(paddle.jit.to_static(trained) if self.config.Global.to_static else trained)
 
     @functools.cached_property
     def train_loader(self) -> Loader:
@@ -66,22 +79,19 @@ class Parts:
         return build.loader(self.config, self.config.require("DataLoader.Eval", "eval"), training=False)
 
     @functools.cached_property
-    def train_loss(self) -> CombinedLoss:
-        labels = self.train_loader.dataset.labels
-        return build.loss(self.config.require("Loss.Train", "train"), labels, self.config.class_num)
+    def train_losses(self) -> dict[str, Loss]:
+        return criteria.losses(self.config.require("Loss.Train", "train"), self.train_loader, self.config.class_num)
 
     @functools.cached_property
-    def eval_loss(self) -> CombinedLoss:
-        parts = self.config.Loss.Eval or self.config.require("Loss.Train", "eval without Loss.Eval")
-        return build.loss(parts, self.eval_loader.dataset.labels, self.config.class_num)
+    def tally(self) -> Tally:
+        """Loss, terms and metrics of the running epoch of training."""
+        metrics = criteria.metrics(self.config.Metric.Train, self.train_loader, self.config.class_num)
+        return Tally(self.task.terms, metrics)
 
     @functools.cached_property
-    def train_metric(self) -> CombinedMetric:
-        return build.metric(self.config.Metric.Train, self.config.class_num)
-
-    @functools.cached_property
-    def eval_metric(self) -> CombinedMetric:
-        return build.metric(self.config.Metric.Eval, self.config.class_num)
+    def evaluators(self) -> list[Evaluator]:
+        others = [build.loader(self.config, section.DataLoader, training=False) for section in self.config.Evaluators]
+        return criteria.evaluators(self.config, self.eval_loader, others)
 
     @functools.cached_property
     def checkpoints(self) -> checkpoints.Checkpoints:
@@ -91,9 +101,9 @@ class Parts:
     @functools.cached_property
     def state(self) -> TrainState:
         """The training state: new, or, with `Global.checkpoints`, where that run stood."""
-        config, pace = self.config, self.pace
+        config, pace, trained = self.config, self.pace, self.task.trained
         schedule = build.schedule(config, pace.steps_per_epoch)
-        optimizer = build.optimizer(config, self.model, schedule.lr(0))
+        optimizer = build.optimizer(config, trained, schedule.lr(0))
         found = resume.find(config, self.folder)
         if found is None:
             names = self.train_loader.dataset.label_names
@@ -101,15 +111,29 @@ class Parts:
         # Of all epochs, also if this run stops early: one that goes on from there must compute with the same.
         pictures = config.Global.epochs * self.batches_per_epoch * self.train_loader.batch_size(0)
         self.choose_operators(passes=3 * pictures)
-        self.precision.prepare(self.model, optimizer)
-        ema = Ema(self.model, config.EMA.decay) if config.EMA else NoEma()
-        state = TrainState(self.model, optimizer, schedule, self.precision.scaler, ema)
+        self.precision.prepare(trained, optimizer)
+        ema = Ema(trained, config.EMA.decay) if config.EMA else NoEma()
+        state = TrainState(trained, optimizer, schedule, self.precision.scaler, ema)
         if found is not None:
             self.resume_from, saved = found
             refuse_other_run(self.resume_from, saved, self.train_loader.dataset.label_names)
             resume.restore(state, saved, config, pace)
         resume.refuse_other_places(state)
         return state
+
+    @functools.cached_property
+    def guard(self) -> Guard:
+        """What keeps numbers that are not finite from the weights."""
+        optimizer, scaler = self.state.optimizer, self.state.scaler
+        gradients = build.gradients(self.config, self.state.model)
+        if scaler.is_enable():
+            return ScaledGuard(optimizer, gradients, scaler)
+        return Guard(optimizer, gradients, free_reads=self.device == "cpu")
+
+    @functools.cached_property
+    def updates(self) -> Updates:
+        freq = self.config.Global.update_freq
+        return Updates(self.state, self.guard, self.train_loader, freq, self.batches_per_epoch)
 
     @property
     def pace(self) -> resume.Pace:

@@ -110,11 +110,13 @@ class LossScaler(paddle.amp.GradScaler):
         self._incr_count: int
         self._scale: Any
         self.skipped = paddle.zeros([1], "int64")
+        self.num_in_a_row = 0  # updates that overflowed, the last one included
 
     def step(self, optimizer: Any) -> None:
         super().step(optimizer)
         if self.is_enable():
             self.skipped += self._found_inf.astype("int64")  # on the device: nobody waits for it
+            self.num_in_a_row = self.num_in_a_row + 1 if self._cache_found_inf else 0
 
     def _update(self) -> None:
         """Let the scale follow the overflows: Paddle's rule, whose own code fails at the first one with NumPy 2.4."""
@@ -133,11 +135,12 @@ class LossScaler(paddle.amp.GradScaler):
 
     def state_dict(self) -> dict[str, Any]:
         state: dict[str, Any] = super().state_dict()
-        return {**state, "skipped": self.num_skipped()} if state else {}
+        return {**state, "skipped": self.num_skipped(), "num_in_a_row": self.num_in_a_row} if state else {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         super().load_state_dict(state_dict)
         self.skipped.fill_(state_dict["skipped"])
+        self.num_in_a_row = state_dict.get("num_in_a_row", 0)  # earlier versions did not count them
 
 
 class _RoundedConv2D(nn.Conv2D):

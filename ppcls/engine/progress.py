@@ -4,14 +4,14 @@ import datetime
 import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Callable, TypeVar
+from typing import Callable, Optional, TypeVar
 
 import paddle
 
 from ppcls import device
-from ppcls.engine.averages import Averages, rows_of_ranks
 from ppcls.engine.log import Scalars
-from ppcls.errors import TrainingError
+from ppcls.engine.ranks import rows_of_ranks
+from ppcls.engine.tally import Tally
 
 logger = logging.getLogger("ppcls")
 Item = TypeVar("Item")
@@ -22,24 +22,18 @@ def text_of(values: Mapping[str, float]) -> str:
     return ", ".join(f"{name}: {value:.5f}" for name, value in values.items())
 
 
-def diverged(where: str, what: str, lr: float) -> TrainingError:
-    """Return the error that ends a run whose numbers are lost."""
-    return TrainingError(
-        f"{where}: {what} not finite at learning rate {lr:g}; lower Optimizer.lr.learning_rate, use a warm-up "
-        "(Optimizer.lr.warmup_epoch) or Optimizer.clip_global_norm; no checkpoint was written since"
-    )
-
-
 class Progress:
-    """One epoch's averages, speed and time to go; reads from the device only when it prints.
+    """One epoch's numbers, speed and time to go; reads from the device only when it prints.
 
-    All ranks print, or are silent, at the same batches. `num_skipped` counts the updates that overflowed.
+    All ranks print, or are silent, at the same batches. `look` ends a run whose numbers are lost; `num_skipped` counts
+    the updates that overflowed.
     """
 
     def __init__(
         self,
         scalars: Scalars,
-        averages: Averages,
+        tally: Tally,
+        look: Callable[[], None],
         num_skipped: Callable[[], int],
         *,
         epoch: int,
@@ -55,11 +49,11 @@ class Progress:
         self.print_memory = print_memory
         self.batch, self.first_batch, self.num_batches = first_batch, first_batch, num_batches
         self.every = every
-        self.averages = averages
+        self.tally = tally
+        self.look = look
         self.num_skipped = num_skipped
-        self.places: list[tuple[int, float]] = []  # of each batch: optimizer step and learning rate
         self.started = self.last_time = time.perf_counter()
-        self.first_samples = self.last_samples = averages.num_samples
+        self.first_samples = self.last_samples = tally.num_samples
         self.last_batch = first_batch
         self.waited = 0.0  # seconds, for data, since the last line
 
@@ -74,34 +68,30 @@ class Progress:
                 return
             yield batch
 
-    def update(
-        self, num_samples: int, loss: paddle.Tensor, sums: Mapping[str, paddle.Tensor], lr: float, step: int
-    ) -> None:
-        """Count a batch, and print a line if it is its turn."""
+    def update(self, lr: float, step: int, norm: Optional[paddle.Tensor]) -> None:
+        """Count a batch, and print a line if it is its turn; `norm` is that of the last update's gradients."""
         self.batch += 1
-        self.places.append((step, lr))
-        self.averages.add(num_samples, loss, sums)
         if self.printed:
-            self._print(lr, step)
+            self.look()
+            self._print(step, {"lr": lr, **({} if norm is None else {"grad_norm": float(norm)})})
 
     @property
     def printed(self) -> bool:
         """Whether a line tells of the newest batch: of the first and the last of an epoch, and every `every`."""
         return self.batch in (1, self.num_batches) or self.batch % self.every == 0
 
-    def _print(self, lr: float, step: int) -> None:
-        values = self.averages.read()
-        self._check_finite()
-        speed = self._speed()
-        skipped = {"skipped": count} if (count := self.num_skipped()) else {}
-        self.scalars.add(
-            "train", step, {"epoch": self.epoch, "batch": self.batch, **values, "lr": lr, **skipped, **speed}
-        )
+    def _print(self, step: int, update: dict[str, float]) -> None:
+        values, speed = self.tally.read(), self._speed()
+        if count := self.num_skipped():
+            update["skipped"] = count
+        self.scalars.add("train", step, {"epoch": self.epoch, "batch": self.batch, **values, **update, **speed})
+        norm = f", grad_norm: {update['grad_norm']:.4g}" if "grad_norm" in update else ""
+        skipped = f", skipped updates: {update['skipped']}" if "skipped" in update else ""
         ranks = f" (each rank {speed['ips_min']:.1f} to {speed['ips_max']:.1f})" if "ips_min" in speed else ""
         memory = f", memory: {speed['memory_mib']:.0f} MiB" if "memory_mib" in speed else ""
         logger.info(
             f"[Train][Epoch {self.epoch}/{self.epochs}][Iter: {self.batch}/{self.num_batches}]"
-            f"{text_of(values)}, lr: {lr:.8f}, {''.join(f'skipped updates: {n}, ' for n in skipped.values())}"
+            f"{text_of(values)}, lr: {update['lr']:.8f}{norm}{skipped}, "
             f"ips: {speed['ips']:.1f} images/s{ranks}, batch: {speed['batch_seconds']:.3f} s, "
             f"waiting for data: {speed['data_wait']:.0%}{memory}, "
             f"eta: {datetime.timedelta(seconds=speed['eta_seconds'])}"
@@ -109,7 +99,7 @@ class Progress:
 
     def _speed(self) -> dict[str, float]:
         """Return how fast it went since the last line; the same keys on all ranks."""
-        now, images = time.perf_counter(), self.averages.num_samples
+        now, images = time.perf_counter(), self.tally.num_samples
         seconds = max(now - self.last_time, 1e-9)
         per_batch = (now - self.started) / (self.batch - self.first_batch)
         batches_left = (self.last_epoch - self.epoch) * self.num_batches + self.num_batches - self.batch
@@ -128,18 +118,12 @@ class Progress:
     def _memory_mib(self) -> float:
         return device.peak_memory_mib() if self.print_memory else 0.0
 
-    def _check_finite(self) -> None:
-        bad = self.averages.first_nonfinite
-        if bad is not None:
-            step, lr = self.places[bad]
-            where = f"epoch {self.epoch}, batch {self.first_batch + bad + 1} (step {step})"
-            raise diverged(where, "the loss is", lr)
-
     def finish(self) -> None:
         """Print the averages of the whole epoch."""
-        values = self.averages.read_all_ranks()
+        self.look()
+        values = self.tally.read_all_ranks()
         seconds = time.perf_counter() - self.started
-        samples = rows_of_ranks([self.averages.num_samples - self.first_samples]).sum()
+        samples = rows_of_ranks([self.tally.num_samples - self.first_samples]).sum()
         ips = samples / max(seconds, 1e-9)
         memory = f", peak memory: {self._memory_mib():.0f} MiB" if self._memory_mib() else ""
         logger.info(f"[Train][Epoch {self.epoch}/{self.epochs}][Avg]{text_of(values)}, ips: {ips:.1f} images/s{memory}")

@@ -5,12 +5,13 @@ import faulthandler
 import io
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Union
 
 import numpy as np
 import paddle
 import paddle.distributed
+from numpy.typing import NDArray
 from paddle import nn
 
 STDERR = 2  # whatever stands for sys.stderr
@@ -51,6 +52,32 @@ def sum_over_ranks(values: np.ndarray) -> np.ndarray:
     total = paddle.to_tensor(values.astype("float64"))
     paddle.distributed.all_reduce(total)
     return np.asarray(total.numpy())
+
+
+def rows_of_ranks(values: Sequence[float]) -> np.ndarray:
+    """Return the `values` of every rank as [rank, value], in float64; every rank must call it."""
+    rows = np.zeros((world_size(), len(values)))
+    rows[rank()] = values
+    return sum_over_ranks(rows)
+
+
+def gather(arrays: Mapping[str, NDArray[Any]]) -> list[dict[str, NDArray[Any]]]:
+    """Return the arrays of every rank, which may differ in their first axis, exactly; every rank must call it."""
+    if world_size() == 1:
+        return [dict(arrays)]
+    sizes = rows_of_ranks([array.size for array in arrays.values()]).astype(int)
+    ends = sizes.cumsum().reshape(sizes.shape)
+    everything = np.zeros(sizes.sum())  # float64 holds whole numbers up to 2**53, and all float32
+    for array, end in zip(arrays.values(), ends[rank()]):
+        everything[end - array.size : end] = array.reshape(-1)
+    everything = sum_over_ranks(everything)
+    return [
+        {
+            name: everything[end - size : end].astype(array.dtype).reshape((-1, *array.shape[1:]) if array.ndim else ())
+            for (name, array), size, end in zip(arrays.items(), of_rank, ends_of_rank)
+        }
+        for of_rank, ends_of_rank in zip(sizes, ends)
+    ]
 
 
 def average_over_ranks(tensors: Sequence[paddle.Tensor]) -> None:

@@ -11,8 +11,8 @@ import yaml
 from ppcls.config import dump_config
 from ppcls.config.schema import RunConfig
 from ppcls.engine import checkpoints
-from ppcls.engine.averages import rows_of_ranks
 from ppcls.engine.checkpoints import Checkpoint
+from ppcls.engine.ranks import rows_of_ranks
 from ppcls.engine.state import TrainState
 from ppcls.errors import CheckpointError
 
@@ -22,7 +22,7 @@ logger = logging.getLogger("ppcls")
 FREE = tuple(
     "Global.checkpoints Global.pretrained_model Global.output_dir Global.early_stop Global.hang_seconds "
     "Global.save_ Global.keep Global.print_ Global.log_ranks Global.use_visualdl Global.prof Infer. "
-    "DataLoader.Train.loader. DataLoader.Eval.loader.".split()
+    "DataLoader.Train.loader. DataLoader.Eval.loader. Evaluators".split()
 )
 
 

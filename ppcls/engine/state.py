@@ -49,6 +49,7 @@ class TrainState:
     best_metric: Optional[float] = None
     results: dict[str, float] = field(default_factory=dict)  # of the last evaluation
     averages: dict[str, Any] = field(default_factory=dict)  # of the running epoch, when it was saved
+    norm: Any = None  # of the gradients of the last update: a scalar tensor, or a number after a resume
 
     def __post_init__(self) -> None:
         # What no gradient keeps equal on all ranks: the running statistics of batch norms.
@@ -74,6 +75,7 @@ class TrainState:
         if averages:
             optimizer["weights"] = trained
         states = {name: getattr(self, name) for name in PLAIN}
+        states["norm"] = None if self.norm is None else float(self.norm)
         states["schedule"] = self.schedule.state_dict()
         states["scaler"] = _plain(self.scaler.state_dict())
         return Checkpoint(averages or trained, optimizer, {**states, **about})
@@ -92,6 +94,7 @@ class TrainState:
             self.scaler.load_state_dict(saved.states["scaler"])
         for name in PLAIN:
             setattr(self, name, saved.states[name])
+        self.norm = saved.states.get("norm")  # earlier versions did not keep it
 
 
 def _plain(scaler_state: Mapping[str, Any]) -> dict[str, Any]:

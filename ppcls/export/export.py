@@ -10,6 +10,7 @@ from typing import Optional
 
 import numpy as np
 import paddle
+from paddle import nn
 
 import ppcls
 from ppcls.config.deploy import PreProcessSection
@@ -55,11 +56,12 @@ def export(engine: Engine, *, onnx_opset: Optional[int] = None, verify: Optional
     activation = postprocess.activation
     if activation == "softmax" and not config.Arch.infer_add_softmax:
         activation = "none"
+    engine.model.eval()
     scores = Scores(engine.model, activation)
     # Another layer: making it static would change how the one that it is compared with computes.
-    graph = (
-        ScoresOfPixels(scores, pipeline) if config.Global.export_with_preprocess else Scores(engine.model, activation)
-    )
+    graph: nn.Layer = Scores(engine.task.deployable(), activation)
+    if config.Global.export_with_preprocess:
+        graph = ScoresOfPixels(graph, pipeline)
     graph.eval()
     with _new_folder(target) as folder:
         spec = [graph.input_spec(config.Global.image_shape)]

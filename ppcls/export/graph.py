@@ -6,6 +6,7 @@ from paddle import nn
 from paddle.nn import functional as F
 from paddle.static import InputSpec
 
+from ppcls.batch import outputs_of
 from ppcls.errors import ConfigError
 from ppcls.images.pipeline import Pipeline
 from ppcls.inference.postprocess import Activation
@@ -27,7 +28,7 @@ class Scores(nn.Layer):
         self.activation = activation
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        return scores_of(self.model(x), self.activation)
+        return scores_of(outputs_of(self.model(x))["logits"], self.activation)
 
     @staticmethod
     def input_spec(shape: tuple[int, int, int]) -> InputSpec:

@@ -1,23 +1,18 @@
-"""Losses: `loss(logits, labels)` is the mean over the batch, a scalar tensor.
-
-Labels are class numbers [N] or, from mixing, probabilities [N, C]. As a loss is a mean, an evaluation that
-sums `loss * N` over batches and divides by the number of images is exact for any batch size.
-
-The builder gives each loss the `class_counts` [C], how many images of each class there are to see.
-"""
+"""Cross entropy, for labels of one class an image."""
 
 from collections.abc import Sequence
-from typing import Callable, Literal, Optional, Union
+from typing import Literal, Optional, Union
 
 import numpy as np
 import paddle
 from numpy.typing import NDArray
 from paddle.nn import functional as F
 
-Loss = Callable[[paddle.Tensor, paddle.Tensor], paddle.Tensor]
+from ppcls.batch import LabelKind
+from ppcls.losses.base import Loss
 
 
-class CELoss:
+class CELoss(Loss):
     """Cross entropy times `weight`, computed in float32.
 
     `epsilon`: the share of the label spread evenly over all classes. Source: arXiv 1512.00567, section 7.
@@ -27,6 +22,8 @@ class CELoss:
     occurs counts the same: of N images, n in the class, and K classes that occur, N / (K n). So the average over
     all images is 1. The loss is divided by the number of images of a batch, not by the sum of their factors.
     """
+
+    takes = frozenset({LabelKind.CLASS_IDS, LabelKind.PROBABILITIES})
 
     def __init__(
         self,
@@ -69,14 +66,3 @@ def _factors(class_weight: Union[str, Sequence[float]], counts: NDArray[np.int64
             "give one a class, or auto"
         )
     return np.array(class_weight, np.float32)
-
-
-class CombinedLoss:
-    """The sum of several losses, each with its own weight."""
-
-    def __init__(self, losses: Sequence[Loss]) -> None:
-        self.losses = losses
-
-    def __call__(self, logits: paddle.Tensor, labels: paddle.Tensor) -> paddle.Tensor:
-        first, *others = self.losses
-        return sum((loss(logits, labels) for loss in others), start=first(logits, labels))

@@ -1,55 +1,45 @@
-"""Metrics: `metric(logits, labels)` gives sums over the batch, as scalar int64 tensors on the device.
+"""How often the right class is among the best guesses."""
 
-Whoever accumulates divides their total by the number of images: exact for any batch size and number of ranks.
-"""
-
-from collections.abc import Sequence
-from typing import Protocol, Union
+from collections.abc import Mapping, Sequence
+from typing import Union
 
 import paddle
 
-
-class Metric(Protocol):
-    """Gives one sum for each of its `names`."""
-
-    names: Sequence[str]
-
-    def __call__(self, logits: paddle.Tensor, labels: paddle.Tensor) -> dict[str, paddle.Tensor]: ...
+from ppcls.batch import Batch, LabelKind, Outputs
+from ppcls.metrics.base import State, SumMetric
 
 
-class TopkAcc:
-    """Count, as `top1`, `top5`, ..., the images whose label is among the `k` highest logits.
+class TopkAcc(SumMetric):
+    """The share, as `top1`, `top5`, ..., of the images whose label is among the `k` highest logits.
 
     Among equal logits the lower class number comes first; a label whose logit is not a number comes last.
     Labels are class numbers [N] or probabilities [N, C], of which the highest counts.
     """
 
+    takes = frozenset({LabelKind.CLASS_IDS, LabelKind.PROBABILITIES})
+
     def __init__(self, class_num: int, *, topk: Union[int, Sequence[int]] = (1, 5)) -> None:
         self.topk = [topk] if isinstance(topk, int) else list(topk)
         if not self.topk or min(self.topk) < 1:
             raise ValueError(f"topk: not one or more positive numbers; received {self.topk}; set topk: [1]")
+        if len(set(self.topk)) < len(self.topk):
+            raise ValueError(f"topk: a number twice; received {self.topk}; set topk: {list(dict.fromkeys(self.topk))}")
         if max(self.topk) > class_num:
             possible = sorted({min(k, class_num) for k in self.topk})
             raise ValueError(f"topk: more than the {class_num} classes; received {self.topk}; set topk: {possible}")
-        self.names = [f"top{k}" for k in self.topk]
+        self.names = {f"top{k}": "max" for k in self.topk}
+        super().__init__({"right": [len(self.topk)], "images": []})
 
-    def __call__(self, logits: paddle.Tensor, labels: paddle.Tensor) -> dict[str, paddle.Tensor]:
-        logits = logits.astype("float32")
+    def measure(self, outputs: Outputs, batch: Batch) -> Mapping[str, paddle.Tensor]:
+        logits, labels = outputs["logits"].astype("float32"), batch.labels
         labels = labels.argmax(axis=1, keepdim=True) if labels.ndim == 2 else labels.unsqueeze(1)
         of_label = paddle.take_along_axis(logits, labels, axis=1)
         classes = paddle.arange(logits.shape[1], dtype=labels.dtype)
         # Not "ahead > label": a comparison with a logit that is not a number is false, and must not win.
         behind = (logits < of_label) | ((logits == of_label) & (classes >= labels))
         num_ahead = (~behind).astype("int64").sum(axis=1)
-        return {f"top{k}": (num_ahead < k).astype("int64").sum() for k in self.topk}
+        right = paddle.stack([(num_ahead < k).astype("int64").sum() for k in self.topk])
+        return {"right": right, "images": paddle.full([], len(batch), "int64")}
 
-
-class CombinedMetric:
-    """Several metrics as one."""
-
-    def __init__(self, metrics: Sequence[Metric]) -> None:
-        self.metrics = metrics
-        self.names = [name for metric in metrics for name in metric.names]
-
-    def __call__(self, logits: paddle.Tensor, labels: paddle.Tensor) -> dict[str, paddle.Tensor]:
-        return {name: total for metric in self.metrics for name, total in metric(logits, labels).items()}
+    def compute(self, state: State) -> dict[str, float]:
+        return dict(zip(self.names, (state["right"] / max(int(state["images"]), 1)).tolist()))

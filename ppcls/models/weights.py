@@ -27,6 +27,8 @@ PRETRAINED = {
     for name in (f"ResNet{depth}", f"ResNet{depth}_vd")
 }
 PRETRAINED["ResNet50_vc"] = f"{OFFICIAL}/ResNet50_vc_pretrained.pdparams"
+# What the names of weights inside losses begin with: a training keeps them with the model, which does without them.
+OF_LOSSES = "losses."
 PRETRAINED_SSLD = {
     name: f"{OFFICIAL}/legendary_models/{name}_ssld_pretrained.pdparams"
     for name in ("ResNet34_vd", "ResNet50_vd", "ResNet101_vd")
@@ -64,8 +66,9 @@ def load_weights(model: nn.Layer, source: str, *, new_head: bool = True, class_n
     """
     path = download(source) if source.startswith(("http://", "https://")) else find_weights(source)
     saved = saved_names(path)  # which also makes sure that the file is the one of its run
-    arrays = {name: _widened(array) for name, array in read_weights(path).items()}
-    state = model.state_dict(use_hook=False)  # the tensors themselves, not copies cast for saving
+    arrays = {n: _widened(array) for n, array in read_weights(path).items() if not n.startswith(OF_LOSSES)}
+    entries = model.state_dict(use_hook=False)  # the tensors themselves, not copies cast for saving
+    state = {name: tensor for name, tensor in entries.items() if not name.startswith(OF_LOSSES)}
     arrays = _without_prefix(path, arrays, state)
     if is_torchvision_resnet(arrays):
         arrays = from_torchvision_resnet(arrays)

@@ -35,16 +35,13 @@ class Exclusions(Shared):
 class Target:
     """All trainable parameters of `trained`, with what the section of every optimizer may say of them.
 
-    `learning_rate` is that of the first update; `clip_norm` bounds the norm of each parameter's gradient, which turns
-    the update, and `clip_global_norm` their joint norm. Of the `groups`, and then of those of the models in it (their
+    `learning_rate` is that of the first update. Of the `groups`, and then of those of the models in it (their
     `param_groups`), the first that has a parameter and states a setting decides it.
     """
 
     trained: nn.Layer
     learning_rate: float
     regularizer: Optional[Union[L1, L2]] = None
-    clip_norm: Optional[float] = None
-    clip_global_norm: Optional[float] = None
     groups: Sequence[Group] = ()
 
     @functools.cached_property
@@ -65,11 +62,7 @@ class Target:
                 parameter.optimize_attr = {**parameter.optimize_attr, "learning_rate": factor}
             if self._stated("frozen", name):
                 parameter.stop_gradient = True
-        return {
-            "learning_rate": self.learning_rate,
-            "parameters": self.trained.parameters(),
-            "grad_clip": self._clipping(),
-        }
+        return {"learning_rate": self.learning_rate, "parameters": self.trained.parameters()}
 
     def decays(self, weight_decay: float, exclusions: Exclusions) -> dict[str, float]:
         """Return the coefficient of each parameter, under the name by which Paddle's optimizers know it."""
@@ -105,20 +98,6 @@ class Target:
         if self.regularizer is not None:
             kind = type(self.regularizer).__name__
             raise ValueError(f"regularizer: {optimizer} has a decay of its own; received {kind}; use weight_decay")
-
-    def _clipping(self) -> Any:
-        """Return what scales gradients that are too long, or None."""
-        if self.clip_norm is not None and self.clip_global_norm is not None:
-            raise ValueError(
-                f"clip_norm: received {self.clip_norm} beside a clip_global_norm of {self.clip_global_norm}; keep one"
-            )
-        for name, clip in (("clip_norm", nn.ClipGradByNorm), ("clip_global_norm", nn.ClipGradByGlobalNorm)):
-            norm = getattr(self, name)
-            if norm is not None and norm <= 0:
-                raise ValueError(f"{name}: not positive; received {norm}; leave it out for no clipping")
-            if norm is not None:
-                return clip(norm)
-        return None
 
     def _stated(self, setting: str, name: str) -> Any:
         values = (

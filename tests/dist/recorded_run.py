@@ -10,7 +10,8 @@ add up, by orders of magnitude, and that would hide what is to be compared.
 import functools
 import hashlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,13 @@ import paddle
 from paddle import nn
 
 from ppcls.models.layers import ConvNormAct, Head, synchronise
+from ppcls.batch import Batch
 from ppcls.config import load_config
 from ppcls.engine.engine import Engine
 from ppcls.engine import ranks, log
+from ppcls.engine.parts import Parts
+from ppcls.engine.updates import Updates
+from ppcls.losses.base import total_of
 
 
 class RecordingEngine(Engine):
@@ -33,13 +38,21 @@ class RecordingEngine(Engine):
         synchronise(network)  # or each rank has statistics of its own
         return network.to(dtype="float64")
 
-    def train_batches(self) -> Iterator[tuple[paddle.Tensor, paddle.Tensor]]:
-        for images_NCHW, labels in super().train_batches():
-            yield images_NCHW.astype("float64"), labels
+    def train_batches(self) -> Iterator[Batch]:
+        for batch in super().train_batches():
+            yield replace(batch, images=batch.images.astype("float64"))
 
-    def accumulate(self, loss: paddle.Tensor) -> None:
-        self.losses.append(float(loss))
-        super().accumulate(loss)
+    @functools.cached_property
+    def updates(self) -> Updates:
+        updates = Parts.updates.func(self)
+        accumulate = updates.accumulate
+
+        def noted(batch: Batch, terms: Mapping[str, paddle.Tensor]) -> None:
+            self.losses.append(float(total_of(terms)))
+            accumulate(batch, terms)
+
+        updates.accumulate = noted
+        return updates
 
 
 def main(output: Path, config: str, *overrides: str) -> None:

@@ -259,7 +259,7 @@ from ppcls.data.samplers.base import BatchSampler
 from ppcls.images.pipeline import Pipeline
 dataset = ImageFolder(Pipeline([]), 2, image_root={root!r})
 loader = Loader(dataset, BatchSampler(dataset.labels, 0, 0, 1, False, batch_size=20), [], 0, num_workers=2)
-print(sum(len(labels) for _ in range(3) for _, labels in loader.epoch(0)))
+print(sum(len(batch) for _ in range(3) for batch in loader.epoch(0)))
 loader.close()
 """
 

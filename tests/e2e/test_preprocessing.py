@@ -50,7 +50,7 @@ def compare(journey: Journey, photos: list[Image.Image], folder: Path) -> None:
     dataset = f"{{name: ImageNetDataset, image_root: {folder}, cls_label_path: {folder}/list.txt}}"
     overrides = [f"DataLoader.Eval.dataset={dataset}", TRANSFORMS]
     engine = Engine(load_config(str(journey.folder / Journey.config), overrides))
-    evaluated = np.concatenate([images for images, _ in engine.eval_loader.epoch(0)])
+    evaluated = np.concatenate([batch.images for batch in engine.eval_loader.epoch(0)])
     pipeline = Predictor(journey.folder / "exported").pipeline
     found = [one for batch in stream.batches(stream.find(f"{folder}/list.txt"), pipeline, 5) for one in batch]
     assert not any(one.problem for one in found)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Optional, Union
 
+from ppcls.batch import Batch, LabelKind
 from ppcls.data.loader.memory import available_bytes, too_little
 from ppcls.data.loader.pool import TASKS_A_WORKER, InProcess, Processes
 from ppcls.data.loader.slots import MOST_LENT, Lending, Slots
@@ -13,7 +14,7 @@ from ppcls.data.samplers.base import DistributedBatchSampler, Draws
 from ppcls.data.sources.base import LabelledImages
 from ppcls.errors import DataError, TrainingError
 from ppcls.images.failures import UndecodableError
-from ppcls.images.mixing.operators import BatchTransform, Images, Labels
+from ppcls.images.mixing.operators import MIXED, BatchTransform, Images, Labels
 
 _MOST_SLOT_BYTES = 1 << 30
 # Samples in one task: a batch is split among all workers, so that the first one is there soon.
@@ -22,7 +23,7 @@ _LEAST_PART, _MOST_PART = 4, 256
 Pool = Union[InProcess, Processes]
 
 
-class _Batch:
+class _Begun:
     """A batch in the making: what has come of it, by position in the batch."""
 
     def __init__(self, slot: int, draws: Draws) -> None:
@@ -42,7 +43,7 @@ class _Batch:
 
 
 class Loader:
-    """Yields `(images, labels)`: float32 NCHW, and the labels of the data set unless a batch transform changes them.
+    """Yields batches: float32 NCHW, and the labels of the data set unless batch transforms change them.
 
     `num_workers` processes decode and transform, 0 means this one; they start with the first epoch and stay
     until `close`. They hand images over in shared memory, or through pipes without `use_shared_memory`.
@@ -65,6 +66,7 @@ class Loader:
             raise ValueError(f"num_workers: must not be negative; received {num_workers}; 0 is this process")
         self.skipped: list[str] = []
         self.dataset = dataset
+        self.label_kind: LabelKind = MIXED[dataset.label_kind] if batch_transforms else dataset.label_kind
         self._sampler = sampler
         self._batch_transforms = batch_transforms
         self._seed = seed
@@ -74,6 +76,11 @@ class Loader:
         self._part = min(sampler.batch_size, max(_LEAST_PART, min(part, _MOST_PART)))
         self._pool: Optional[Pool] = None
         self._epochs_begun = 0
+
+    @property
+    def source(self) -> str:
+        """The names of what gives the labels."""
+        return " with ".join(type(part).__name__ for part in (self.dataset, *self._batch_transforms))
 
     def __len__(self) -> int:
         """Return the number of batches of this rank in an epoch."""
@@ -90,7 +97,7 @@ class Loader:
             self._pool.close()
             self._pool = None
 
-    def epoch(self, epoch: int, *, skip: int = 0) -> Iterator[tuple[Images, Labels]]:
+    def epoch(self, epoch: int, *, skip: int = 0) -> Iterator[Batch]:
         """Yield the batches of an epoch, from batch number `skip` on.
 
         It may be left before its end; a later epoch then forgets the rest.
@@ -102,17 +109,18 @@ class Loader:
             self.close()
             raise
 
-    def sample(self, epoch: int, draw: int) -> tuple[Images, Labels]:
-        """Return one image [1, C, H, W] and its label as the batches of an epoch have it, before batch transforms.
+    def sample(self, epoch: int, draw: int) -> Batch:
+        """Return a batch of one image as the batches of an epoch have it, before batch transforms.
 
         Raises: DataError if it can't be used.
         """
         rng = stream("sample", seed=self._seed, epoch=epoch, number=draw)
         index = draw % len(self.dataset)
         image = self.dataset.sample(index, rng)
-        return self.dataset.pipeline.finish(image[None], rngs=[rng]), self.dataset.labels[index : index + 1]
+        images = self.dataset.pipeline.finish(image[None], rngs=[rng])
+        return Batch(images, self.dataset.labels[index : index + 1])
 
-    def _batches(self, epoch: int, skip: int) -> Iterator[tuple[Images, Labels]]:
+    def _batches(self, epoch: int, skip: int) -> Iterator[Batch]:
         self.skipped = []
         self._epochs_begun += 1
         this_epoch = self._epochs_begun
@@ -120,7 +128,7 @@ class Loader:
         pool.cancel()
         pool.lending.reset()
         coming = enumerate(self._sampler.batches(epoch, skip=skip), skip)
-        begun: dict[int, _Batch] = {}
+        begun: dict[int, _Begun] = {}
         self._begin(begun, coming, epoch, pool)
         while begun:
             number, batch = next(iter(begun.items()))
@@ -139,7 +147,7 @@ class Loader:
 
     def _begin(
         self,
-        begun: dict[int, _Batch],
+        begun: dict[int, _Begun],
         coming: Iterator[tuple[int, Draws]],
         epoch: int,
         pool: Pool,
@@ -149,11 +157,11 @@ class Loader:
             number, draws = next(coming, (-1, None))
             if draws is None:
                 return
-            batch = begun[number] = _Batch(pool.lending.free.popleft(), draws)
+            batch = begun[number] = _Begun(pool.lending.free.popleft(), draws)
             for start in range(0, len(draws), self._part):
                 pool.submit(Task(number, epoch, batch.slot, start, draws[start : start + self._part]))
 
-    def _finish(self, batch: _Batch, lending: Lending, epoch: int, number: int) -> Optional[tuple[Images, Labels]]:
+    def _finish(self, batch: _Begun, lending: Lending, epoch: int, number: int) -> Optional[Batch]:
         """Return the finished batch, or None if no picture of it could be decoded."""
         if batch.errors:
             raise batch.errors[min(batch.errors)]
@@ -174,7 +182,7 @@ class Loader:
         rng = stream("batch", seed=self._seed, epoch=epoch, number=rank_number)
         for transform in self._batch_transforms:
             finished = transform(*finished, rng)
-        return finished
+        return Batch(*finished)
 
     def _start(self) -> Pool:
         image, available = self._first_image(), available_bytes()
@@ -193,7 +201,8 @@ class Loader:
         """Return what the transforms make of the first picture that can be decoded: [1, C, H, W]."""
         for index in range(len(self.dataset)):
             try:
-                return self.sample(0, index)[0]
+                images: Images = self.sample(0, index).images
+                return images
             except UndecodableError:
                 if not self.dataset.skip_corrupt:
                     raise

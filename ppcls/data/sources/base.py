@@ -8,6 +8,7 @@ from typing import Union
 import numpy as np
 from numpy.typing import NDArray
 
+from ppcls.batch import LabelKind
 from ppcls.data.sources.names import Names
 from ppcls.errors import DataError
 from ppcls.images.decode import Image
@@ -36,6 +37,12 @@ class LabelledImages(ABC):
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def label_kind(self) -> LabelKind:
+        """What the labels mean."""
+        kinds = {1: LabelKind.CLASS_IDS, 2: LabelKind.MULTI_HOT, 3: LabelKind.MULTI_HOT_WITH_RATIOS}
+        return kinds[self.labels.ndim]
 
     @abstractmethod
     def where(self, index: int) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated, Optional, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ppcls.batch import LabelKind
 from ppcls.config.parts import Named, Within, required
 from ppcls.images import BATCH_TRANSFORMS
 from ppcls.registry import Facts, Part
@@ -15,6 +16,13 @@ from ppcls.registry import Facts, Part
 Images = NDArray[np.floating]
 # Class ids, int64 [N], or soft labels, float32 [N, classes].
 Labels = NDArray[np.generic]
+
+# The kinds of labels that can be mixed, and what comes of them.
+MIXED = {
+    LabelKind.CLASS_IDS: LabelKind.PROBABILITIES,
+    LabelKind.PROBABILITIES: LabelKind.PROBABILITIES,
+    LabelKind.MULTI_HOT: LabelKind.MULTI_HOT,
+}
 
 
 class BatchTransform(Protocol):

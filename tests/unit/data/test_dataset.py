@@ -137,9 +137,9 @@ def test_pictures_of_several_classes_come_with_a_vector_of_labels(root: Path, nu
     )
     batches = list(loader.epoch(0))
     loader.close()
-    assert [labels.shape for _, labels in batches] == [(2, 3), (1, 3)]
-    levels = np.concatenate([images[:, 0, 0, 0] for images, _ in batches]).astype(int)
-    labels = np.concatenate([labels for _, labels in batches])
+    assert [batch.labels.shape for batch in batches] == [(2, 3), (1, 3)]
+    levels = np.concatenate([batch.images[:, 0, 0, 0] for batch in batches]).astype(int)
+    labels = np.concatenate([batch.labels for batch in batches])
     assert labels.dtype == np.float32
     assert {level: row for level, row in zip(levels.tolist(), labels.tolist())} == {
         0: [0, 1, 1],

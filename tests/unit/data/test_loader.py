@@ -64,7 +64,7 @@ def build(
 
 
 def batches(loader: Loader, epoch: int = 0, skip: int = 0) -> list[tuple[np.ndarray, np.ndarray]]:
-    return list(loader.epoch(epoch, skip=skip))
+    return [(batch.images, batch.labels) for batch in loader.epoch(epoch, skip=skip)]
 
 
 def assert_same(one: list, other: list) -> None:
@@ -88,7 +88,7 @@ def alive(pid: int) -> bool:
 
 def test_a_batch_is_float32_nchw_with_int64_labels(root: Path) -> None:
     loader = build(root, num_workers=0)
-    sizes = [len(images) for images, _ in loader.epoch(0)]
+    sizes = [len(batch) for batch in loader.epoch(0)]
     assert sizes == [5, 5, 5, 5, 2] and len(loader) == 5
     images, labels = batches(loader)[0]
     assert images.shape == (5, 3, 16, 16) and images.dtype == np.float32 and images.flags["C_CONTIGUOUS"]
@@ -116,7 +116,7 @@ def test_the_memory_of_a_batch_is_used_again_once_nobody_holds_it(
     kept = []
     places = set()
     for epoch in range(3):
-        for images, _ in loaders[0].epoch(epoch):
+        for images in (batch.images for batch in loaders[0].epoch(epoch)):
             places.add(images.ctypes.data)
             if len(kept) < len(expected) // 2:
                 kept.append(images[1:, :2])  # a view is enough
@@ -130,7 +130,7 @@ def test_the_memory_of_a_batch_is_used_again_once_nobody_holds_it(
 
 def test_samples_do_not_depend_on_the_batch_size_or_the_ranks(root: Path) -> None:
     def everything(loader: Loader) -> np.ndarray:
-        return np.concatenate([images for images, _ in loader.epoch(4)])
+        return np.concatenate([batch.images for batch in loader.epoch(4)])
 
     expected = everything(build(root, batch_size=4, num_workers=0))
     np.testing.assert_array_equal(everything(build(root, batch_size=22, num_workers=0)), expected)
@@ -177,11 +177,11 @@ def test_a_corrupt_picture_ends_the_epoch_by_name(root: Path, loaders: list[Load
 
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_corrupt_pictures_can_be_left_out(root: Path, loaders: list[Loader], num_workers: int) -> None:
-    whole = np.concatenate([images for images, _ in build(root, num_workers=0).epoch(0)])
+    whole = np.concatenate([batch.images for batch in build(root, num_workers=0).epoch(0)])
     (root / "class0/00.png").write_bytes(b"")  # the first, from which the size of images is taken
     (root / "class1/04.png").write_bytes(b"broken")
     loaders.append(build(root, num_workers=num_workers, skip_corrupt=True))
-    got = np.concatenate([images for images, _ in loaders[0].epoch(0)])
+    got = np.concatenate([batch.images for batch in loaders[0].epoch(0)])
     assert sorted(message.split(": ")[0] for message in loaders[0].skipped) == [
         str(root / "class0/00.png"),
         str(root / "class1/04.png"),
@@ -195,7 +195,7 @@ def test_a_batch_without_any_picture_left_is_dropped_from_an_evaluation_but_ends
     for path in root.glob("class[01]/*.png"):
         path.write_bytes(b"broken")
     loader = build(root, batch_size=1, num_workers=0, skip_corrupt=True, exact=True)
-    assert {int(labels[0]) for _, labels in loader.epoch(0)} == {2}
+    assert {int(batch.labels[0]) for batch in loader.epoch(0)} == {2}
     assert len(loader.skipped) == 15
     with pytest.raises(DataError, match="a training batch has no picture left"):
         batches(build(root, batch_size=1, num_workers=0, skip_corrupt=True))

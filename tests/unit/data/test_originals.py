@@ -201,7 +201,7 @@ def test_batches_are_equal_for_any_number_of_workers(tmp_path: Path, mnist: dict
             dataset = Cifar10(PIPELINE, 10, 0, data_file=path)
         sampler = BatchSampler(dataset.labels, 0, 0, 1, False, batch_size=5, shuffle=True)
         loader = Loader(dataset, sampler, [], 0, num_workers=num_workers)
-        found = [array.tobytes() for batch in loader.epoch(1) for array in batch]
+        found = [array.tobytes() for batch in loader.epoch(1) for array in (batch.images, batch.labels)]
         loader.close()
         return found
 

@@ -58,7 +58,12 @@ def test_batches_are_equal_for_any_number_of_workers(path: str, use_shared_memor
         dataset = PackedDataset(PIPELINE, 3, data_file=path)
         sampler = BatchSampler(dataset.labels, 7, 0, 1, False, batch_size=4, shuffle=True)
         loader = Loader(dataset, sampler, [], 7, num_workers=num_workers, use_shared_memory=use_shared_memory)
-        found = [array.tobytes() for epoch in (0, 1) for batch in loader.epoch(epoch) for array in batch]
+        found = [
+            array.tobytes()
+            for epoch in (0, 1)
+            for batch in loader.epoch(epoch)
+            for array in (batch.images, batch.labels)
+        ]
         loader.close()
         return found
 

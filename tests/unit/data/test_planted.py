@@ -22,7 +22,7 @@ def images_of(root: Path, backend: Backend, *, skip_corrupt: bool) -> tuple[np.n
     pipeline = Pipeline([DecodeImage(backend=backend), ResizeImage(32)])
     dataset = ImageFolder(pipeline, 2, image_root=str(root), skip_corrupt=skip_corrupt)
     loader = Loader(dataset, BatchSampler(dataset.labels, 0, 0, 1, False, batch_size=9), [], 0, num_workers=0)
-    ((images, _),) = loader.epoch(0)
+    ((images, _),) = [(batch.images, batch.labels) for batch in loader.epoch(0)]
     return images, loader.skipped
 
 

@@ -69,8 +69,8 @@ def images_of(
         dataset = ImageFolder(Pipeline(everything()), NUM_PICTURES, image_root=str(root))
         batches = sampler(dataset.labels, seed, rank, world, False, batch_size=batch_size, shuffle=True)
         loader = Loader(dataset, batches, [], seed, num_workers=num_workers)
-        for images, labels in loader.epoch(epoch, skip=skip):
-            for image, label in zip(images.copy(), labels.tolist()):
+        for batch in loader.epoch(epoch, skip=skip):
+            for image, label in zip(batch.images.copy(), batch.labels.tolist()):
                 found.setdefault(label, []).append(image)
         loader.close()
     return found
@@ -132,7 +132,7 @@ def test_a_sample_that_comes_again_in_an_epoch_is_another_picture(root: Path, sa
     batches = sampler(labels, SEED, 0, 1, False, batch_size=11, shuffle=True)
     (batch,) = Loader(dataset, batches, [], SEED, num_workers=0).epoch(0)
     images_of_label: dict[int, list[bytes]] = {}
-    for image, label in zip(*batch):
+    for image, label in zip(batch.images, batch.labels):
         images_of_label.setdefault(int(label), []).append(image.tobytes())
     assert max(map(len, images_of_label.values())) >= 3
     assert all(len(set(images)) == len(images) for images in images_of_label.values())

@@ -14,8 +14,9 @@ from ppcls.models import ARCHITECTURES
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let configs name the architecture of tiny.py."""
-    monkeypatch.setitem(ARCHITECTURES.module_of, "Tiny", "tiny")
+    """Let configs name the architectures of tiny.py."""
+    for name in ("Tiny", "Branched"):
+        monkeypatch.setitem(ARCHITECTURES.module_of, name, "tiny")
 
 
 @pytest.fixture(autouse=True)

@@ -4,10 +4,11 @@ import pytest
 from runs import MakeEngine, same_arrays
 
 from ppcls import pdparams
-from ppcls.engine.averages import MAX_PENDING, Averages
+from ppcls.engine.averages import Averages
 from ppcls.engine.engine import Engine
 from ppcls.engine.state import weights_of
 from ppcls.errors import CheckpointError
+from ppcls.metrics.base import MAX_PENDING
 
 
 def by_numpy(engine: Engine) -> dict[str, float]:
@@ -79,29 +80,11 @@ def test_a_resumed_run_does_not_load_start_weights(make: MakeEngine) -> None:
 
 
 def test_averages_are_over_samples_not_over_batches() -> None:
-    averages = Averages(["top1"])
+    averages = Averages(["loss"])
     rng = np.random.default_rng(0)
-    batches = [
-        (int(size), rng.random(), int(rng.integers(0, size + 1))) for size in rng.integers(1, 9, MAX_PENDING + 5)
-    ]
-    for size, loss, right in batches:
-        averages.add(size, paddle.to_tensor(loss), {"top1": paddle.to_tensor(right)})
+    batches = [(int(size), rng.random()) for size in rng.integers(1, 9, MAX_PENDING + 5)]
+    for size, loss in batches:
+        averages.add(size, [paddle.to_tensor(loss)])
     assert len(averages.pending) < MAX_PENDING
-    samples = sum(size for size, _, _ in batches)
-    expected = {
-        "loss": sum(size * loss for size, loss, _ in batches) / samples,
-        "top1": sum(right for _, _, right in batches) / samples,
-    }
-    assert averages.read() == pytest.approx(expected, rel=1e-6)
-    assert averages.read() == averages.read_all_ranks()
-    assert averages.first_nonfinite is None
-
-
-def test_the_first_batch_that_is_not_finite_is_known() -> None:
-    averages = Averages([])
-    for number in range(7):
-        averages.add(1, paddle.to_tensor(float("inf") if number in (3, 5) else 1.0), {})
-        if number == 1:
-            averages.drain()
-    averages.drain()
-    assert averages.first_nonfinite == 3
+    expected = sum(size * loss for size, loss in batches) / sum(size for size, _ in batches)
+    assert averages.compute(averages.state()) == {"loss": pytest.approx(expected, rel=1e-6)}

@@ -1,6 +1,7 @@
 import json
 import logging
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,18 @@ import pytest
 from runs import TIMES, MakeEngine, records
 
 from ppcls import device
+from ppcls.batch import Batch
 from ppcls.config import load_config
-from ppcls.engine.averages import Averages
 from ppcls.engine.check import report
 from ppcls.engine.log import ScalarsOf
 from ppcls.engine.progress import Progress
+from ppcls.engine.tally import Tally
 from ppcls.errors import CheckpointError, ConfigError, DeviceError
 
 EPOCH = [
     r"\[Train\]\[Epoch 2/2\]\[Iter: 1/4\]loss: \d+\.\d{5}, top1: [01]\.\d{5}, "
-    r"lr: \d\.\d{8}, ips: \d+\.\d images/s, batch: \d+\.\d{3} s, waiting for data: \d+%, eta: 0:00:\d\d",
+    r"lr: \d\.\d{8}, grad_norm: \d\.\d+, ips: \d+\.\d images/s, batch: \d+\.\d{3} s, waiting for data: \d+%, "
+    r"eta: 0:00:\d\d",
     r"\[Train\]\[Epoch 2/2\]\[Iter: 2/4\]loss: .*",
     r"\[Train\]\[Epoch 2/2\]\[Iter: 4/4\]loss: .*, eta: 0:00:00",
     r"\[Train\]\[Epoch 2/2\]\[Avg\]loss: \d+\.\d{5}, top1: [01]\.\d{5}, ips: \d+\.\d images/s",
@@ -49,7 +52,9 @@ def test_the_records_of_a_run(make: MakeEngine) -> None:
     engine = make("Tiny", "run", "Global.epochs=1", "Global.print_batch_step=2")
     engine.train()
     train, evaluation = records(engine, "train"), records(engine, "eval")
-    assert [list(record) for record in train] == [["phase", "step", "epoch", "batch", "loss", "top1", "lr"]] * 3
+    assert [list(record) for record in train] == [
+        ["phase", "step", "epoch", "batch", "loss", "top1", "lr", "grad_norm"]
+    ] * 3
     assert [(record["step"], record["epoch"], record["batch"]) for record in train] == [(1, 1, 1), (2, 1, 2), (4, 1, 4)]
     assert [list(record) for record in evaluation] == [["phase", "step", "epoch", "loss", "top1", "top2"]]
     timed = [json.loads(line) for line in (engine.folder / "metrics.jsonl").read_text().splitlines()][:3]
@@ -95,7 +100,7 @@ def test_visualdl_shows_the_same_numbers(make: MakeEngine) -> None:
     (file,) = (engine.folder / "vdl").glob("vdlrecords.*.log")
     reader = LogReader(file_path=str(file))
     tags = {tag.rpartition("/")[2].replace("%", "/") for tag, kind in reader.tags().items() if kind == "scalar"}
-    assert {"train/loss", "train/lr", "train/top1", "eval/loss", "eval/top1", "eval/top2"} <= tags
+    assert {"train/loss", "train/lr", "train/grad_norm", "train/top1", "eval/loss", "eval/top1", "eval/top2"} <= tags
     for phase in ("train", "eval"):
         found = [(point.id, point.value) for point in reader.get_data("scalar", f"{phase}/loss")]
         expected = [(record["step"], record["loss"]) for record in records(engine, phase)]
@@ -169,15 +174,15 @@ def test_a_check_builds_everything_and_writes_nothing(make: MakeEngine) -> None:
 
 
 @pytest.mark.parametrize(
-    ("metrics", "name"),
+    ("metrics", "message"),
     [
-        ("[{TopkAcc: {topk: [1, 2]}}, {TopkAcc: {topk: 1}}]", "top1"),
-        ("[{TopkAcc: {topk: [2, 2]}}]", "top2"),
+        ("[{TopkAcc: {topk: [1, 2]}}, {TopkAcc: {topk: 1}}]", "'top1' already comes from the TopkAcc at -o"),
+        ("[{TopkAcc: {topk: [2, 2]}}]", r"topk: a number twice; received \[2, 2\]; set topk: \[2\]"),
     ],
 )
-def test_two_numbers_of_one_name_are_refused_before_the_start(make: MakeEngine, metrics: str, name: str) -> None:
+def test_two_numbers_of_one_name_are_refused_before_the_start(make: MakeEngine, metrics: str, message: str) -> None:
     engine = make("Tiny", "run", f"Metric.Eval={metrics}")
-    with pytest.raises(ConfigError, match=f"-o Metric.Eval=.*: TopkAcc: '{name}' already comes from the TopkAcc at -o"):
+    with pytest.raises(ConfigError, match=f"-o Metric.Eval=.*: TopkAcc: {message}"):
         engine.train()
     assert not engine.folder.exists()
 
@@ -185,10 +190,12 @@ def test_two_numbers_of_one_name_are_refused_before_the_start(make: MakeEngine, 
 def test_the_time_to_go_is_that_of_the_epochs_which_this_run_will_train(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger="ppcls")
     epoch = {"epoch": 3, "epochs": 100, "last_epoch": 5, "first_batch": 19, "num_batches": 40, "every": 10}
-    progress = Progress(ScalarsOf(), Averages([]), lambda: 2, **epoch, print_memory=True)
-    progress.started -= 60.0  # as if the first batch of this run had taken a minute
-    progress.last_time -= 60.0
-    progress.update(32, paddle.to_tensor(1.0), {}, 0.1, 91)
+    tally = Tally(["CELoss"], [])
+    progress = Progress(ScalarsOf(), tally, lambda: None, lambda: 2, **epoch, print_memory=True)
+    tally.add({}, Batch(np.zeros(32), None), {"CELoss": paddle.to_tensor(1.0)})
+    # As if the first batch of this run had taken a minute.
+    progress.started = progress.last_time = time.perf_counter() - 60.0
+    progress.update(0.1, 91, None)
     # 20 batches of this epoch, 40 of each of the epochs 4 and 5: 100 minutes.
     assert re.fullmatch(
         r"\[Train\]\[Epoch 3/100\]\[Iter: 20/40\]loss: 1.00000, lr: 0.10000000, skipped updates: 2, "

@@ -24,17 +24,17 @@ OPTIONS = ("Arch.dropout=0.5", "Global.update_freq=2", "Global.print_batch_step=
 SMALL = "DataLoader.Train.sampler.batch_size=3"  # 9 batches an epoch, 5 updates
 
 
-def stop_after(engine: Engine, batches: int, part: str = "train_metric") -> None:
-    """Let SIGTERM come while the engine computes batch number `batches`, counted from 1; of an evaluation by `part`."""
-    metric, calls = getattr(engine, part), iter(range(1, 1000))
+def stop_after(engine: Engine, batches: int, of: str = "training") -> None:
+    """Let SIGTERM come while the engine counts batch number `batches`, from 1, of the training or an evaluation."""
+    tally, calls = engine.tally if of == "training" else engine.evaluators[0].tally, iter(range(1, 1000))
+    add = tally.add
 
-    def count(*arguments: Any) -> Any:
+    def count(*arguments: Any) -> None:
         if next(calls) == batches:
             os.kill(os.getpid(), signal.SIGTERM)
-        return metric(*arguments)
+        add(*arguments)
 
-    vars(engine)[part] = count
-    count.names = metric.names  # type: ignore[attr-defined]
+    tally.add = count  # type: ignore[method-assign]
 
 
 def averages_of(engine: Engine) -> list[str]:
@@ -60,24 +60,24 @@ def test_runs_that_are_killed_end_like_one_that_is_not(shapes_yaml: str, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("part", "batch", "epoch", "done", "step"),
+    ("of", "batch", "epoch", "done", "step"),
     [
-        ("train_metric", 1, 0, 2, 1),  # of a group of two
-        ("train_metric", 4, 0, 4, 2),
-        ("train_metric", 9, 0, 9, 5),
-        ("train_metric", 12, 1, 4, 7),
-        ("eval_metric", 1, 0, 9, 5),
-        ("eval_metric", 8, 1, 9, 10),  # the last one
+        ("training", 1, 0, 2, 1),  # of a group of two
+        ("training", 4, 0, 4, 2),
+        ("training", 9, 0, 9, 5),
+        ("training", 12, 1, 4, 7),
+        ("evaluation", 1, 0, 9, 5),
+        ("evaluation", 8, 1, 9, 10),  # the last one
     ],
 )
 def test_sigterm_saves_at_once_and_the_run_goes_on_as_if_it_had_not_come(
-    make: MakeEngine, part: str, batch: int, epoch: int, done: int, step: int
+    make: MakeEngine, of: str, batch: int, epoch: int, done: int, step: int
 ) -> None:
     whole = trained(make("Tiny", "whole", *OPTIONS, SMALL))
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     log.close_log(logging.getLogger("ppcls"))  # or its file would get the lines of the next run as well
     stopped = make("Tiny", "stopped", *OPTIONS, SMALL, "Global.checkpoints=auto")
-    stop_after(stopped, batch, part)
+    stop_after(stopped, batch, of)
     with pytest.raises(TerminatedError) as caught:
         stopped.train()
     os.kill(os.getpid(), signal.SIGTERM)  # once more: it must end by its own status all the same
@@ -186,17 +186,18 @@ def test_the_sums_of_two_ranks_go_on_in_one(make: MakeEngine, caplog: pytest.Log
     with pytest.raises(TerminatedError):
         engine.train()
     saved = checkpoints.read(engine.folder / "latest")
-    (row,) = saved.states["averages"]["rows"]
-    half = [value / 2 for value in row]
+    ((sums,), (counts,)) = saved.states["averages"]["ranks"]
+    halves = [[{name: value / 2 for name, value in state.items()}] * 2 for state in (sums, counts)]
     of_two = Pace(2, global_batch=6, update_freq=2, batches_per_epoch=5, steps_per_epoch=3)
-    states = {**saved.states, "averages": {**saved.states["averages"], "rows": [half, half]}, "batches_done": 2}
+    states = {**saved.states, "averages": {**saved.states["averages"], "ranks": halves}, "batches_done": 2}
     two = checkpoints.Checkpoint(saved.weights, saved.optimizer, {**states, "step": 1, "pace": vars(of_two)})
     checkpoints.write(engine.folder / "latest", two)
     resumed = make("Tiny", "run", *OPTIONS, SMALL, "Global.checkpoints=auto")
     resumed.prepare()
     assert (resumed.state.batches_done, resumed.state.step) == (4, 2)
     assert "world_size 2 -> 1, global_batch 6 -> 3" in messages(caplog, "the checkpoint is of another pace")[0]
-    assert resumed.start_progress().averages.num_samples == 12
+    assert resumed.start_progress().tally.num_samples == 12
+    assert resumed.tally.read() == engine.tally.read()
 
 
 def test_values_that_differ_are_found_at_any_depth() -> None:

@@ -17,7 +17,8 @@ from ppcls.models import ARCHITECTURES
 ARCHITECTURES.module_of["Tiny"] = "tiny"
 options = ["Arch.name=Tiny", "Global.hang_seconds=2", "Global.eval_during_train=False"]
 engine = Engine(load_config(sys.argv[1], options))
-engine.accumulate = lambda *_: time.sleep(60)
+engine.prepare()
+engine.updates.accumulate = lambda *_: time.sleep(60)
 engine.train()
 """
 MOVING = """

@@ -23,3 +23,11 @@ class Tiny(nn.Layer):
     def forward(self, images_NCHW: paddle.Tensor) -> paddle.Tensor:
         features_NC = nn.functional.relu(self.norm(self.conv(images_NCHW))).mean(axis=[2, 3])
         return self.fc(self.dropout(features_NC))
+
+
+class Branched(Tiny):
+    """One that also gives its features."""
+
+    def forward(self, images_NCHW: paddle.Tensor) -> dict[str, paddle.Tensor]:
+        logits = super().forward(images_NCHW)
+        return {"features": images_NCHW.mean(axis=[2, 3]), "logits": logits}

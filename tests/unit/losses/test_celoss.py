@@ -2,7 +2,9 @@ import numpy as np
 import paddle
 import pytest
 
-from ppcls.losses.cross_entropy import CELoss, CombinedLoss
+from ppcls.batch import Batch
+from ppcls.losses.base import terms_of, total_of
+from ppcls.losses.cross_entropy import CELoss
 
 RNG = np.random.default_rng(0)
 LOGITS = RNG.standard_normal((6, 4)).astype("float32")
@@ -35,10 +37,11 @@ def test_low_precision_logits_are_computed_in_float32() -> None:
 
 
 def test_losses_add_up_with_their_weights() -> None:
-    inputs = paddle.to_tensor(LOGITS), paddle.to_tensor(LABELS)
-    combined = CombinedLoss([CELoss(COUNTS, weight=0.5), CELoss(COUNTS, weight=2.0, epsilon=0.1)])
-    total = 0.5 * expected(ONE_HOT) + 2.0 * expected(ONE_HOT, 0.1)
-    assert float(combined(*inputs)) == pytest.approx(total, rel=1e-6)
+    outputs, batch = {"logits": paddle.to_tensor(LOGITS)}, Batch(LOGITS, paddle.to_tensor(LABELS))
+    terms = terms_of({"a": CELoss(COUNTS, weight=0.5), "b": CELoss(COUNTS, weight=2.0, epsilon=0.1)}, outputs, batch)
+    assert float(terms["a"]) == pytest.approx(0.5 * expected(ONE_HOT), rel=1e-6)
+    assert float(terms["b"]) == pytest.approx(2.0 * expected(ONE_HOT, 0.1), rel=1e-6)
+    assert float(total_of(terms)) == float(terms["a"] + terms["b"])
 
 
 def test_means_times_batch_sizes_add_up_to_the_mean_of_all() -> None:

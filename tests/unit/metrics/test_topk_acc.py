@@ -2,11 +2,21 @@ import numpy as np
 import paddle
 import pytest
 
-from ppcls.metrics.topk import CombinedMetric, TopkAcc
+from ppcls.batch import Batch
+from ppcls.metrics.topk import TopkAcc
 
 RNG = np.random.default_rng(0)
 LOGITS = RNG.standard_normal((50, 10)).astype("float32")
 LABELS = RNG.integers(0, 10, 50)
+
+
+def counted(logits: np.ndarray, labels: np.ndarray, topk: object, dtype: str = "float32") -> dict[str, int]:
+    """Return how many images the metric counts as right."""
+    metric = TopkAcc(logits.shape[1], topk=topk)  # type: ignore[arg-type]
+    sums = metric.measure({"logits": paddle.to_tensor(logits).astype(dtype)}, Batch(logits, paddle.to_tensor(labels)))
+    assert all(value.dtype == paddle.int64 for value in sums.values())
+    assert int(sums["images"]) == len(logits)
+    return dict(zip(metric.names, sums["right"].tolist()))
 
 
 def count(logits: np.ndarray, labels: np.ndarray, k: int) -> int:
@@ -16,45 +26,36 @@ def count(logits: np.ndarray, labels: np.ndarray, k: int) -> int:
 
 @pytest.mark.parametrize("topk", [1, [1, 5], (2, 3, 10)])
 def test_it_counts_the_labels_among_the_highest_logits(topk: object) -> None:
-    result = TopkAcc(10, topk=topk)(paddle.to_tensor(LOGITS), paddle.to_tensor(LABELS))  # type: ignore[arg-type]
-    for name, total in result.items():
-        assert total.shape == [] and total.dtype == paddle.int64
-        assert int(total) == count(LOGITS, LABELS, int(name[3:]))
-    assert list(result) == [f"top{k}" for k in ([topk] if isinstance(topk, int) else list(topk))]  # type: ignore[call-overload]
+    ks = [topk] if isinstance(topk, int) else list(topk)  # type: ignore[call-overload]
+    assert counted(LOGITS, LABELS, topk) == {f"top{k}": count(LOGITS, LABELS, k) for k in ks}
 
 
 def test_among_equal_logits_the_lower_class_comes_first() -> None:
     logits = RNG.integers(0, 3, (200, 10)).astype("float32")
     labels = RNG.integers(0, 10, 200)
-    result = TopkAcc(10, topk=[1, 2, 5])(paddle.to_tensor(logits), paddle.to_tensor(labels))
-    assert {name: int(total) for name, total in result.items()} == {
-        f"top{k}": count(logits, labels, k) for k in (1, 2, 5)
-    }
+    assert counted(logits, labels, [1, 2, 5]) == {f"top{k}": count(logits, labels, k) for k in (1, 2, 5)}
 
 
 def test_logits_that_are_not_numbers_are_never_right() -> None:
-    logits = paddle.full([4, 10], float("nan"))
-    result = TopkAcc(10)(logits, paddle.to_tensor([0, 1, 2, 3]))
-    assert [int(total) for total in result.values()] == [0, 0]
+    nothing = np.full([4, 10], np.nan, "float32")
+    assert counted(nothing, np.array([0, 1, 2, 3]), [1, 5]) == {"top1": 0, "top5": 0}
 
 
 def test_of_probabilities_the_highest_is_the_label() -> None:
     soft = 0.6 * np.eye(10, dtype="float32")[LABELS] + 0.4 * np.eye(10, dtype="float32")[(LABELS + 1) % 10]
-    hard = TopkAcc(10)(paddle.to_tensor(LOGITS), paddle.to_tensor(LABELS))
-    mixed = TopkAcc(10)(paddle.to_tensor(LOGITS), paddle.to_tensor(soft))
-    assert [int(total) for total in hard.values()] == [int(total) for total in mixed.values()]
+    assert counted(LOGITS, LABELS, [1, 5]) == counted(LOGITS, soft, [1, 5])
 
 
 def test_bfloat16_logits_are_counted_too() -> None:
-    logits = paddle.to_tensor(LOGITS).astype("bfloat16")
-    result = TopkAcc(10, topk=1)(logits, paddle.to_tensor(LABELS))
-    assert int(result["top1"]) == count(logits.astype("float32").numpy(), LABELS, 1)
+    rounded = paddle.to_tensor(LOGITS).astype("bfloat16").astype("float32").numpy()
+    assert counted(LOGITS, LABELS, 1, "bfloat16") == {"top1": count(rounded, LABELS, 1)}
 
 
-def test_sums_over_parts_are_the_sum_over_all() -> None:
+def test_batches_add_up_to_all_images() -> None:
     metric = TopkAcc(10)
-    parts = [metric(paddle.to_tensor(LOGITS[a:b]), paddle.to_tensor(LABELS[a:b])) for a, b in [(0, 33), (33, 50)]]
-    assert sum(int(part["top5"]) for part in parts) == count(LOGITS, LABELS, 5)
+    for part in (slice(0, 33), slice(33, 50)):
+        metric.update({"logits": paddle.to_tensor(LOGITS[part])}, Batch(LOGITS[part], paddle.to_tensor(LABELS[part])))
+    assert metric.compute(metric.state()) == {f"top{k}": count(LOGITS, LABELS, k) / 50 for k in (1, 5)}
 
 
 def test_more_places_than_classes_are_refused_with_what_to_write() -> None:
@@ -67,8 +68,3 @@ def test_more_places_than_classes_are_refused_with_what_to_write() -> None:
 def test_places_must_be_positive(topk: object) -> None:
     with pytest.raises(ValueError, match="topk: not one or more positive numbers"):
         TopkAcc(10, topk=topk)  # type: ignore[arg-type]
-
-
-def test_metrics_are_merged() -> None:
-    metric = CombinedMetric([TopkAcc(10, topk=1), TopkAcc(10, topk=[5])])
-    assert list(metric(paddle.to_tensor(LOGITS), paddle.to_tensor(LABELS))) == ["top1", "top5"]

@@ -22,7 +22,7 @@ def make_model() -> nn.Layer:
 
 
 def build(name: str, model: nn.Layer) -> Any:
-    return OPTIMIZERS.load(name)(Target(model, 0.05, None, 1.0), weight_decay=0.01)
+    return OPTIMIZERS.load(name)(Target(model, 0.05), weight_decay=0.01)
 
 
 def train(model: nn.Layer, optimizer: Any, steps: range) -> None:

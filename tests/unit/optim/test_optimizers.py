@@ -1,4 +1,4 @@
-from typing import Any, Optional
+from typing import Any
 
 import numpy as np
 import paddle
@@ -8,6 +8,7 @@ from paddle.incubate.optimizer import LarsMomentumOptimizer
 
 from ppcls.errors import ConfigError
 from ppcls.optim import OPTIMIZERS
+from ppcls.optim.gradients import Gradients
 from ppcls.optim.groups import Target
 from ppcls.optim.regularizers import L1, L2
 from ppcls.registry import Facts, Part
@@ -33,11 +34,9 @@ def build(
     name: str,
     model: nn.Layer,
     regularizer: Any = None,
-    clip_norm: Optional[float] = None,
-    clip_global_norm: Optional[float] = None,
     **arguments: Any,
 ) -> Any:
-    target = Target(model, 0.1, regularizer, clip_norm, clip_global_norm)
+    target = Target(model, 0.1, regularizer)
     return OPTIMIZERS.build(Part(name, arguments), Facts(target=target))
 
 
@@ -124,9 +123,6 @@ def test_an_optimizer_with_its_own_decay_refuses_a_regularizer(name: str) -> Non
         ("AdamW", {"beta2": -0.1}, "beta2: out of range"),
         ("LarsMomentum", {"lars_coeff": -0.1}, "lars_coeff: out of range"),
         ("Lamb", {"weight_decay": 0.0}, "weight_decay: Lamb without decay is Adam; received 0.0; use Adam"),
-        ("SGD", {"clip_norm": 0.0}, "clip_norm: not positive"),
-        ("SGD", {"clip_global_norm": 0.0}, "clip_global_norm: not positive"),
-        ("SGD", {"clip_norm": 1.0, "clip_global_norm": 2.0}, "received 1.0 beside a clip_global_norm of 2.0; keep one"),
     ],
 )
 def test_a_bad_argument_is_named(name: str, arguments: dict[str, Any], message: str) -> None:
@@ -140,27 +136,42 @@ def test_a_regularizer_refuses_a_negative_coefficient() -> None:
         L2(coeff=-1e-4)
 
 
-def moves_of_equal_gradients(optimizer: Any, model: nn.Layer) -> dict[str, np.ndarray]:
-    """Make one update in which each number's gradient is 3; return how far each parameter moved."""
+def moves_of_equal_gradients(**clipping: float) -> dict[str, np.ndarray]:
+    """Make one update in which each number's gradient is 3, clipped; return how far each parameter moved."""
+    model = make_model()
+    optimizer, gradients = build("SGD", model), Gradients(model.parameters(), **clipping)
     before = values(model)
     sum((3.0 * parameter).sum() for parameter in model.parameters()).backward()
+    norm = gradients.norm()
+    assert float(norm) == pytest.approx(3 * np.sqrt(sum(value.size for value in before.values())), rel=1e-6)
+    gradients.clip(norm)
     optimizer.step()
     return {name: before[name] - value for name, value in values(model).items()}
 
 
 def test_clip_norm_bounds_the_norm_of_each_gradient_by_itself_as_in_paddleclas() -> None:
-    model = make_model()
-    for name, move in moves_of_equal_gradients(build("SGD", model, clip_norm=4.0), model).items():
+    for name, move in moves_of_equal_gradients(clip_norm=4.0).items():
         assert np.linalg.norm(move) == pytest.approx(0.1 * min(4.0, 3 * np.sqrt(move.size)), rel=1e-4), name
 
 
 def test_clip_global_norm_bounds_the_norm_of_all_gradients_together() -> None:
-    model = make_model()
-    moves = moves_of_equal_gradients(build("SGD", model, clip_global_norm=0.5), model)
-    norm = np.sqrt(sum((move**2).sum() for move in moves.values()))
-    assert norm == pytest.approx(0.1 * 0.5, rel=1e-5)
+    moves = moves_of_equal_gradients(clip_global_norm=0.5)
+    assert np.sqrt(sum((move**2).sum() for move in moves.values())) == pytest.approx(0.1 * 0.5, rel=1e-5)
     sizes = np.concatenate([move.ravel() for move in moves.values()])
     np.testing.assert_allclose(sizes, sizes.mean(), rtol=1e-4)  # one factor for all
+
+
+@pytest.mark.parametrize(
+    ("clipping", "message"),
+    [
+        ({"clip_norm": 0.0}, "clip_norm: not positive; received 0.0; leave it out for no clipping"),
+        ({"clip_global_norm": 0.0}, "clip_global_norm: not positive"),
+        ({"clip_norm": 1.0, "clip_global_norm": 2.0}, "received 1.0 beside a clip_global_norm of 2.0; keep one"),
+    ],
+)
+def test_clipping_that_means_nothing_is_refused(clipping: dict[str, float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Gradients(make_model().parameters(), **clipping)
 
 
 @pytest.mark.parametrize("name", NAMES)

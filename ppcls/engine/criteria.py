@@ -1,0 +1,91 @@
+"""The losses and metrics of a config, each with labels that it can take."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from paddle import nn
+
+from ppcls.batch import LabelKind
+from ppcls.config.schema import RunConfig
+from ppcls.data.loader.loader import Loader
+from ppcls.engine.evaluator import FIRST, Evaluator
+from ppcls.engine.metric_names import refuse_twins
+from ppcls.engine.tally import Tally
+from ppcls.errors import ConfigError
+from ppcls.losses import LOSSES
+from ppcls.losses.base import Loss
+from ppcls.metrics import METRICS
+from ppcls.metrics.base import Metric
+from ppcls.registry import Facts, Part, Registry
+
+
+def losses(parts: Sequence[Part], loader: Loader, class_num: int) -> dict[str, Loss]:
+    """Build losses for the batches of a loader, by name; those of one name are numbered from the second one on.
+
+    They may weigh classes by how often they are among the labels to see.
+    """
+    built: dict[str, Loss] = {}
+    facts = Facts(class_num=class_num, class_counts=_class_counts(loader.dataset.labels, class_num))
+    for part in parts:
+        name = part.name.rpartition(":")[2]
+        count = sum(before.name == part.name for before in parts[: len(built)])
+        built[f"{name}{count + 1}" if count else name] = _built(LOSSES, part, facts, loader)
+    return built
+
+
+def metrics(parts: Sequence[Part], loader: Loader, class_num: int) -> list[Metric]:
+    """Build metrics for the batches of a loader."""
+    facts = Facts(class_num=class_num, label_names=list(loader.dataset.label_names))
+    built: list[Metric] = [_built(METRICS, part, facts, loader) for part in parts]
+    refuse_twins(parts, built)
+    return built
+
+
+def evaluators(config: RunConfig, first: Loader, others: Sequence[Loader]) -> list[Evaluator]:
+    """Build the evaluation of `DataLoader.Eval` and those of `Evaluators`, each on its loader."""
+    shown = config.Loss.Eval or config.require("Loss.Train", "eval without Loss.Eval")
+    usual = config.Global.eval_interval
+    built = [_evaluator(config, FIRST, first, shown, config.Metric.Eval, usual)]
+    for section, loader in zip(config.Evaluators, others):
+        if section.name in ("train", *(other.name for other in built)):
+            raise ConfigError(f"{config.source}: Evaluators: '{section.name}' is the name of another; choose another")
+        built.append(
+            _evaluator(config, section.name, loader, section.Loss or shown, section.Metric, section.every or usual)
+        )
+    return built
+
+
+def _evaluator(
+    config: RunConfig, name: str, loader: Loader, shown: Sequence[Part], measured: Sequence[Part], every: int
+) -> Evaluator:
+    terms = losses(shown, loader, config.class_num)
+    untrained = [part for part, loss in zip(shown, terms.values()) if isinstance(loss, nn.Layer)]
+    if untrained:
+        raise ConfigError(
+            f"{untrained[0].where}: {untrained[0].name} has weights, which only a training has; give Loss.Eval others"
+        )
+    counted = metrics(measured, loader, config.class_num)
+    return Evaluator(name, loader, terms, counted, every, Tally(list(terms), counted))
+
+
+def _built(registry: Registry, part: Part, facts: Facts, loader: Loader) -> Any:
+    """Build a part. Raises ConfigError, with those that would do, if it can't take the labels of the loader."""
+    built, given = registry.build(part, facts), loader.label_kind
+    takes = getattr(built, "takes", frozenset(LabelKind))  # a part of the user's own may not say
+    if given in takes:
+        return built
+    fitting = [name for name in registry.names() if given in getattr(registry.load(name), "takes", ())]
+    kinds = " or ".join(kind.value for kind in LabelKind if kind in takes)
+    raise ConfigError(
+        f"{part.where}: {part.name} takes {kinds}; {loader.source} gives {given.value}"
+        + (f"; use {', '.join(fitting)}" if fitting else "")
+    )
+
+
+def _class_counts(labels: np.ndarray, class_num: int) -> np.ndarray:
+    """Return how many images of each class there are; ratios beside multi-hot labels don't count."""
+    if labels.ndim == 1:
+        return np.bincount(labels, minlength=class_num)
+    counts: np.ndarray = (labels[:, 0] if labels.ndim == 3 else labels).sum(axis=0)
+    return counts
