@@ -56,7 +56,7 @@ def test_no_mutated_image_is_lost_in_silence(tmp_path: Path) -> None:
 
     dataset = ImageFolder(PIPELINE, 2, image_root=str(tmp_path), skip_corrupt=True)
     loader = Loader(dataset, BatchSampler(dataset.labels, 0, 0, 1, True, batch_size=16), [], 0, num_workers=2)
-    trained = sum(len(images) for images, _ in loader.epoch(0))
+    trained = sum(len(batch) for batch in loader.epoch(0))
     assert {message.split(": ")[0] for message in loader.skipped} == bad and trained == count - len(bad)
     loader.close()
 
