@@ -33,10 +33,10 @@ def export(name: str, folder: Path) -> None:
 
     import ppcls
     from ppcls.config.deploy import PreProcessSection
-    from ppcls.config.parts import Part
     from ppcls.export.graph import Scores
     from ppcls.export.onnx import convert
     from ppcls.inference import artifact
+    from ppcls.registry import Part
 
     paddle.seed(0)
     model = ppcls.create_model(name)
@@ -182,7 +182,8 @@ def compare(arguments: argparse.Namespace, threads: int) -> None:
                 ours = speeds[next(iter(speeds))]
                 others = {name: speed for name, speed in speeds.items() if not name.startswith("ours")}
                 best = max(others, key=lambda name: others[name])
-                print(f"\n{model}, {arguments.precision}, batch {batch}, {threads} thread(s)\n{table}")
+                sides = f"batch {batch}, {threads} thread(s), {environment.instruction_set()}"
+                print(f"\n{model}, {arguments.precision}, {sides}\n{table}")
                 print(f"ours / Paddle Inference: {ours / others['Paddle Inference']:.3f}", end=", ")
                 print(f"ours / the best of them ({best}): {ours / others[best]:.3f}", flush=True)
 

@@ -21,7 +21,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Callable
 
-REPO = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from ppcls import environment
+
 # Threads of OpenMP spin for 0.2 s after their work, and would do so in the next one's turn.
 SPIN_SECONDS = 0.25
 AS_IT_COMES = "stock as it comes"  # which is one thread, whatever the machine has
@@ -43,11 +46,9 @@ Step = Callable[[], float]  # trains one step and returns its loss, or evaluates
 
 def paddle_step(candidate: str, model_name: str, batch: int, side_px: int, evaluation: bool) -> Step:
     """A step of one of ours."""
-    sys.path.insert(0, str(REPO))
-    from ppcls import create_model, environment
+    from ppcls import create_model
 
-    if candidate != AS_IT_COMES:
-        environment.prepare()
+    environment.prepare()
     import paddle
 
     from ppcls.models.layers import compute_with
@@ -144,9 +145,6 @@ def torch_step(candidate: str, model_name: str, batch: int, side_px: int, evalua
 
 def gemm_step(size: int = 2048) -> Step:
     """The peak that a roofline needs: a float32 matrix product of oneDNN, 2 * size**3 operations."""
-    sys.path.insert(0, str(REPO))
-    from ppcls import environment
-
     environment.prepare()
     import paddle
 
@@ -179,11 +177,10 @@ def start(candidate: str, arguments: argparse.Namespace) -> "subprocess.Popen[st
     command = [python, __file__, "--worker", candidate, "--model", arguments.model]
     command += ["--batch", str(arguments.batch), "--side_px", str(arguments.side_px)]
     command += ["--evaluation"] if arguments.evaluation else []
-    environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
-    environment["PYTHONWARNINGS"] = "ignore"
-    if candidate != AS_IT_COMES:
-        environment["MKL_NUM_THREADS"] = str(arguments.threads)
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+    variables = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    variables["PYTHONWARNINGS"] = "ignore"
+    variables["MKL_NUM_THREADS"] = "1" if candidate == AS_IT_COMES else str(arguments.threads)
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=variables)
     assert process.stdout is not None
     while process.stdout.readline() != "ready\n":
         if process.poll() is not None:
@@ -218,6 +215,9 @@ def main() -> None:
         return
     has_torch = arguments.torch_python != sys.executable or importlib.util.find_spec("torch") is not None
     wanted = [name for name in arguments.only if has_torch or not name.startswith("torch")]
+    if environment.bfloat16_obstacle():
+        print(f"float32 only: {environment.bfloat16_obstacle()}")
+        wanted = [name for name in wanted if "bfloat16" not in name]
     processes = {name: start(name, arguments) for name in [*wanted, "gemm"]}
     seconds: dict[str, list[float]] = {name: [] for name in processes}
     memory_mib = dict.fromkeys(processes, 0)
@@ -230,7 +230,8 @@ def main() -> None:
     peak = 2 * 2048**3 / 1e9 / min(seconds["gemm"])
     what, passes = ("evaluation", 1) if arguments.evaluation else ("training", 3)
     giga_flops = 2 * passes * GIGA_MACS[arguments.model] * arguments.batch * (arguments.side_px / 224) ** 2
-    sides = f"batch {arguments.batch}, {arguments.side_px} px, {arguments.threads} thread(s)"
+    sides = f"batch {arguments.batch}, {arguments.side_px} px, {arguments.threads} thread(s), "
+    sides += environment.instruction_set()
     print(f"{what} of {arguments.model}, {sides}, {arguments.rounds} rounds; "
           f"float32 matrix products reach {peak:.0f} GFLOP/s")  # fmt: skip
     for name in wanted:

@@ -37,10 +37,12 @@ def create_model(name: str, *, pretrained: Union[bool, str] = False, use_ssld: b
     `arguments` are those of the architecture's constructor.
     Raises: ConfigError for an unknown name or argument, CheckpointError for weights that can't be used.
     """
+    from ppcls import environment
     from ppcls.config.signature import arguments_of
     from ppcls.errors import ConfigError, did_you_mean
     from ppcls.models import ARCHITECTURES
 
+    environment.prepare()
     name = ARCHITECTURES.resolve(name)
     constructor = ARCHITECTURES.load(name)
     known = arguments_of(constructor)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Callable
 
+from ppcls import environment
 from ppcls.errors import UserError
 from ppcls.files import replacing
 
@@ -18,7 +19,7 @@ _CHECKSUMS = {"sha256": "SHA-256", "md5": "MD5"}
 
 
 def fetch(url: str, kind: str, accept: Callable[[Path], object], error: type[UserError]) -> Path:
-    """Return a copy of the file at `url`, kept in `$PPCLS_HOME/{kind}` (~/.cache/ppcls/{kind}).
+    """Return a copy of the file at `url`, kept in `environment.cache(kind)`.
 
     `$PPCLS_MIRROR` names addresses, separated by spaces, that are tried before the site of `url`. A new file takes
     its name there once its length is right, `accept` didn't raise and its checksum is that of a `#sha256=...` or
@@ -72,13 +73,12 @@ def name_of(url: str) -> str:
 
 
 def folder(kind: str, error: type[UserError]) -> Path:
-    """Return the folder `$PPCLS_HOME/{kind}` (~/.cache/ppcls/{kind}), made if it isn't there. Raises: `error`."""
-    home = os.environ.get("PPCLS_HOME", "~/.cache/ppcls")
+    """Return the folder `environment.cache(kind)`, made if it isn't there. Raises: `error`."""
+    path = environment.cache(kind)
     try:
-        path = Path(home).expanduser() / kind
         path.mkdir(parents=True, exist_ok=True)
-    except (OSError, RuntimeError) as reason:  # RuntimeError: nobody's home
-        raise error(f"{home}/{kind}: can't be made; {reason}; set PPCLS_HOME to a folder") from reason
+    except OSError as reason:
+        raise error(f"{path}: can't be made; {reason.strerror}; set PPCLS_HOME to a folder") from reason
     return path
 
 

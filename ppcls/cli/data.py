@@ -1,9 +1,9 @@
 """The command `ppcls data check | show | list | split | pack`."""
 
 import argparse
-import os
 from pathlib import Path
 
+from ppcls import environment
 from ppcls.cli.arguments import add_config, whole
 
 PURPOSE = "check, show, list, split and pack images"
@@ -13,7 +13,7 @@ EXAMPLES = """examples:
   ppcls data pack dataset/flowers --split train --resize_short 256 --out train.pack
   ppcls data show -c configs/ResNet50.yaml --epoch 3 --index 17 --out x.png"""
 
-_CPUS = len(os.sched_getaffinity(0))
+_CPUS = len(environment.logical_cpus())
 _PATH = "a folder with train_list.txt and val_list.txt, with train/ and val/, or with class folders; a list; a pack"
 
 

@@ -26,7 +26,7 @@ class GlobalSection:
     ir_optim: bool = key(True, "optimise the graph before running")
     use_tensorrt: bool = key(False, "TensorRT engine on the GPU")
     use_fp16: bool = key(False, "compute in half precision, on a GPU")
-    use_bf16: bool = key(False, "compute in bfloat16, on the CPU")
+    use_bf16: bool = key(False, "compute in bfloat16, on a CPU that has it (else float32, and a warning)")
     engine: Optional[Literal["paddle", "openvino", "onnxruntime"]] = key(
         None, "what runs the model; unset: of those that are installed and fit the exported files, the fastest"
     )

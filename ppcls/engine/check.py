@@ -6,6 +6,7 @@ from typing import Any
 import paddle
 from prettytable import PrettyTable
 
+from ppcls import environment
 from ppcls.batch import outputs_of
 from ppcls.engine.engine import Engine
 from ppcls.engine.macs import count_macs
@@ -33,6 +34,7 @@ def report(engine: Engine) -> str:
         "parameters": f"{parameters:,}",
         "FLOPs of one picture": f"{2 * macs / len(batch) / 1e9:.3f} G (forward; a multiply-add is two)",
         "device, numbers": f"{engine.device}, {engine.precision}",
+        **({"instruction set": environment.instruction_set()} if engine.device == "cpu" else {}),
         "training pictures": len(engine.train_loader.dataset),
         "batch": f"images {list(batch.images.shape)}, labels {list(batch.labels.shape)}, output {list(logits.shape)}",
         "steps an epoch": f"{steps} of {config.Global.update_freq} batch(es)",

@@ -144,8 +144,10 @@ class Engine(Parts):
             refuse_other_classes(names, evaluator.loader.dataset.label_names, "the weights", evaluator.data)
         build.load_start_weights(self.config, self.model, new_head=False)
         self.log_to("eval.log")
-        self.choose_operators(passes=sum(len(evaluator.loader.dataset) for evaluator in self.evaluators))
+        num_images = sum(len(evaluator.loader.dataset) for evaluator in self.evaluators)
+        self.choose_operators(passes=num_images)
         self.precision.prepare(self.model, None)
+        logger.info(f"{self.summary(training=False)}; {num_images} images")
         with self.watchdog:
             found = [self.evaluate(evaluator) for evaluator in self.evaluators]
         for evaluator, results in zip(self.evaluators, found):
@@ -253,10 +255,8 @@ class Engine(Parts):
                 log.start_file(self.folder / "train.log")
                 self.scalars = log.scalars(self.folder, done=done, use_visualdl=settings.use_visualdl)
                 self.claim = claim.pop_all()
-        logger.info(
-            f"{config.Arch.name}, {config.class_num} classes, on {self.device}, {self.precision}; "
-            f"{len(train)} pictures, {self.batches_per_epoch} batches an epoch, seed {settings.seed}"
-        )
+        pace = f"{self.batches_per_epoch} batches an epoch"
+        logger.info(f"{self.summary(training=True)}; {len(train)} pictures, {pace}, seed {settings.seed}")
         if self.resume_from:
             within = f", batch {state.batches_done}" if state.batches_done else ""
             logger.info(f"go on from '{self.resume_from}': epoch {state.epoch}{within}, step {state.step}")

@@ -1,10 +1,12 @@
 """Which operators a model computes with on the CPU: Paddle's own, or oneDNN's (docs/cpu.md)."""
 
 import logging
+from math import prod
 
 import paddle
 from paddle import nn
 
+from ppcls import environment
 from ppcls.config.schema import RunConfig
 from ppcls.engine.macs import count_macs
 from ppcls.errors import DeviceError
@@ -14,9 +16,11 @@ from ppcls.ops.operators import OneDNN, obstacle
 
 logger = logging.getLogger("ppcls")
 
-# How many times faster a step is, and what Paddle's own operators do on one core. Source: docs/cpu.md.
+# How many times faster a step is, and what one core does with Paddle's own operators, which read all weights anew for
+# each image. Source: docs/cpu.md.
 GAIN = 3.4
 STOCK_FLOPS_PER_SECOND = 25e9
+STOCK_BYTES_PER_SECOND = 10e9
 
 
 def choose(config: RunConfig, model: nn.Layer, *, device: str, bfloat16: bool, passes: float) -> None:
@@ -31,21 +35,22 @@ def choose(config: RunConfig, model: nn.Layer, *, device: str, bfloat16: bool, p
         return
     reason = unfit(config, model) or ("" if wanted == "onednn" else _too_short(config, model, passes))
     reason = reason or compiled.obstacle()
-    if not reason:
-        compute_with(model, onednn(config, bfloat16=bfloat16))
-    elif wanted == "onednn":
+    try:
+        if not reason:
+            compute_with(model, onednn(config, bfloat16=bfloat16))
+            return
+    except DeviceError as error:  # of the compiler, or of the folder for what it makes
+        reason = str(error)
+    if wanted == "onednn":
         raise DeviceError(reason)
-    else:
-        logger.info(f"Paddle's own operators, not oneDNN's, which are about {GAIN:g} times as fast: {reason}")
+    # Of a compiler's many lines the first says enough.
+    reason = " ".join(reason.splitlines()[:2])
+    logger.info(f"Paddle's own operators, not oneDNN's, which are about {GAIN:g} times as fast: {reason}")
 
 
 def onednn(config: RunConfig, *, bfloat16: bool) -> OneDNN:
-    """Return the operators in the type that the AMP section wants, where the CPU has it."""
-    real = bfloat16 and (compiled.cpu_has("avx512_bf16") or compiled.cpu_has("amx_bf16"))
-    if bfloat16 and not real:
-        logger.info(
-            "AMP.dtype: this CPU has no bfloat16 arithmetic, which needs avx512_bf16 or amx_bf16; float32 it is"
-        )
+    """Return the operators, in bfloat16 if it is wanted and the CPU has it."""
+    real = bfloat16 and not environment.bfloat16_obstacle()
     return OneDNN(bfloat16=real, bfloat16_evaluation=real and config.AMP.use_fp16_test)
 
 
@@ -67,8 +72,9 @@ def _too_short(config: RunConfig, model: nn.Layer, passes: float) -> str:
         macs, _ = count_macs(model, paddle.zeros([1, *config.Global.image_shape]))
         if training:
             model.train()
-    seconds = 2 * macs * passes / (STOCK_FLOPS_PER_SECOND * compiled.num_threads())
-    saved = seconds * (1 - 1 / GAIN)
+    weights = sum(prod(parameter.shape) for parameter in model.parameters())
+    computing, reading = 2 * macs / STOCK_FLOPS_PER_SECOND, 4 * weights / STOCK_BYTES_PER_SECOND
+    saved = passes * (computing + reading - computing / GAIN) / compiled.num_threads()
     if saved > 2 * compiled.BUILD_SECONDS:
         return ""
     return (

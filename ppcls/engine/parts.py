@@ -151,6 +151,11 @@ class Parts:
         amp = self.precision.amp.use_amp
         operators.choose(self.config, self.model, device=self.device, bfloat16=amp, passes=passes)
 
+    def summary(self, *, training: bool) -> str:
+        """Return what computes, in words."""
+        name, numbers = self.config.Arch.name, self.precision.numbers(training=training)
+        return f"{name}, {self.config.class_num} classes, on {self.device}, {numbers}"
+
     @functools.cached_property
     def profile(self) -> Union[Profile, NoProfile]:
         settings = self.config.Global

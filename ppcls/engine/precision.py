@@ -9,6 +9,7 @@ import paddle
 from paddle import nn
 from paddle.nn import functional as F
 
+from ppcls import environment
 from ppcls.config.schema import AMPSection
 from ppcls.errors import DeviceError
 from ppcls.models.layers import STOCK
@@ -29,11 +30,7 @@ class Precision:
             self._refuse_on_cpu()
         elif amp.use_amp:
             self._refuse_unsupported(device)
-        self.numbers = "float32"
-        if amp.use_amp and self.on_cpu:
-            self.numbers = "bfloat16 rounding, float32 arithmetic (Paddle has no bfloat16 operators on the CPU)"
-        elif amp.use_amp:
-            self.numbers = f"{self.dtype}, level {amp.level}"
+        self.operators: Any = STOCK
         scaled = amp.use_amp and self.dtype == "float16"
         self.scaler = LossScaler(
             enable=scaled,
@@ -72,20 +69,21 @@ class Precision:
 
     def prepare(self, model: nn.Layer, optimizer: Optional[Any]) -> None:
         """Change the model, and the optimizer of a training run, to the weights' type."""
-        operators = getattr(model, "operators", STOCK)
-        if operators is not STOCK:  # whose types were chosen with them
-            self.numbers = str(operators)
-        elif not self.amp.use_amp:
+        self.operators = getattr(model, "operators", STOCK)
+        if self.operators is not STOCK or not self.amp.use_amp:  # oneDNN's types were chosen with them
             return
-        elif self.on_cpu:
+        if self.on_cpu:
             round_products(model.sublayers(), in_evaluation=self.amp.use_fp16_test)
         elif self.amp.level == "O2":
             paddle.amp.decorate(models=model, optimizers=optimizer, level="O2", dtype=self.dtype)
 
+    def is_low(self, *, training: bool) -> bool:
+        """Return whether a forward pass is to be in the low type: an evaluation only in O2 or if `use_fp16_test`."""
+        return self.amp.use_amp and (training or self.amp.use_fp16_test or self.amp.level == "O2")
+
     def autocast(self, *, training: bool = True) -> contextlib.AbstractContextManager[Any]:
-        """Return the context of a forward pass; an evaluation is in float32 unless `use_fp16_test`."""
-        wanted = self.amp.use_amp and (training or self.amp.use_fp16_test or self.amp.level == "O2")
-        return contextlib.nullcontext() if self.on_cpu or not wanted else self._cast()
+        """Return the context of a forward pass."""
+        return contextlib.nullcontext() if self.on_cpu or not self.is_low(training=training) else self._cast()
 
     def _cast(self) -> contextlib.AbstractContextManager[Any]:
         context: contextlib.AbstractContextManager[Any] = paddle.amp.auto_cast(
@@ -97,8 +95,19 @@ class Precision:
         )
         return context
 
+    def numbers(self, *, training: bool) -> str:
+        """Return what a forward pass computes in, in words."""
+        low = self.is_low(training=training)
+        if self.operators is not STOCK:
+            if low and self.operators.bfloat16:
+                return "bfloat16 by oneDNN"
+            return "float32 by oneDNN" + (f" (AMP has no effect: {environment.bfloat16_obstacle()})" if low else "")
+        if low and self.on_cpu:
+            return "bfloat16 rounding, float32 arithmetic (Paddle has no bfloat16 operators on the CPU)"
+        return f"{self.dtype}, level {self.amp.level}" if low else "float32"
+
     def __str__(self) -> str:
-        return self.numbers
+        return self.numbers(training=True)
 
 
 class LossScaler(paddle.amp.GradScaler):

@@ -48,10 +48,12 @@ def answer(config: DeployConfig, out: Optional[Path]) -> int:
 def _warnings_on_stderr() -> Iterator[None]:
     handler = logging.StreamHandler()
     logger.addHandler(handler)
+    logger.propagate = False  # Paddle gives the root logger a handler, which would say all again
     try:
         yield
     finally:
         logger.removeHandler(handler)
+        logger.propagate = True
 
 
 def _print(config: DeployConfig, predictor: Predictor, sources: list[str]) -> int:

@@ -44,12 +44,13 @@ class Predictor:
     """An exported folder or an `.onnx` file, with its preprocessing and its labels.
 
     `device`: `cpu`, `gpu`, `xpu` or the name of a plug-in device such as `sdaa`. `threads`: of the CPU; None: its
-    physical cores. `precision`: float16 needs a GPU, bfloat16 the CPU. `engine`: None takes, for a folder with an
-    ONNX file on the CPU, OpenVINO or ONNX Runtime if they are installed, and else Paddle Inference; `about` says
-    which. `deploy`: a deploy YAML (or what it was read into) whose PreProcess and PostProcess replace the model's
-    own. `onednn` and `optimise` switch off kernels and graph passes of Paddle. `gpu_mem_mib`: first size of the
-    memory pool on a GPU. `profile`: print a table of operators at the end. `isolated`: compute in a process of its
-    own; Paddle Inference would stop all threads of this one meanwhile.
+    physical cores. `precision`: float16 needs a GPU; bfloat16 the CPU, and where that lacks it, a warning says so and
+    float32 is computed. `engine`: None takes, for a folder with an ONNX file on the CPU, OpenVINO or ONNX Runtime if
+    they are installed, and else Paddle Inference. `about` says what computes, in which precision. `deploy`: a deploy
+    YAML (or what it was read into) whose PreProcess and PostProcess replace the model's own. `onednn` and `optimise`
+    switch off kernels and graph passes of Paddle. `gpu_mem_mib`: first size of the memory pool on a GPU. `profile`:
+    print a table of operators at the end. `isolated`: compute in a process of its own; Paddle Inference would stop all
+    threads of this one meanwhile.
 
     One thread at a time may use it; `clone` makes more. Raises CheckpointError for a damaged folder, ConfigError for
     a description that can't be, DeviceError for a device, engine or precision that is not there.
@@ -78,6 +79,7 @@ class Predictor:
         settings = Settings(device, threads, precision, onednn, optimise, tensorrt, gpu_mem_mib, profile, isolated)
         if not isinstance(deploy, DeployConfig):
             deploy = DeployConfig() if deploy is None else load_deploy_config(str(deploy))
+        settings = _computable(files, settings, engine)
         chosen = engine or _choose(files, settings)
         runtime = _load(chosen, files, settings)
         self.artifact = _description(Path(model), runtime.description)
@@ -185,8 +187,9 @@ class Predictor:
         if settings.precision == "bfloat16":
             exact = _load(engine, files, replace(settings, precision="float32"))
             difference = float(np.abs(exact.scores(self._probe()) - runtime.scores(self._probe())).max())
-            if not difference <= BFLOAT16_TOLERANCE:
-                logger.warning(f"bfloat16 changes a score by {difference:.2g}; going on in float32, which is slower")
+            if not 0 < difference <= BFLOAT16_TOLERANCE:
+                change = f"a score by {difference:.2g}" if difference else "no score, as if it were not computed"
+                logger.warning(f"bfloat16 changes {change}; computing in float32")
                 return exact
         return runtime
 
@@ -202,6 +205,22 @@ def _problem(runtime: Runtime, images: np.ndarray) -> str:
     except RuntimeError as error:
         return str(error).strip().splitlines()[-1]
     return "" if np.isfinite(scores).all() else "its scores are not finite"
+
+
+def _computable(files: Files, settings: Settings, engine: Optional[EngineName]) -> Settings:
+    """Return the settings with float32, after a warning, for a bfloat16 that nothing computes here.
+
+    What they rule out themselves is left to be refused, on every CPU alike.
+    """
+    if settings.precision != "bfloat16" or settings.device != "cpu" or not settings.onednn or engine == "onnxruntime":
+        return settings
+    reason = environment.bfloat16_obstacle()
+    if not (reason or files.model or engine or installed("openvino")):
+        reason = "bfloat16 of an ONNX file needs OpenVINO, which is not installed"
+    if not reason:
+        return settings
+    logger.warning(f"precision: {reason}; computing in float32")
+    return replace(settings, precision="float32")
 
 
 def _choose(files: Files, settings: Settings) -> EngineName:

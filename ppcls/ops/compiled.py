@@ -4,7 +4,6 @@
 """
 
 import ctypes
-import fcntl
 import functools
 import hashlib
 import logging
@@ -21,6 +20,7 @@ from pathlib import Path
 
 import paddle
 
+from ppcls import environment
 from ppcls.errors import DeviceError
 
 logger = logging.getLogger("ppcls")
@@ -29,7 +29,12 @@ SOURCES = Path(__file__).parent / "onednn"
 PADDLE = Path(paddle.__file__).parent
 # What compiling takes on two cores.
 BUILD_SECONDS = 20
-FLAGS = ["-std=c++17", "-O3", "-march=native", "-fopenmp", "-fPIC"]
+
+
+def flags() -> list[str]:
+    """Return the compiler's flags for the instruction sets that oneDNN uses here."""
+    narrow = [] if "AVX512_CORE" in environment.instruction_sets() else ["-mno-avx512f"]
+    return ["-std=c++17", "-O3", "-march=native", *narrow, "-fopenmp", "-fPIC"]
 
 
 def compiler() -> str:
@@ -83,16 +88,13 @@ def onednn_version() -> tuple[int, int]:
 def path() -> Path:
     """Return where the library of these sources, Paddle, compiler and CPU is kept, whether it is there or not.
 
-    Raises DeviceError without a compiler.
+    Raises DeviceError without a compiler that runs.
     """
-    version = subprocess.run([compiler(), "--version"], capture_output=True, text=True, check=True).stdout
-    cpu = Path("/proc/cpuinfo").read_text().partition("\n\n")[0]
-    traits = [line for line in cpu.splitlines() if line.startswith(("model name", "flags"))]
-    key = hashlib.sha256("\n".join([paddle.__version__, str(PADDLE), version, *traits, *FLAGS]).encode())
+    version, cpu = _run([compiler(), "--version"]), sorted(environment.cpu_flags())
+    key = hashlib.sha256("\n".join([paddle.__version__, str(PADDLE), version, *cpu, *flags()]).encode())
     for source in sorted(SOURCES.iterdir()):
         key.update(source.read_bytes())
-    home = Path(os.environ.get("PPCLS_HOME", "~/.cache/ppcls")).expanduser()
-    return home / "ops" / f"onednn-{key.hexdigest()[:16]}.so"
+    return environment.cache("ops") / f"onednn-{key.hexdigest()[:16]}.so"
 
 
 def build() -> Path:
@@ -100,6 +102,8 @@ def build() -> Path:
 
     Raises DeviceError with what is missing, or what the compiler says.
     """
+    import fcntl  # not on Windows, which has no such operators
+
     library = path()
     if library.exists():
         return library
@@ -132,10 +136,10 @@ def _compile(library: Path, include: Path) -> None:
 
         def compiled(source: Path) -> str:
             target = f"{folder}/{source.stem}.o"
-            _run([compiler(), *FLAGS, *includes, "-c", str(source), "-o", target])
+            _run([compiler(), *flags(), *includes, "-c", str(source), "-o", target])
             return target
 
-        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        with ThreadPoolExecutor(len(environment.logical_cpus())) as pool:
             objects = list(pool.map(compiled, sources))
         linked = f"{folder}/{library.name}"
         _run([compiler(), "-shared", *objects, *links, "-o", linked])
@@ -143,11 +147,17 @@ def _compile(library: Path, include: Path) -> None:
     logger.info(f"compiled in {time.perf_counter() - started:.0f} s; kept as {library}")
 
 
-def _run(command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True)
+def _run(command: list[str]) -> str:
+    """Run the compiler and return what it prints. Raises DeviceError."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True)
+    except OSError as error:
+        raise DeviceError(f"Global.cpu_ops: can't run the compiler '{command[0]}'; {error.strerror}") from error
     if done.returncode:
         said = "\n".join(line for line in done.stderr.splitlines() if "error" in line) or done.stderr
-        raise DeviceError(f"Global.cpu_ops: the compiler failed:\n{said[:2000]}\nset it to stock, or report this")
+        said = said[:2000] or f"{command[0]} ended with status {done.returncode}"
+        raise DeviceError(f"Global.cpu_ops: the compiler failed:\n{said}\nset it to stock, or report this")
+    return done.stdout
 
 
 @functools.lru_cache(maxsize=1)
@@ -156,8 +166,11 @@ def load() -> None:
     from paddle.utils.cpp_extension.extension_utils import load_op_meta_info_and_register_op  # slow to import
 
     library = build()
+    try:
+        ctypes.CDLL(str(library)).ppcls_set_threads(num_threads())
+    except OSError as error:
+        raise DeviceError(f"Global.cpu_ops: can't load '{library}'; {error}; remove it, or set PPCLS_HOME") from error
     load_op_meta_info_and_register_op(str(library))
-    ctypes.CDLL(str(library)).ppcls_set_threads(num_threads())
 
 
 def num_threads() -> int:
@@ -169,18 +182,15 @@ def obstacle() -> str:
     """Return why the operators can't be had here; empty if they can."""
     if sys.platform != "linux" or platform.machine() != "x86_64":
         return f"Global.cpu_ops: the operators are for Linux on x86-64; this is {sys.platform} on {platform.machine()}"
+    too_weak = environment.cpu_obstacle("Global.cpu_ops: onednn", "AVX2")
+    if too_weak:
+        return f"{too_weak}; set it to stock"
     try:
         if not path().exists():
             headers()
     except DeviceError as error:
         return str(error)
     return ""
-
-
-def cpu_has(flag: str) -> bool:
-    """Return whether the CPU has the extension that /proc/cpuinfo calls `flag`."""
-    cpuinfo = Path("/proc/cpuinfo")
-    return cpuinfo.exists() and f" {flag}" in cpuinfo.read_text()
 
 
 if __name__ == "__main__":

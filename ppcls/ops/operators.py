@@ -44,9 +44,6 @@ class OneDNN:
         self.bfloat16_evaluation = bfloat16_evaluation
         compiled.load()
 
-    def __str__(self) -> str:
-        return f"{'bfloat16' if self.bfloat16 else 'float32'} by oneDNN"
-
     def images(self, model: nn.Layer, images_NCHW: paddle.Tensor) -> paddle.Tensor:
         """Return the images as NHWC, in the type that the model computes in."""
         (x,) = run("channels_last", images_NCHW, self.bfloat16 if model.training else self.bfloat16_evaluation)

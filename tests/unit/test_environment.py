@@ -1,4 +1,6 @@
+import importlib.util
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -6,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from ppcls import environment
+from ppcls.errors import UserError
 
+REPO = Path(__file__).resolve().parents[2]
 NAMES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "GLOG_minloglevel", "PYTHONWARNINGS", "PADDLE_LOCAL_SIZE")
 
 
@@ -46,8 +50,103 @@ def test_there_is_at_least_one_core_and_no_more_than_logical_ones() -> None:
     assert 1 <= environment.physical_cores() <= len(os.sched_getaffinity(0))
 
 
+def run(code: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    """Run code in a fresh interpreter."""
+    environ = {**os.environ, **variables}
+    return subprocess.run([sys.executable, "-c", code], cwd=REPO, env=environ, capture_output=True, text=True)
+
+
+IMPORT_PADDLE = "from ppcls import environment; environment.prepare(); import paddle; print(paddle.get_device())"
+
+
 def test_paddle_is_imported_without_a_word() -> None:
-    code = "from ppcls import environment; environment.prepare(); import paddle; print(paddle.get_device())"
-    repo = Path(__file__).resolve().parents[2]
-    done = subprocess.run([sys.executable, "-c", code], cwd=repo, capture_output=True, text=True, check=True)
+    done = run(IMPORT_PADDLE)
     assert (done.stdout, done.stderr) == ("cpu\n", "")
+
+
+def test_a_home_that_cannot_be_written_is_replaced_for_paddle_and_said_in_one_line(tmp_path: Path) -> None:
+    code = IMPORT_PADDLE + "; print(environment.cache('weights'))"
+    done = run(code, HOME="/proc", TMPDIR=str(tmp_path))  # even root can't write there
+    assert (done.returncode, done.stdout) == (0, "cpu\n/proc/.cache/ppcls/weights\n")
+    line = f"HOME: '/proc' can't be written, as Paddle must; it is {tmp_path}/ppcls-home-.* for this run\n"
+    assert re.fullmatch(line, done.stderr)
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_any_folder_to_write_in_the_way_out_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/proc")
+    monkeypatch.setattr("tempfile.tempdir", "/proc/nowhere")
+    with pytest.raises(
+        UserError, match="^HOME: '/proc' can't be written, .*; set HOME or TMPDIR to a folder that can$"
+    ):
+        environment.prepare()
+
+
+def dnnl() -> Path:
+    paddle = importlib.util.find_spec("paddle")
+    assert paddle is not None and paddle.origin is not None
+    return Path(paddle.origin).parent / "libs/libdnnl.so.3"
+
+
+# Source: dnnl_types.h, dnnl_cpu_isa_t.
+ISA = {0x1: "SSE41", 0x3: "AVX", 0x7: "AVX2", 0xF: "AVX2_VNNI", 0x1F: "AVX2_VNNI_2", 0x27: "AVX512_CORE",
+       0x67: "AVX512_CORE_VNNI", 0xE7: "AVX512_CORE_BF16", 0x1EF: "AVX512_CORE_FP16", 0xFEF: "AVX512_CORE_AMX",
+       0x1FEF: "AVX512_CORE_AMX_FP16"}  # fmt: skip
+
+
+@pytest.mark.skipif(not dnnl().exists(), reason="this Paddle has no oneDNN")
+@pytest.mark.parametrize("limit", ["", "AVX", "avx2", "AVX2_VNNI_2", "AVX512_CORE", "AVX512_CORE_AMX", "no such set"])
+def test_the_instruction_set_is_the_one_that_onednn_takes(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
+    code = f"import ctypes; print(ctypes.CDLL({str(dnnl())!r}).dnnl_get_effective_cpu_isa())"
+    done = run(code, LD_LIBRARY_PATH=str(dnnl().parent))
+    assert environment.instruction_set() == ISA[int(done.stdout)], done.stderr
+
+
+def test_why_there_is_no_bfloat16_is_said_with_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "cpu_flags", lambda: frozenset({"sse4_1", "avx", "avx2", "avx512f"}))
+    message = "bfloat16 needs AVX512_CORE_BF16; the best that oneDNN has on this CPU is "
+    assert environment.bfloat16_obstacle() == message + "AVX2"
+    monkeypatch.setattr(environment, "cpu_flags", frozenset)
+    assert environment.bfloat16_obstacle() == message + "unknown"
+
+
+# As on macOS and Windows.
+WITHOUT_LINUX = """
+import ctypes, os, sys
+del os.sched_getaffinity
+sys.modules["fcntl"] = None
+class CDLL(ctypes.CDLL):
+    def __init__(self, name, *arguments, **keywords):
+        if name is None:
+            raise TypeError("bad argument type for built-in operation")
+        super().__init__(name, *arguments, **keywords)
+ctypes.CDLL = CDLL
+"""
+
+
+def test_models_are_built_and_predict_without_what_only_linux_has(
+    exported: Path, photos: list[bytes], tmp_path: Path
+) -> None:
+    (tmp_path / "photo.jpg").write_bytes(photos[0])
+    code = f"""
+import ppcls
+from ppcls.cli import main
+ppcls.create_model("ResNet18", class_num=2)
+prediction, = ppcls.Predictor({str(exported)!r}).predict({str(tmp_path / "photo.jpg")!r})
+print(prediction.class_ids[0])
+assert main(["predict", {str(tmp_path / "photo.jpg")!r}, "--model", {str(exported)!r}]) == 0
+import ppcls.engine.engine, ppcls.ops.compiled
+main(["--help"])
+"""
+    done = run(WITHOUT_LINUX + code)
+    assert (done.returncode, done.stderr) == (0, "")
+    best, line, *_ = done.stdout.splitlines()
+    assert line.startswith(f"photo.jpg:\tclass id(s): [{best},")
+    assert "usage: ppcls" in done.stdout
+
+
+def test_a_model_is_created_in_a_prepared_environment() -> None:
+    code = "import os, ppcls; ppcls.create_model('ResNet18'); print(os.environ['GLOG_minloglevel'])"
+    done = run(code)
+    assert (done.stdout, done.stderr) == ("2\n", "")

@@ -70,13 +70,12 @@ class Isolated:
 
 def serve(descriptor: int) -> None:
     """Load the model that comes first over the connection, and give the scores of each batch, until it is closed."""
-    # They may reach every process of a group; the answers that are under way are still given.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _ignore_signals()
     environment.prepare()
     connection = Connection(descriptor)
     try:
         loaded = runtime.load(*connection.recv())
+        _ignore_signals()  # again: Paddle has taken SIGTERM at its import
         connection.send((loaded.about, loaded.description))
         while True:
             connection.send(_scores(loaded, connection.recv()))
@@ -86,6 +85,12 @@ def serve(descriptor: int) -> None:
         connection.send(error)
     except RuntimeError as error:
         connection.send(RuntimeError(str(error)))
+
+
+def _ignore_signals() -> None:
+    """Ignore those that may reach every process of a group: the answers that are under way are still given."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def _scores(loaded: runtime.Runtime, images: np.ndarray) -> object:

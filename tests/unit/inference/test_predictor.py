@@ -119,6 +119,18 @@ def children() -> set[int]:
     return set(map(int, Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text().split()))
 
 
+def test_a_model_in_a_process_of_its_own_outlives_a_signal_to_the_whole_group(
+    exported: Path, images: np.ndarray
+) -> None:
+    others = children()
+    predictor = Predictor(exported, isolated=True)
+    (child,) = children() - others
+    for number in (signal.SIGTERM, signal.SIGINT):
+        os.kill(child, number)
+    predictor.scores(images)
+    assert children() - others == {child}
+
+
 def test_a_model_whose_process_died_is_started_again(exported: Path, images: np.ndarray) -> None:
     others = children()
     predictor = Predictor(exported, isolated=True)
@@ -140,22 +152,6 @@ def test_a_script_may_ask_for_a_process_of_its_own_at_its_top_level(exported: Pa
 def test_what_the_process_cannot_load_is_reported_here(exported: Path) -> None:
     with pytest.raises(DeviceError, match="use_fp16: works on a GPU only"):
         Predictor(exported, precision="float16", isolated=True)
-
-
-def test_bfloat16_is_near_or_float32_is_used_and_said(
-    exported: Path, images: np.ndarray, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    expected = Predictor(exported).scores(images)
-    predictor = Predictor(exported, precision="bfloat16")
-    if not caplog.records:
-        assert "bfloat16" in predictor.about
-        assert 0 < np.abs(predictor.scores(images) - expected).max() < 0.05
-    caplog.clear()
-    monkeypatch.setattr("ppcls.inference.predictor.BFLOAT16_TOLERANCE", 0.0)
-    fallen = Predictor(exported, precision="bfloat16")
-    assert "float32" in fallen.about
-    assert "bfloat16 changes a score by" in caplog.text
-    np.testing.assert_allclose(fallen.scores(images), expected, atol=1e-6)
 
 
 def test_an_old_export_with_a_deploy_yaml_of_paddleclas_predicts_the_same(

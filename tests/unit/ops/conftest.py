@@ -2,6 +2,7 @@
 
 import pytest
 
+from ppcls import environment
 from ppcls.ops import compiled
 from ppcls.ops.operators import OneDNN
 
@@ -18,6 +19,6 @@ def onednn() -> OneDNN:
 @pytest.fixture(scope="session")
 def onednn_bfloat16(onednn: OneDNN) -> OneDNN:
     """The operators in bfloat16."""
-    if not compiled.cpu_has("avx512_bf16"):
-        pytest.skip("this CPU has no bfloat16 arithmetic")
+    if environment.bfloat16_obstacle():
+        pytest.skip(environment.bfloat16_obstacle())
     return OneDNN(bfloat16=True, bfloat16_evaluation=True)

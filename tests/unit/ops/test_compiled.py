@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ppcls import environment
 from ppcls.errors import DeviceError
 from ppcls.ops import compiled
 from ppcls.ops.operators import OneDNN
@@ -43,7 +44,7 @@ def test_a_compiler_that_fails_is_quoted(onednn: OneDNN, monkeypatch: pytest.Mon
     assert not compiled.path().exists()
 
 
-def test_what_is_compiled_is_kept_by_sources_compiler_and_paddle(
+def test_what_is_compiled_is_kept_by_sources_compiler_paddle_and_instruction_set(
     onednn: OneDNN, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     assert compiled.build().exists()
@@ -53,6 +54,14 @@ def test_what_is_compiled_is_kept_by_sources_compiler_and_paddle(
     monkeypatch.undo()
     monkeypatch.setattr(compiled, "SOURCES", tmp_path)
     assert compiled.path() != before
+    monkeypatch.undo()
+    monkeypatch.setattr(environment, "cpu_flags", lambda: {"avx2"})
+    assert compiled.path() != before
+
+
+def test_where_onednn_is_limited_the_operators_are_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    assert "-mno-avx512f" in compiled.flags()
 
 
 def test_two_processes_compile_once(onednn: OneDNN, tmp_path: Path) -> None:
@@ -65,9 +74,9 @@ def test_two_processes_compile_once(onednn: OneDNN, tmp_path: Path) -> None:
         "from pathlib import Path; from ppcls.ops import compiled\n"
         f"compiled.SOURCES = Path({str(sources)!r}); compiled.build()"
     )
-    environment = {**os.environ, "PPCLS_HOME": str(tmp_path / "home"), "PYTHONPATH": str(Path(__file__).parents[3])}
+    variables = {**os.environ, "PPCLS_HOME": str(tmp_path / "home"), "PYTHONPATH": str(Path(__file__).parents[3])}
     processes = [
-        subprocess.Popen([sys.executable, "-c", code], env=environment, stderr=subprocess.PIPE, text=True)
+        subprocess.Popen([sys.executable, "-c", code], env=variables, stderr=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
     said = "".join(process.communicate()[1] for process in processes)

@@ -44,6 +44,7 @@ def test_logits_and_statistics_are_those_of_paddle(onednn: OneDNN, name: str, si
 
 @pytest.mark.parametrize("name", ["ResNet18", "ResNet50_vd"])
 def test_gradients_are_those_of_paddle(onednn: OneDNN, name: str) -> None:
+    paddle.seed(2)  # with whose weights no ReLU hangs on the last digit, where its gradient would go elsewhere
     stock, fast = pair(onednn, name)
     inputs = [images(), images()]
     for model, x in zip((stock, fast), inputs):
@@ -53,8 +54,7 @@ def test_gradients_are_those_of_paddle(onednn: OneDNN, name: str) -> None:
     pairs = {"images": inputs, **dict(zip(dict(stock.named_parameters()), zip(stock.parameters(), fast.parameters())))}
     for name, (expected, actual) in pairs.items():
         if not expected.stop_gradient:
-            # Not each element: where a ReLU or a maximum hangs on the last digit, its gradient goes elsewhere.
-            assert float((actual.grad - expected.grad).norm()) <= 5e-3 * float(expected.grad.norm()), name
+            assert float((actual.grad - expected.grad).norm()) <= 1e-4 * float(expected.grad.norm()), name
 
 
 def test_both_layouts_of_a_model_are_the_same_inside(onednn: OneDNN) -> None:
