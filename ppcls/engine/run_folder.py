@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import fcntl
 import json
 import logging
 import os
@@ -69,6 +68,8 @@ def _open_locked(path: Path) -> TextIO:
     A lock of the process (POSIX), not of the open file: reading processes, which inherit that, don't keep it when
     this one is killed.
     """
+    import fcntl  # not on Windows, where all but training does without
+
     while True:
         try:
             file = path.open("a+", encoding="utf-8")
