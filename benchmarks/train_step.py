@@ -1,12 +1,12 @@
 """Training steps on the CPU, side by side: Paddle's own operators, oneDNN's (ppcls/ops), and PyTorch's.
 
-    python benchmarks/train_step.py --model ResNet50 --batch 16 --threads 2
+    python benchmarks/train_step.py --model MobileNetV2 --batch 16 --threads 2
     python benchmarks/train_step.py --evaluation    the forward pass alone, without gradients
 
 Each candidate lives in a process of its own and they take turns, one step each, so that a machine that slows down
-does so for all; the medians count. PyTorch is left out where it is not installed. `--torch_python` names another
-interpreter that has it. Needs about 4 GB for each candidate at batch 16, twice that at batch 32; `--only` takes
-some of them.
+does so for all; the medians count. PyTorch (with torchvision and timm) is skipped where it is not installed.
+`--torch_python` names another interpreter that has it. Needs up to 4 GB for each candidate at batch 16, twice that at
+batch 32; `--only` takes some of them.
 """
 
 import argparse
@@ -17,7 +17,6 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Callable
 
@@ -37,9 +36,29 @@ CANDIDATES = (
     "torch float32 channels_last",
     "torch bfloat16 channels_last",
 )
-# Forward multiply-adds of one picture of 224x224; a step of training is three times that, and a multiply-add is two.
-GIGA_MACS = {"ResNet18": 1.82, "ResNet50": 4.09, "ResNet101": 7.80}
-BLOCKS = {"ResNet18": (2, 2, 2, 2), "ResNet50": (3, 4, 6, 3), "ResNet101": (3, 4, 23, 3)}
+# The same networks in torchvision and timm; others are compared with Paddle's operators alone.
+TORCHVISION = {
+    "ResNet18": "resnet18",
+    "ResNet50": "resnet50",
+    "ResNet101": "resnet101",
+    "ResNeXt50_32x4d": "resnext50_32x4d",
+    "MobileNetV2": "mobilenet_v2",
+    "MobileNetV3_large_x1_0": "mobilenet_v3_large",
+    "EfficientNetB0": "efficientnet_b0",
+    "VGG16": "vgg16",
+    "DenseNet121": "densenet121",
+    "ShuffleNetV2_x1_0": "shufflenet_v2_x1_0",
+    "ConvNeXt_tiny": "convnext_tiny",
+    "SwinTransformer_tiny_patch4_window7_224": "swin_t",
+}
+TIMM = {
+    "RegNetX_4GF": "regnetx_040",
+    "PPLCNet_x1_0": "lcnet_100",
+    "PPHGNetV2_B0": "hgnetv2_b0",
+    "PPHGNetV2_B4": "hgnetv2_b4",
+    "MobileNetV4_conv_small": "mobilenetv4_conv_small",
+    "ViT_small_patch16_224": "vit_small_patch16_224",
+}
 
 Step = Callable[[], float]  # trains one step and returns its loss, or evaluates a batch and returns a logit
 
@@ -80,37 +99,13 @@ def paddle_step(candidate: str, model_name: str, batch: int, side_px: int, evalu
 
 def torch_model(model_name: str) -> Any:
     """The same model in PyTorch."""
-    from torch import nn
+    if model_name in TORCHVISION:
+        import torchvision
 
-    def conv_bn(channels_in: int, channels: int, kernel: int, stride: int = 1, relu: bool = True) -> nn.Module:
-        conv = nn.Conv2d(channels_in, channels, kernel, stride, kernel // 2, bias=False)
-        return nn.Sequential(conv, nn.BatchNorm2d(channels), *([nn.ReLU(inplace=True)] if relu else []))
+        return torchvision.models.get_model(TORCHVISION[model_name])
+    import timm
 
-    class Block(nn.Module):
-        def __init__(self, channels_in: int, channels: int, stride: int, bottleneck: bool, first: bool) -> None:
-            super().__init__()
-            out = channels * (4 if bottleneck else 1)
-            if bottleneck:
-                inner = [conv_bn(channels_in, channels, 1), conv_bn(channels, channels, 3, stride)]
-                self.path = nn.Sequential(*inner, conv_bn(channels, out, 1, relu=False))
-            else:
-                self.path = nn.Sequential(conv_bn(channels_in, out, 3, stride), conv_bn(out, out, 3, relu=False))
-            self.short = conv_bn(channels_in, out, 1, stride, relu=False) if first else nn.Identity()
-            self.relu = nn.ReLU(inplace=True)
-
-        def forward(self, x: Any) -> Any:
-            return self.relu(self.path(x) + self.short(x))
-
-    def blocks() -> Iterator[nn.Module]:
-        bottleneck, channels_in = model_name != "ResNet18", 64
-        for stage, count in enumerate(BLOCKS[model_name]):
-            for index in range(count):
-                channels = 64 << stage
-                yield Block(channels_in, channels, 2 if stage and not index else 1, bottleneck, not index)
-                channels_in = channels * (4 if bottleneck else 1)
-        yield from (nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels_in, 1000))
-
-    return nn.Sequential(conv_bn(3, 64, 7, 2), nn.MaxPool2d(3, 2, 1), *blocks())
+    return timm.create_model(TIMM[model_name])
 
 
 def torch_step(candidate: str, model_name: str, batch: int, side_px: int, evaluation: bool) -> Step:
@@ -143,6 +138,19 @@ def torch_step(candidate: str, model_name: str, batch: int, side_px: int, evalua
     return evaluate if evaluation else step
 
 
+def macs_of(model_name: str, side_px: int) -> int:
+    """The multiply-adds of the forward pass of one image; a step of training is three times that."""
+    import paddle
+
+    from ppcls import create_model
+    from ppcls.engine.macs import count_macs
+
+    model = create_model(model_name)
+    model.eval()
+    with paddle.no_grad():
+        return count_macs(model, paddle.zeros([1, 3, side_px, side_px]))[0]
+
+
 def gemm_step(size: int = 2048) -> Step:
     """The peak that a roofline needs: a float32 matrix product of oneDNN, 2 * size**3 operations."""
     environment.prepare()
@@ -163,7 +171,7 @@ def work(arguments: argparse.Namespace) -> None:
         step_of = torch_step if arguments.worker.startswith("torch") else paddle_step
         step = step_of(arguments.worker, arguments.model, arguments.batch, arguments.side_px, arguments.evaluation)
     step()
-    print("ready", flush=True)
+    print("ready", macs_of(arguments.model, arguments.side_px) if arguments.worker == "gemm" else "", flush=True)
     for _ in sys.stdin:
         started = time.perf_counter()
         step()
@@ -171,8 +179,8 @@ def work(arguments: argparse.Namespace) -> None:
         print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, flush=True)
 
 
-def start(candidate: str, arguments: argparse.Namespace) -> "subprocess.Popen[str]":
-    """Start a candidate's process; it is ready when it has printed a line."""
+def start(candidate: str, arguments: argparse.Namespace) -> tuple["subprocess.Popen[str]", str]:
+    """Start a candidate's process; it is ready when it has printed a line. Return the rest of that, too."""
     python = arguments.torch_python if candidate.startswith("torch") else sys.executable
     command = [python, __file__, "--worker", candidate, "--model", arguments.model]
     command += ["--batch", str(arguments.batch), "--side_px", str(arguments.side_px)]
@@ -182,10 +190,10 @@ def start(candidate: str, arguments: argparse.Namespace) -> "subprocess.Popen[st
     variables["MKL_NUM_THREADS"] = "1" if candidate == AS_IT_COMES else str(arguments.threads)
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=variables)
     assert process.stdout is not None
-    while process.stdout.readline() != "ready\n":
+    while not (line := process.stdout.readline()).startswith("ready "):
         if process.poll() is not None:
             raise SystemExit(f"{candidate}: the process ended with status {process.returncode}")
-    return process
+    return process, line.removeprefix("ready ").strip()
 
 
 def turn(process: "subprocess.Popen[str]") -> tuple[float, int]:
@@ -200,7 +208,7 @@ def turn(process: "subprocess.Popen[str]") -> tuple[float, int]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", choices=GIGA_MACS, default="ResNet50")
+    parser.add_argument("--model", default="ResNet50", help="any of `ppcls models`")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--side_px", type=int, default=224)
@@ -214,11 +222,13 @@ def main() -> None:
         work(arguments)
         return
     has_torch = arguments.torch_python != sys.executable or importlib.util.find_spec("torch") is not None
+    has_torch = has_torch and arguments.model in {*TORCHVISION, *TIMM}
     wanted = [name for name in arguments.only if has_torch or not name.startswith("torch")]
     if environment.bfloat16_obstacle():
         print(f"float32 only: {environment.bfloat16_obstacle()}")
         wanted = [name for name in wanted if "bfloat16" not in name]
-    processes = {name: start(name, arguments) for name in [*wanted, "gemm"]}
+    started = {name: start(name, arguments) for name in [*wanted, "gemm"]}
+    processes = {name: process for name, (process, _) in started.items()}
     seconds: dict[str, list[float]] = {name: [] for name in processes}
     memory_mib = dict.fromkeys(processes, 0)
     for _ in range(arguments.rounds):
@@ -229,7 +239,7 @@ def main() -> None:
         process.communicate()
     peak = 2 * 2048**3 / 1e9 / min(seconds["gemm"])
     what, passes = ("evaluation", 1) if arguments.evaluation else ("training", 3)
-    giga_flops = 2 * passes * GIGA_MACS[arguments.model] * arguments.batch * (arguments.side_px / 224) ** 2
+    giga_flops = 2 * passes * int(started["gemm"][1]) * arguments.batch / 1e9
     sides = f"batch {arguments.batch}, {arguments.side_px} px, {arguments.threads} thread(s), "
     sides += environment.instruction_set()
     print(f"{what} of {arguments.model}, {sides}, {arguments.rounds} rounds; "

@@ -8,7 +8,7 @@ from functools import partial
 import paddle
 from paddle import nn
 
-from ppcls.models.layers import Dropout, Head, MaxPool, UniformLinear, activate
+from ppcls.models.layers import Dropout, Flatten, Head, MaxPool, UniformLinear, activate
 from ppcls.models.model import Model
 
 HIDDEN = 4096
@@ -39,7 +39,7 @@ class AlexNet(Model):
         self._conv3 = nn.Conv2D(192, 384, 3, padding=1)
         self._conv4 = nn.Conv2D(384, 256, 3, padding=1)
         self._conv5 = PooledConv(256, 256, 3, padding=1)
-        self.flatten = nn.Flatten()
+        self.flatten = Flatten()
         self.dropout = Dropout(0.5, scale_in_evaluation=True)
         self._fc6 = UniformLinear(256 * 6 * 6, HIDDEN)
         self._fc7 = UniformLinear(HIDDEN, HIDDEN)

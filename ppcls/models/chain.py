@@ -5,7 +5,7 @@ from typing import Optional
 import paddle
 from paddle import nn
 
-from ppcls.models.layers import Act, Activation, Dropout, GlobalAvgPool, Head
+from ppcls.models.layers import Act, Activation, Conv2D, Dropout, Flatten, GlobalAvgPool, Head
 from ppcls.models.model import Model
 
 
@@ -16,7 +16,7 @@ class Chain(Model):
     """
 
     def features(self, images_NCHW: paddle.Tensor) -> paddle.Tensor:
-        return _before(self, self.head_name.split("."), images_NCHW)
+        return _before(self, self.head_name.split("."), self.operators.images(self, images_NCHW))
 
     def add_widened_head(
         self,
@@ -33,12 +33,12 @@ class Chain(Model):
         """Add the end that PaddleClas's small models share; its 1x1 convolution widens the pooled `channels`."""
         self.avg_pool = GlobalAvgPool()
         if use_last_conv:
-            self.last_conv = nn.Conv2D(channels, class_expand, 1, bias_attr=None if bias else False)
+            self.last_conv = Conv2D(channels, class_expand, 1, bias_attr=None if bias else False)
             self.act = Act(act)
             if affine is not None:
                 self.lab = affine
             self.dropout = Dropout(dropout_prob, scale_in_evaluation=True)
-        self.flatten = nn.Flatten()
+        self.flatten = Flatten()
         self.num_features = class_expand if use_last_conv else channels
         self.fc = Head(self.num_features, class_num)
 

@@ -8,7 +8,18 @@ from functools import partial
 import paddle
 from paddle import nn
 
-from ppcls.models.layers import AvgPool, GlobalAvgPool, Head, MaxPool, UnderscoreConvNormAct, activate, batch_norm
+from ppcls.models.layers import (
+    AvgPool,
+    BatchNorm,
+    Branch,
+    Concat,
+    Conv2D,
+    Flatten,
+    GlobalAvgPool,
+    Head,
+    MaxPool,
+    UnderscoreConvNormAct,
+)
 from ppcls.models.model import Model
 
 # Channels of a layer's 1x1 convolution, for each channel that it adds.
@@ -20,11 +31,11 @@ class NormActConv(nn.Layer):
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
         super().__init__()
-        self._batch_norm = batch_norm(in_channels)
-        self._conv = nn.Conv2D(in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias_attr=False)
+        self._batch_norm = BatchNorm(in_channels, "relu")
+        self._conv = Conv2D(in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias_attr=False)
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        return self._conv(activate("relu", self._batch_norm(x)))
+        return self._conv(self._batch_norm(x))
 
 
 class DenseLayer(nn.Layer):
@@ -32,12 +43,14 @@ class DenseLayer(nn.Layer):
 
     def __init__(self, in_channels: int, growth: int, dropout: float) -> None:
         super().__init__()
+        self.branch, self.concat = Branch(), Concat()
         self.bn_ac_func1 = NormActConv(in_channels, BOTTLENECK * growth, 1)
         self.bn_ac_func2 = NormActConv(BOTTLENECK * growth, growth, 3)
         self.dropout = nn.Dropout(dropout, mode="downscale_in_infer")
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        return paddle.concat([x, self.dropout(self.bn_ac_func2(self.bn_ac_func1(x)))], axis=1)
+        x, beside = self.branch(x)
+        return self.concat([beside, self.dropout(self.bn_ac_func2(self.bn_ac_func1(x)))])
 
 
 class Transition(nn.Layer):
@@ -56,6 +69,7 @@ class DenseNet(Model):
     """`depths`: layers of each block; each layer adds `growth` channels to the `stem` ones."""
 
     head_name = "out"
+    only_layers = True
 
     def __init__(
         self,
@@ -80,9 +94,9 @@ class DenseNet(Model):
             if number <= len(depths):
                 self._add(f"tr_conv{number}_blk", Transition(channels))
                 channels //= 2
-        self.batch_norm = batch_norm(channels)
+        self.batch_norm = BatchNorm(channels, "relu")
         self.pool2d_avg = GlobalAvgPool()
-        self.flatten = nn.Flatten()
+        self.flatten = Flatten()
         self.num_features = channels
         self.out = Head(channels, class_num)
 
@@ -91,10 +105,10 @@ class DenseNet(Model):
         self.add_sublayer(name, part)
 
     def features(self, images_NCHW: paddle.Tensor) -> paddle.Tensor:
-        x = self.pool2d_max(self.conv1_func(images_NCHW))
+        x = self.pool2d_max(self.conv1_func(self.operators.images(self, images_NCHW)))
         for name in self.part_names:
             x = getattr(self, name)(x)
-        return self.flatten(self.pool2d_avg(activate("relu", self.batch_norm(x))))
+        return self.flatten(self.pool2d_avg(self.batch_norm(x)))
 
 
 VARIANTS = {

@@ -17,6 +17,7 @@ from ppcls.models.layers import (
     Act,
     ConvNormAct,
     Dropout,
+    Flatten,
     GlobalAvgPool,
     Head,
     InvertedResidual,
@@ -91,6 +92,7 @@ class Block(InvertedResidual):
 class EfficientNet(Chain):
     """`width` multiplies the channels and `depth` the blocks of the stages; `dropout`: before the head."""
 
+    only_layers = True
     head_name = "_fc"
     # Whether `width` also multiplies the channels of the first and the last convolution.
     scaled_ends: ClassVar[bool] = True
@@ -146,7 +148,7 @@ class EfficientNet(Chain):
         self._pool = GlobalAvgPool()
         stated = override_params.dropout_rate
         self._drop = Dropout(dropout if stated is None else stated)
-        self.flatten = nn.Flatten()
+        self.flatten = Flatten()
         self._add_head(class_num)
 
     def _add_head(self, class_num: int) -> None:

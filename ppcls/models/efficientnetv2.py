@@ -12,7 +12,7 @@ from paddle import nn
 from ppcls.config.groups import Group
 from ppcls.models.chain import Chain
 from ppcls.models.efficientnet import NestedSqueezeExcite
-from ppcls.models.layers import Act, Dropout, GlobalAvgPool, Head, Residual, batch_norm, draw_by_fan_out
+from ppcls.models.layers import Act, BatchNorm, Dropout, Flatten, GlobalAvgPool, Head, Residual, draw_by_fan_out
 
 
 class Stage(NamedTuple):
@@ -37,7 +37,7 @@ SMALL = (
     Stage(15, 2, 6, 256),
 )
 
-norm = partial(batch_norm, epsilon=1e-3)
+norm = partial(BatchNorm, epsilon=1e-3)
 
 
 def _conv(in_channels: int, out_channels: int, kernel_size: int = 1, *, stride: int = 1, groups: int = 1) -> nn.Layer:
@@ -110,7 +110,7 @@ class EfficientNetV2(Chain):
             ("_avg_pooling", GlobalAvgPool()),
             ("_dropout", Dropout(dropout_rate)),
         )
-        self.flatten = nn.Flatten()
+        self.flatten = Flatten()
         self._fc = Head(self.num_features, class_num)
         draw_by_fan_out(self, of_each_group=True)
 

@@ -9,7 +9,7 @@ import paddle
 from paddle import nn
 
 from ppcls.models.chain import Chain
-from ppcls.models.layers import ConvNormAct, MaxPool, SqueezeExcite, channel_shuffle, make_divisible
+from ppcls.models.layers import Concat, ConvNormAct, Halves, Interleave, MaxPool, SqueezeExcite, make_divisible
 from ppcls.models.model import UNDECAYED_NORM
 
 # Channels at the end and number of blocks of each stage.
@@ -28,16 +28,17 @@ class Block(nn.Layer):
     def __init__(self, channels: int) -> None:
         super().__init__()
         half = channels // 2
+        self.halves, self.concat, self.interleave = Halves(), Concat(), Interleave()
         self.pw_1_1 = pointwise(half, half)
         self.dw_1 = _depthwise(half)
         self.se = SqueezeExcite(channels, channels // 4)
         self.pw_1_2 = pointwise(channels, half)
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        first, second = x.chunk(2, axis=1)
+        first, second = self.halves(x)
         second = self.pw_1_1(second)
-        second = self.pw_1_2(self.se(paddle.concat([second, self.dw_1(second)], axis=1)))
-        return channel_shuffle(paddle.concat([first, second], axis=1), 2)
+        second = self.pw_1_2(self.se(self.concat([second, self.dw_1(second)])))
+        return self.interleave([first, second])
 
 
 class HalvingBlock(nn.Layer):
@@ -46,6 +47,7 @@ class HalvingBlock(nn.Layer):
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
         half = out_channels // 2
+        self.concat = Concat()
         self.dw_1 = _depthwise(in_channels, stride=2)
         self.pw_1 = pointwise(in_channels, half)
         self.pw_2_1 = pointwise(in_channels, half)
@@ -58,12 +60,13 @@ class HalvingBlock(nn.Layer):
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         first = self.pw_1(self.dw_1(x))
         second = self.pw_2_2(self.se(self.dw_2(self.pw_2_1(x))))
-        return self.concat_pw(self.concat_dw(paddle.concat([first, second], axis=1)))
+        return self.concat_pw(self.concat_dw(self.concat([first, second])))
 
 
 class ESNet(Chain):
     """`scale` multiplies the channels of the three stages."""
 
+    only_layers = True
     param_groups = (UNDECAYED_NORM,)
 
     def __init__(

@@ -13,10 +13,11 @@ from ppcls.models.chain import Chain
 from ppcls.models.layers import (
     Act,
     Activation,
+    BatchNorm,
     DropPath,
+    Flatten,
     GlobalAvgPool,
     Head,
-    batch_norm,
     drop_rates,
     truncated_normal,
 )
@@ -46,7 +47,7 @@ class Block(nn.Layer):
         self.spatial_mixing = PartialConv(channels)
         self.mlp = nn.Sequential(
             nn.Conv2D(channels, 2 * channels, 1, bias_attr=False),
-            batch_norm(2 * channels),
+            BatchNorm(2 * channels),
             Act(act),
             nn.Conv2D(2 * channels, channels, 1, bias_attr=False),
         )
@@ -74,14 +75,14 @@ class FasterNet(Chain):
         self.patch_embed = nn.Sequential(
             ("proj", nn.Conv2D(3, width, 4, stride=4, bias_attr=False)),
             # As in PaddleClas: statistics move by nine tenths at each step.
-            ("norm", batch_norm(width, momentum=0.1)),
+            ("norm", BatchNorm(width, momentum=0.1)),
         )
         rates = iter(drop_rates(drop_path_rate, sum(depths)))
         stages: list[nn.Layer] = []
         for depth in depths:
             if stages:
                 halve = nn.Conv2D(width, 2 * width, 2, stride=2, bias_attr=False)
-                stages.append(nn.Sequential(("reduction", halve), ("norm", batch_norm(2 * width))))
+                stages.append(nn.Sequential(("reduction", halve), ("norm", BatchNorm(2 * width))))
                 width *= 2
             blocks = nn.Sequential(*(Block(width, act, next(rates)) for _ in range(depth)))
             stages.append(nn.Sequential(("blocks", blocks)))
@@ -90,7 +91,7 @@ class FasterNet(Chain):
         self.avgpool_pre_head = nn.Sequential(
             GlobalAvgPool(), nn.Conv2D(width, self.num_features, 1, bias_attr=False), Act(act)
         )
-        self.flatten = nn.Flatten()
+        self.flatten = Flatten()
         self.head = Head(self.num_features, class_num, std=0.02)
         truncated_normal(*(layer.weight for layer in self.sublayers() if isinstance(layer, nn.Conv2D)))
 

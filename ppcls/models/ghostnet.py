@@ -15,6 +15,7 @@ from ppcls.models.chain import Chain
 from ppcls.models.layers import (
     Activation,
     Dropout,
+    Flatten,
     GlobalAvgPool,
     Head,
     LinearSqueezeExcite,
@@ -114,7 +115,7 @@ class GhostNet(Chain):
         self.num_features = 1280
         self.fc_0 = conv(last_channels, self.num_features, 1)
         self.dropout = Dropout(0.2)
-        self.flatten = nn.Flatten()
+        self.flatten = Flatten()
         self.fc_1 = Head(self.num_features, class_num)
 
 

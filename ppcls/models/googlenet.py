@@ -10,7 +10,7 @@ from functools import partial
 import paddle
 from paddle import nn
 
-from ppcls.models.layers import AvgPool, Dropout, Head, Linear, MaxPool, activate
+from ppcls.models.layers import AvgPool, Dropout, Flatten, Head, Linear, MaxPool, activate
 from ppcls.models.model import Model, Outputs
 
 # Channels: 1x1; 3x3 and before it; 5x5 and before it; after the pool. By the name of the block.
@@ -83,7 +83,7 @@ class GoogLeNet(Model):
             in_channels = block.out_channels
         self._pool_5 = AvgPool(7, stride=7)
         self._drop = Dropout(0.4, scale_in_evaluation=True)
-        self.flatten = nn.Flatten()
+        self.flatten = Flatten()
         self._fc_out = Head(1024, class_num)
         self._pool_o = AvgPool(5, stride=3)
         self._drop_o = Dropout(0.7, scale_in_evaluation=True)

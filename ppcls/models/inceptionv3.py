@@ -10,7 +10,7 @@ from typing import Any, Optional
 import paddle
 from paddle import nn
 
-from ppcls.models.layers import AvgPool, ConvNormAct, Dropout, GlobalAvgPool, Head, MaxPool, Size, same_padding
+from ppcls.models.layers import AvgPool, ConvNormAct, Dropout, Flatten, GlobalAvgPool, Head, MaxPool, Size, same_padding
 from ppcls.models.model import Model
 
 # Name, channels, kernel size and stride of a convolution; a stride of 2 comes without padding.
@@ -123,7 +123,7 @@ class InceptionV3(Model):
         self.inception_block_list = nn.LayerList([*blocks, block_d(768), block_e(1280), block_e(2048)])
         self.avg_pool = GlobalAvgPool()
         self.dropout = Dropout(0.2, scale_in_evaluation=True)
-        self.flatten = nn.Flatten()
+        self.flatten = Flatten()
         self.fc = Head(self.num_features, class_num)
 
     def features(self, images_NCHW: paddle.Tensor) -> paddle.Tensor:

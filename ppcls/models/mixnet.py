@@ -15,12 +15,13 @@ from ppcls.models.chain import Chain
 from ppcls.models.layers import (
     Act,
     Activation,
+    BatchNorm,
     ConvNormAct,
+    Flatten,
     GlobalAvgPool,
     Head,
     Residual,
     SqueezeExcite,
-    batch_norm,
     make_divisible,
 )
 
@@ -111,7 +112,7 @@ def _conv(
         groups = out_channels if depthwise else 1
         return ConvNormAct(in_channels, out_channels, kernel_sizes[0], stride=stride, groups=groups, act=act)
     mixed = MixConv(in_channels, out_channels, kernel_sizes, stride=stride, depthwise=depthwise)
-    return nn.Sequential(("conv", mixed), ("bn", batch_norm(out_channels)), ("activ", Act(act)))
+    return nn.Sequential(("conv", mixed), ("bn", BatchNorm(out_channels)), ("activ", Act(act)))
 
 
 def _block(in_channels: int, row: Row, *, stride: int, act: Activation) -> Residual:
@@ -155,7 +156,7 @@ class MixNet(Chain):
         layers.append(("final_block", ConvNormAct(channels, self.num_features, 1, act="relu")))
         # A sublayer alone: as an attribute, the name is the method's.
         self.add_sublayer("features", nn.Sequential(*layers, ("final_pool", GlobalAvgPool())))
-        self.flatten = nn.Flatten()
+        self.flatten = Flatten()
         self.output = Head(self.num_features, class_num)
 
 

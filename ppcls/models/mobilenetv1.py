@@ -9,7 +9,7 @@ import paddle
 from paddle import nn
 
 from ppcls.models.chain import Chain
-from ppcls.models.layers import ConvNormAct, GlobalAvgPool, Head
+from ppcls.models.layers import ConvNormAct, Flatten, GlobalAvgPool, Head
 
 # Channels that come out of each block, and its stride.
 BLOCKS = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *5 * ((512, 1),), (1024, 2), (1024, 1))
@@ -30,6 +30,8 @@ class DepthwiseSeparable(nn.Layer):
 class MobileNetV1(Chain):
     """`scale` multiplies all channels."""
 
+    only_layers = True
+
     def __init__(self, scale: float, *, class_num: int = 1000) -> None:
         super().__init__()
         channels = int(32 * scale)
@@ -40,7 +42,7 @@ class MobileNetV1(Chain):
             channels = int(width * scale)
         self.blocks = nn.Sequential(*blocks)
         self.avg_pool = GlobalAvgPool()
-        self.flatten = nn.Flatten()
+        self.flatten = Flatten()
         self.num_features = channels
         self.fc = Head(channels, class_num)
 

@@ -8,7 +8,7 @@ from functools import partial
 from paddle import nn
 
 from ppcls.models.chain import Chain
-from ppcls.models.layers import GlobalAvgPool, Head, InvertedResidual, UnderscoreConvNormAct
+from ppcls.models.layers import Flatten, GlobalAvgPool, Head, InvertedResidual, UnderscoreConvNormAct
 
 # How much wider the inside of a block is, channels that come out, number of blocks, stride of the first one.
 STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
@@ -23,6 +23,7 @@ class Block(InvertedResidual):
 class MobileNetV2(Chain):
     """`scale` multiplies all channels, those of the last convolution only if it is above 1."""
 
+    only_layers = True
     head_name = "out"
 
     def __init__(self, scale: float, *, class_num: int = 1000) -> None:
@@ -48,7 +49,7 @@ class MobileNetV2(Chain):
         self.num_features = int(1280 * max(scale, 1.0))
         self.conv9 = conv(channels, self.num_features, 1)
         self.pool2d_avg = GlobalAvgPool()
-        self.flatten = nn.Flatten()
+        self.flatten = Flatten()
         self.out = Head(self.num_features, class_num)
 
 

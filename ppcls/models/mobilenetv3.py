@@ -59,6 +59,7 @@ LARGE = (
 class MobileNetV3(Chain):
     """`scale` multiplies all channels but the `class_expand` that the head takes."""
 
+    only_layers = True
     param_groups = (UNDECAYED_NORM,)
 
     def __init__(

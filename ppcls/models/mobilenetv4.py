@@ -15,14 +15,15 @@ from ppcls.config.groups import Group
 from ppcls.models.chain import Chain
 from ppcls.models.layers import (
     Activation,
+    BatchNorm,
     ConvNormAct,
     Dropout,
     DropPath,
+    Flatten,
     GlobalAvgPool,
     Head,
     LayerScale2D,
     Residual,
-    batch_norm,
 )
 from ppcls.models.model import UNDECAYED_NORM
 
@@ -209,7 +210,7 @@ class MobileAttention(nn.Layer):
         channels, self.head_width, self.num_heads, stride = row
         width = self.num_heads * self.head_width
         conv = partial(nn.Conv2D, kernel_size=1, bias_attr=False)
-        self.norm = batch_norm(channels)
+        self.norm = BatchNorm(channels)
         self.query_proj = conv(channels, width)
         halve = partial(ConvNormAct, channels, channels, 3, stride=stride, groups=channels)
         self.key_down_proj = halve() if stride > 1 else nn.Identity()
@@ -241,6 +242,7 @@ class MobileNetV4(Chain):
     `use_fused_attn`: see MobileAttention's `scale_by_head`.
     """
 
+    only_layers = True
     head_name = "classifier"
     param_groups = (UNDECAYED_NORM, Group(r"\d\.norm\.", weight_decay=0.0))
 
@@ -275,7 +277,7 @@ class MobileNetV4(Chain):
         self.blocks = nn.Sequential(*blocks)
         self.global_pool = GlobalAvgPool()
         self.conv_head = ConvNormAct(channels, class_expand, 1, act=act)
-        self.flatten = nn.Flatten()
+        self.flatten = Flatten()
         self.dropout = Dropout(drop_rate)
         self.num_features = class_expand
         self.classifier = Head(class_expand, class_num)

@@ -9,7 +9,17 @@ from functools import partial
 from paddle import nn
 
 from ppcls.models.chain import Chain
-from ppcls.models.layers import Act, Dropout, GlobalAvgPool, Head, Residual, batch_norm, draw_by_fan_out, make_divisible
+from ppcls.models.layers import (
+    Act,
+    BatchNorm,
+    Dropout,
+    Flatten,
+    GlobalAvgPool,
+    Head,
+    Residual,
+    draw_by_fan_out,
+    make_divisible,
+)
 
 # How much narrower the inside of a block is, channels that come out, number of blocks, stride of the first one.
 STAGES = (
@@ -36,7 +46,7 @@ def _block(in_channels: int, out_channels: int, reduction: int, stride: int, *, 
         conv = nn.Conv2D(
             before, after, kernel_size, stride=stride, padding=kernel_size // 2, groups=groups, bias_attr=False
         )
-        layers.extend((conv, batch_norm(after)))
+        layers.extend((conv, BatchNorm(after)))
 
     if both_depthwise:
         add_conv(in_channels, in_channels, 3)
@@ -58,7 +68,7 @@ class MobileNeXt(Chain):
         super().__init__()
         channels = make_divisible(32 * scale)
         stem = nn.Conv2D(3, channels, 3, stride=2, padding=1, bias_attr=False)
-        layers: list[nn.Layer] = [nn.Sequential(stem, batch_norm(channels), Act("relu6"))]
+        layers: list[nn.Layer] = [nn.Sequential(stem, BatchNorm(channels), Act("relu6"))]
         for reduction, width, depth, stride in STAGES:
             out_channels = make_divisible(width * (max(scale, 1.0) if width == 1280 else scale))
             # The stages of one block with stride 1, and the first one, keep both depthwise convolutions.
@@ -70,7 +80,7 @@ class MobileNeXt(Chain):
         # A sublayer alone: as an attribute, the name is the method's.
         self.add_sublayer("features", nn.Sequential(*layers))
         self.avgpool = GlobalAvgPool()
-        self.flatten = nn.Flatten()
+        self.flatten = Flatten()
         self.num_features = channels
         self.classifier = nn.Sequential(Dropout(0.2), Head(channels, class_num, std=0.01))
         draw_by_fan_out(self)

@@ -12,14 +12,15 @@ from paddle import nn
 from ppcls.models.chain import Chain
 from ppcls.models.layers import (
     Attention,
+    BatchNorm,
     Dropout,
+    Flatten,
     GlobalAvgPool,
     Head,
     LayerNorm,
     Mlp,
     NormConvNormAct,
     Residual,
-    batch_norm,
     draw_linears,
     fold_patches,
     unfold_patches,
@@ -82,7 +83,7 @@ def _inverted(in_channels: int, out_channels: int, expansion: int, stride: int =
         conv(in_channels, hidden, 1),
         conv(hidden, hidden, 3, stride=stride, groups=hidden),
         nn.Conv2D(hidden, out_channels, 1, bias_attr=False),
-        batch_norm(out_channels),
+        BatchNorm(out_channels),
     )
     return Residual({"conv": nn.Sequential(*layers)}, shortcut=stride == 1 and in_channels == out_channels)
 
@@ -109,7 +110,7 @@ class MobileViT(Chain):
             before = after
         self.conv1x1 = conv(before, last, 1)
         self.pool = GlobalAvgPool()
-        self.flatten = nn.Flatten()
+        self.flatten = Flatten()
         self.dropout = Dropout(0.1)
         self.num_features = last
         self.linear = Head(last, class_num)

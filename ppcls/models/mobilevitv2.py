@@ -15,6 +15,7 @@ from ppcls.models.chain import Chain
 from ppcls.models.layers import (
     Act,
     Dropout,
+    Flatten,
     GlobalAvgPool,
     Head,
     NormConvNormAct,
@@ -147,7 +148,7 @@ class MobileViTV2(Chain):
         self.conv_1x1_exp = conv(before, plan.last, 1) if plan.last else nn.Identity()
         self.num_features = plan.last or before
         self.classifier = nn.Sequential(
-            ("global_pool", nn.Sequential(GlobalAvgPool(), nn.Flatten())),
+            ("global_pool", nn.Sequential(GlobalAvgPool(), Flatten())),
             ("dropout", Dropout(dropout)),
             ("fc", Head(self.num_features, class_num, std=head_std)),
         )

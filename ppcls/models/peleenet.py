@@ -10,7 +10,16 @@ import paddle
 from paddle import nn
 
 from ppcls.models.chain import Chain
-from ppcls.models.layers import AvgPool, Dropout, GlobalAvgPool, Head, MaxPool, NormConvNormAct, draw_by_fan_out
+from ppcls.models.layers import (
+    AvgPool,
+    Dropout,
+    Flatten,
+    GlobalAvgPool,
+    Head,
+    MaxPool,
+    NormConvNormAct,
+    draw_by_fan_out,
+)
 
 GROWTH = 32
 # Number of layers, and width of their 1x1 convolutions as a multiple of half of the growth, by stage.
@@ -78,7 +87,7 @@ class PeleeNet(Chain):
         # A sublayer alone: as an attribute, the name is the method's.
         self.add_sublayer("features", nn.Sequential(*layers.items()))
         self.avg_pool = GlobalAvgPool()
-        self.flatten = nn.Flatten()
+        self.flatten = Flatten()
         self.dropout = Dropout(drop_rate)
         self.num_features = channels
         self.classifier = Head(channels, class_num, std=0.01)

@@ -12,7 +12,7 @@ import paddle
 from paddle import nn
 
 from ppcls.models.chain import Chain
-from ppcls.models.layers import ConvNormAct, MaxPool, OneShotAggregation, activate
+from ppcls.models.layers import Act, Conv2D, ConvNormAct, Gate, GlobalAvgPool, MaxPool, OneShotAggregation
 from ppcls.models.model import UNDECAYED_NORM
 
 
@@ -29,10 +29,11 @@ class EffectiveSqueezeExcite(nn.Layer):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2D(channels, channels, 1)
+        self.average, self.conv, self.opening = GlobalAvgPool(), Conv2D(channels, channels, 1), Act("sigmoid")
+        self.gate = Gate()
 
-    def forward(self, x_NCHW: paddle.Tensor) -> paddle.Tensor:
-        return x_NCHW * activate("sigmoid", self.conv(x_NCHW.mean([2, 3], keepdim=True)))
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        return self.gate(x, self.opening(self.conv(self.average(x))))
 
 
 def _block(in_channels: int, hidden: int, out_channels: int, num_layers: int, shortcut: bool) -> OneShotAggregation:
@@ -62,6 +63,7 @@ class HGStage(nn.Layer):
 class PPHGNet(Chain):
     """`num_layers`: convolutions in each block. Without `use_last_conv` the head takes the last stage's channels."""
 
+    only_layers = True
     param_groups = (UNDECAYED_NORM,)
 
     def __init__(

@@ -13,7 +13,7 @@ from paddle import nn
 
 from ppcls.config.groups import Group
 from ppcls.models.chain import Chain
-from ppcls.models.layers import Activation, ConvNormAct, LearnableAffine, MaxPool, OneShotAggregation
+from ppcls.models.layers import Activation, Concat, ConvNormAct, LearnableAffine, MaxPool, OneShotAggregation
 from ppcls.models.model import UNDECAYED_NORM, check_list, stage_rates
 from ppcls.models.pphgnet import HGStage
 
@@ -76,10 +76,11 @@ class Stem(nn.Layer):
         self.stem3 = conv(2 * channels, channels, 3, stride=2)
         self.stem4 = conv(channels, out_channels, 1)
         self.pool = MaxPool(2, stride=1, padding="SAME", ceil_mode=True)
+        self.concat = Concat()
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         x = self.stem1(x)
-        return self.stem4(self.stem3(paddle.concat([self.pool(x), self.stem2b(self.stem2a(x))], axis=1)))
+        return self.stem4(self.stem3(self.concat([self.pool(x), self.stem2b(self.stem2a(x))])))
 
 
 def _block(in_channels: int, stage: Stage, *, light: bool, affine: bool, shortcut: bool) -> OneShotAggregation:
@@ -100,6 +101,8 @@ class PPHGNetV2(Chain):
     `affine`: whether each activation is followed by a learnable factor and offset, at a hundredth of the rate.
     Without `use_last_conv` the head takes the last stage's channels.
     """
+
+    only_layers = True
 
     def __init__(
         self,

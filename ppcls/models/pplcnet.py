@@ -54,6 +54,8 @@ class PPLCNet(Chain):
     learning rate of the stem and of stages 2 to 6. Without `use_last_conv` the head takes the last stage's channels.
     """
 
+    only_layers = True
+
     def __init__(
         self,
         scale: float,

@@ -5,14 +5,14 @@ PaddleClas (Apache-2.0).
 """
 
 import copy
-from functools import partial
+from functools import partial, reduce
 from typing import NamedTuple
 
 import paddle
 from paddle import nn
 
 from ppcls.models.chain import Chain
-from ppcls.models.layers import ConvNormAct, SqueezeExcite, activate, make_divisible
+from ppcls.models.layers import Act, Add, Conv2D, ConvNormAct, SqueezeExcite, make_divisible
 from ppcls.models.layers.rep import fused, padded
 from ppcls.models.model import UNDECAYED_NORM, Model
 
@@ -53,7 +53,7 @@ class Block(nn.Layer):
             # A kernel of 1 x 1 would see but every other pixel of what is halved.
             sizes = range(stage.kernel_size, 0 if stride == 1 else 1, -2)
             self.dw_conv_list = nn.LayerList([conv(size) for size in sizes])
-            self.dw_conv = nn.Conv2D(
+            self.dw_conv = Conv2D(
                 in_channels,
                 in_channels,
                 stage.kernel_size,
@@ -65,6 +65,7 @@ class Block(nn.Layer):
                 parameter.stop_gradient = True
         else:
             self.dw_conv = conv(stage.kernel_size)
+        self.sum, self.act = Add(), Act("relu")
         self.se = SqueezeExcite(in_channels, in_channels // 4, gate="sigmoid") if stage.use_se else nn.Identity()
         self.shortcut = stage.shortcut and stride == 1 and in_channels == out_channels
         widths = (in_channels, out_channels // 2, out_channels) if stage.split else (in_channels, out_channels)
@@ -73,11 +74,14 @@ class Block(nn.Layer):
             self.add_sublayer(name, ConvNormAct(before, after, 1, act="relu"))
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        y = self.dw_conv(x) if self.dw_conv_list is None else sum(branch(x) for branch in self.dw_conv_list)
-        y = self.se(activate("relu", y))
+        if self.dw_conv_list is None:
+            y = self.dw_conv(x)
+        else:
+            y = reduce(self.sum, (branch(x) for branch in self.dw_conv_list))
+        y = self.se(self.act(y))
         for name in self.pw_names:
             y = getattr(self, name)(y)
-        return x + y if self.shortcut else y
+        return self.sum(x, y) if self.shortcut else y
 
     def fuse(self) -> None:
         """Let `dw_conv` compute what the branches compute in evaluation, and drop those."""
@@ -96,6 +100,7 @@ class PPLCNetV2(Chain):
     are a linear function of the pooled channels. Without `use_last_conv` the head takes the last stage's channels.
     """
 
+    only_layers = True
     param_groups = (UNDECAYED_NORM,)
 
     def __init__(

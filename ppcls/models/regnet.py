@@ -11,7 +11,7 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from ppcls.models.layers import GlobalAvgPool, Head, UnderscoreConvNormAct, activate
+from ppcls.models.layers import Branch, Flatten, GlobalAvgPool, Head, UnderscoreConvNormAct
 from ppcls.models.model import Model
 
 STEM_WIDTH = 32
@@ -31,19 +31,22 @@ class Bottleneck(nn.Layer):
 
     def __init__(self, in_channels: int, width: int, *, stride: int, group_width: int, projects: bool) -> None:
         super().__init__()
+        self.branch = Branch()
         self.conv0 = UnderscoreConvNormAct(in_channels, width, 1, act="relu")
         self.conv1 = UnderscoreConvNormAct(width, width, 3, stride=stride, groups=width // group_width, act="relu")
-        self.conv2 = UnderscoreConvNormAct(width, width, 1)
+        self.conv2 = UnderscoreConvNormAct(width, width, 1, act="relu")
         self.short = UnderscoreConvNormAct(in_channels, width, 1, stride=stride) if projects else nn.Identity()
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        return activate("relu", self.conv2(self.conv1(self.conv0(x))) + self.short(x))
+        x, beside = self.branch(x)
+        return self.conv2(self.conv1(self.conv0(x)), self.short(beside))
 
 
 class RegNet(Model):
     """`slope`, `initial` width, `ratio` and `depth` give the stages; `group_width` channels are a group."""
 
     head_name = "out"
+    only_layers = True
 
     def __init__(
         self, slope: float, initial: int, ratio: float, depth: int, group_width: int, *, class_num: int = 1000
@@ -61,12 +64,12 @@ class RegNet(Model):
                 self.add_sublayer(self.block_names[-1], block)
                 in_channels = width
         self.pool2d_avg = GlobalAvgPool()
-        self.flatten = nn.Flatten()
+        self.flatten = Flatten()
         self.num_features = in_channels
         self.out = Head(in_channels, class_num)
 
     def features(self, images_NCHW: paddle.Tensor) -> paddle.Tensor:
-        x = self.conv(images_NCHW)
+        x = self.conv(self.operators.images(self, images_NCHW))
         for name in self.block_names:
             x = getattr(self, name)(x)
         return self.flatten(self.pool2d_avg(x))

@@ -9,7 +9,7 @@ from functools import partial
 import paddle
 from paddle import nn
 
-from ppcls.models.layers import ConvNormAct, GlobalAvgPool, Head, SqueezeExcite, activate, batch_norm
+from ppcls.models.layers import Act, Add, BatchNorm, ConvNormAct, Flatten, GlobalAvgPool, Head, SqueezeExcite
 from ppcls.models.layers.rep import Kernel, fused, identity_kernel, padded, scaled, with_kernel
 from ppcls.models.model import Model
 
@@ -26,15 +26,16 @@ class RepBlock(nn.Layer):
     def __init__(self, in_channels: int, out_channels: int, *, stride: int, groups: int, use_se: bool) -> None:
         super().__init__()
         self.se = SE(out_channels, out_channels // 16, gate="sigmoid") if use_se else nn.Identity()
-        self.rbr_identity = batch_norm(in_channels) if in_channels == out_channels and stride == 1 else None
+        self.rbr_identity = BatchNorm(in_channels) if in_channels == out_channels and stride == 1 else None
         self.rbr_dense = ConvNormAct(in_channels, out_channels, 3, stride=stride, groups=groups)
+        self.sum, self.act = Add(), Act("relu")
         self.rbr_1x1 = ConvNormAct(in_channels, out_channels, 1, stride=stride, groups=groups)
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        y = self.rbr_dense(x) + self.rbr_1x1(x)
+        y = self.sum(self.rbr_dense(x), self.rbr_1x1(x))
         if self.rbr_identity is not None:
-            y = y + self.rbr_identity(x)
-        return activate("relu", self.se(y))
+            y = self.sum(y, self.rbr_identity(x))
+        return self.act(self.se(y))
 
     def fuse(self) -> "FusedBlock":
         """Return the block that computes the same in evaluation by one convolution."""
@@ -56,16 +57,17 @@ class FusedBlock(nn.Layer):
 
     def __init__(self, conv: nn.Conv2D, se: nn.Layer) -> None:
         super().__init__()
-        self.rbr_reparam, self.se = conv, se
+        self.rbr_reparam, self.se, self.act = conv, se, Act("relu")
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        return activate("relu", self.se(self.rbr_reparam(x)))
+        return self.act(self.se(self.rbr_reparam(x)))
 
 
 class RepVGG(Model):
     """`depths` and width factors of the four stages; every other layer has its convolutions in `groups` groups."""
 
     head_name = "linear"
+    only_layers = True
 
     def __init__(
         self,
@@ -89,12 +91,12 @@ class RepVGG(Model):
                 in_channels, number = channels, number + 1
             self.add_sublayer(f"stage{stage + 1}", nn.Sequential(*blocks))
         self.gap = GlobalAvgPool()
-        self.flatten = nn.Flatten()
+        self.flatten = Flatten()
         self.num_features = in_channels
         self.linear = Head(in_channels, class_num)
 
     def features(self, images_NCHW: paddle.Tensor) -> paddle.Tensor:
-        x = self.stage0(images_NCHW)
+        x = self.stage0(self.operators.images(self, images_NCHW))
         for stage in (self.stage1, self.stage2, self.stage3, self.stage4):
             x = stage(x)
         return self.flatten(self.gap(x))

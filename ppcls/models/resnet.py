@@ -18,6 +18,7 @@ from ppcls.models.layers import (
     Branch,
     ConvNormAct,
     DataFormat,
+    Flatten,
     GlobalAvgPool,
     Head,
     MaxPool,
@@ -127,7 +128,7 @@ class ResNet(Model):
         names = self._add_trunk(stem, max_pool, stages)
         self.param_groups = stage_rates((name, factor) for part, factor in zip(names, lr_mult_list) for name in part)
         self.avg_pool = GlobalAvgPool(data_format)
-        self.flatten = nn.Flatten()
+        self.flatten = Flatten()
         self.add_sublayer(self.head_name, Head(self.num_features, class_num))
 
     def _stem(self, version: Version, in_channels: int, stride: int) -> list[ConvNormAct]:

@@ -12,13 +12,15 @@ import paddle
 from paddle import nn
 
 from ppcls.models.layers import (
+    Add,
     AvgPool,
+    Branch,
+    Flatten,
     GlobalAvgPool,
     Head,
     LinearSqueezeExcite,
     MaxPool,
     UnderscoreConvNormAct,
-    activate,
 )
 from ppcls.models.model import Model
 
@@ -57,10 +59,12 @@ class Block(nn.Layer):
                 kernel_size,
                 stride=stride if index == strided else 1,
                 groups=groups if kernel_size == 3 else 1,
-                act=None if index == len(kernels) - 1 else "relu",
+                act=None if use_se and index == len(kernels) - 1 else "relu",
             )
             self.add_sublayer(f"conv{index}", conv)
-        self.scale = LinearSqueezeExcite(out_channels, out_channels // REDUCTION) if use_se else nn.Identity()
+        self.branch = Branch()
+        self.scale = LinearSqueezeExcite(out_channels, out_channels // REDUCTION) if use_se else None
+        self.sum = Add("relu")
         self.pool, self.short = nn.Identity(), nn.Identity()
         if pooled:
             self.pool, stride = AvgPool(2, stride=stride, padding="SAME", ceil_mode=True), 1
@@ -68,10 +72,12 @@ class Block(nn.Layer):
             self.short = UnderscoreConvNormAct(in_channels, out_channels, 1, stride=stride)
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        shortcut = self.short(self.pool(x))
-        for index in range(self.num_convs):
-            x = getattr(self, f"conv{index}")(x)
-        return activate("relu", self.scale(x) + shortcut)
+        x, beside = self.branch(x)
+        shortcut = self.short(self.pool(beside))
+        *before, last = (getattr(self, f"conv{index}") for index in range(self.num_convs))
+        for conv in before:
+            x = conv(x)
+        return last(x, shortcut) if self.scale is None else self.sum(self.scale(last(x)), shortcut)
 
 
 class ResNeXt(Model):
@@ -81,6 +87,7 @@ class ResNeXt(Model):
     """
 
     head_name = "out"
+    only_layers = True
 
     def __init__(
         self,
@@ -116,7 +123,7 @@ class ResNeXt(Model):
                 self.add_sublayer(self.block_names[-1], block)
                 in_channels = out_channels
         self.pool2d_avg = GlobalAvgPool()
-        self.flatten = nn.Flatten()
+        self.flatten = Flatten()
         self.num_features = in_channels
         self.out = Head(in_channels, class_num)
 
@@ -133,7 +140,7 @@ class ResNeXt(Model):
         return in_channels
 
     def features(self, images_NCHW: paddle.Tensor) -> paddle.Tensor:
-        x = images_NCHW
+        x = self.operators.images(self, images_NCHW)
         for name in (*self.stem_names, "pool2d_max", *self.block_names):
             x = getattr(self, name)(x)
         return self.flatten(self.pool2d_avg(x))

@@ -9,7 +9,7 @@ from functools import partial
 import paddle
 from paddle import nn
 
-from ppcls.models.layers import ConvNormAct, GlobalAvgPool, Head, MaxPool, activate
+from ppcls.models.layers import ConvNormAct, Flatten, GlobalAvgPool, Head, MaxPool, activate
 from ppcls.models.model import Model
 
 GROUPS = 32
@@ -55,7 +55,7 @@ class ResNeXt101WSL(Model):
                 self.add_sublayer(self.block_names[-1], block)
                 in_channels = 256 << stage
         self._avg_pool = GlobalAvgPool()
-        self.flatten = nn.Flatten()
+        self.flatten = Flatten()
         self.num_features = in_channels
         self._out = Head(in_channels, class_num)
 

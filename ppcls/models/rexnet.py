@@ -10,7 +10,7 @@ import paddle
 from paddle import nn
 
 from ppcls.models.chain import Chain
-from ppcls.models.layers import Act, Activation, ConvHead, Dropout, GlobalAvgPool, batch_norm
+from ppcls.models.layers import Act, Activation, BatchNorm, ConvHead, Dropout, Flatten, GlobalAvgPool
 
 # Number of blocks, stride of the first one, whether the channels are gated.
 STAGES = ((1, 1, False), (2, 2, False), (2, 2, True), (3, 2, True), (3, 1, True), (5, 2, True))
@@ -26,7 +26,7 @@ class Gate(nn.Layer):
         self.avg_pool = GlobalAvgPool()
         self.fc = nn.Sequential(
             nn.Conv2D(channels, squeezed, 1),
-            batch_norm(squeezed),
+            BatchNorm(squeezed),
             Act("relu"),
             nn.Conv2D(squeezed, channels, 1),
             Act("sigmoid"),
@@ -42,7 +42,7 @@ def _conv(
     conv = nn.Conv2D(
         before, after, kernel_size, stride=stride, padding=kernel_size // 2, groups=groups, bias_attr=False
     )
-    return [conv, batch_norm(after), Act(act)]
+    return [conv, BatchNorm(after), Act(act)]
 
 
 class Block(nn.Layer):
@@ -84,7 +84,7 @@ class ReXNet(Chain):
         self.num_features = int(1280 * scale)
         # A sublayer alone: as an attribute, the name is the method's.
         self.add_sublayer("features", nn.Sequential(*layers, *_conv(channels, self.num_features), GlobalAvgPool()))
-        self.flatten = nn.Flatten()
+        self.flatten = Flatten()
         self.output = nn.Sequential(Dropout(0.2), ConvHead(self.num_features, class_num))
 
 

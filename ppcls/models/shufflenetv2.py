@@ -10,7 +10,16 @@ import paddle
 from paddle import nn
 
 from ppcls.models.chain import Chain
-from ppcls.models.layers import Activation, GlobalAvgPool, Head, MaxPool, UnderscoreConvNormAct, channel_shuffle
+from ppcls.models.layers import (
+    Activation,
+    Flatten,
+    GlobalAvgPool,
+    Halves,
+    Head,
+    Interleave,
+    MaxPool,
+    UnderscoreConvNormAct,
+)
 
 DEPTHS = (4, 8, 4)
 
@@ -21,14 +30,15 @@ class Block(nn.Layer):
     def __init__(self, channels: int, act: Activation) -> None:
         super().__init__()
         half = channels // 2
+        self.halves, self.interleave = Halves(), Interleave()
         self._conv_pw = UnderscoreConvNormAct(half, half, 1, act=act)
         self._conv_dw = UnderscoreConvNormAct(half, half, 3, groups=half)
         self._conv_linear = UnderscoreConvNormAct(half, half, 1, act=act)
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        first, second = x.chunk(2, axis=1)
+        first, second = self.halves(x)
         second = self._conv_linear(self._conv_dw(self._conv_pw(second)))
-        return channel_shuffle(paddle.concat([first, second], axis=1), 2)
+        return self.interleave([first, second])
 
 
 class HalvingBlock(nn.Layer):
@@ -37,6 +47,7 @@ class HalvingBlock(nn.Layer):
     def __init__(self, in_channels: int, out_channels: int, act: Activation) -> None:
         super().__init__()
         half = out_channels // 2
+        self.interleave = Interleave()
         self._conv_dw_1 = UnderscoreConvNormAct(in_channels, in_channels, 3, stride=2, groups=in_channels)
         self._conv_linear_1 = UnderscoreConvNormAct(in_channels, half, 1, act=act)
         self._conv_pw_2 = UnderscoreConvNormAct(in_channels, half, 1, act=act)
@@ -46,13 +57,14 @@ class HalvingBlock(nn.Layer):
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         first = self._conv_linear_1(self._conv_dw_1(x))
         second = self._conv_linear_2(self._conv_dw_2(self._conv_pw_2(x)))
-        return channel_shuffle(paddle.concat([first, second], axis=1), 2)
+        return self.interleave([first, second])
 
 
 class ShuffleNetV2(Chain):
     """`widths`: channels of stages 2 to 4; `last`: those that the head takes."""
 
     head_name = "_fc"
+    only_layers = True
 
     def __init__(
         self, widths: tuple[int, int, int], last: int, act: Activation = "relu", *, class_num: int = 1000
@@ -68,7 +80,7 @@ class ShuffleNetV2(Chain):
             channels = width
         self._last_conv = UnderscoreConvNormAct(channels, last, 1, act=act)
         self._pool2d_avg = GlobalAvgPool()
-        self.flatten = nn.Flatten()
+        self.flatten = Flatten()
         self.num_features = last
         self._fc = Head(last, class_num)
 

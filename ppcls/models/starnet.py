@@ -10,7 +10,7 @@ import paddle
 from paddle import nn
 
 from ppcls.models.chain import Chain
-from ppcls.models.layers import Act, Dropout, DropPath, GlobalAvgPool, Head, activate, batch_norm, drop_rates
+from ppcls.models.layers import Act, BatchNorm, Dropout, DropPath, Flatten, GlobalAvgPool, Head, activate, drop_rates
 
 
 def _conv(
@@ -18,7 +18,7 @@ def _conv(
 ) -> nn.Sequential:
     """Return a convolution with a bias, and a batch norm behind it where asked for."""
     conv = nn.Conv2D(in_channels, out_channels, kernel_size, stride=stride, padding=kernel_size // 2, groups=groups)
-    return nn.Sequential(("conv", conv), *([("bn", batch_norm(out_channels))] if norm else []))
+    return nn.Sequential(("conv", conv), *([("bn", BatchNorm(out_channels))] if norm else []))
 
 
 class Block(nn.Layer):
@@ -67,9 +67,9 @@ class StarNet(Chain):
             stages.append(nn.Sequential(halve, *(Block(out_channels, next(rates)) for _ in range(depth))))
             channels = out_channels
         self.stages = nn.Sequential(*stages)
-        self.norm = batch_norm(channels)
+        self.norm = BatchNorm(channels)
         self.avgpool = GlobalAvgPool()
-        self.flatten = nn.Flatten()
+        self.flatten = Flatten()
         self.dropout = Dropout(drop_rate)
         self.num_features = channels
         self.head = Head(channels, class_num)

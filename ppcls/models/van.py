@@ -10,11 +10,11 @@ import paddle
 from paddle import nn
 
 from ppcls.models.layers import (
+    BatchNorm,
     DropPath,
     Head,
     LayerNorm2D,
     activate,
-    batch_norm,
     draw_by_fan_out,
     draw_linears,
     drop_rates,
@@ -82,7 +82,7 @@ class Block(nn.Layer):
 
     def __init__(self, width: int, mlp_ratio: int, *, dropout: float, drop_path: float) -> None:
         super().__init__()
-        self.norm1, self.norm2 = batch_norm(width), batch_norm(width)
+        self.norm1, self.norm2 = BatchNorm(width), BatchNorm(width)
         self.attn = Attention(width)
         self.mlp = ConvMlp(width, width * mlp_ratio, dropout=dropout)
         self.drop_path = DropPath(drop_path)
@@ -101,7 +101,7 @@ class PatchEmbed(nn.Layer):
     def __init__(self, in_channels: int, width: int, kernel_size: int, stride: int) -> None:
         super().__init__()
         self.proj = nn.Conv2D(in_channels, width, kernel_size, stride=stride, padding=kernel_size // 2)
-        self.norm = batch_norm(width)
+        self.norm = BatchNorm(width)
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         return self.norm(self.proj(x))

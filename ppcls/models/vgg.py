@@ -5,7 +5,7 @@ from functools import partial
 import paddle
 from paddle import nn
 
-from ppcls.models.layers import Dropout, Head, Linear, MaxPool, activate
+from ppcls.models.layers import Act, Conv2D, Dropout, Flatten, Head, Linear, MaxPool
 from ppcls.models.model import Model
 
 STAGE_CHANNELS = (64, 128, 256, 512, 512)
@@ -19,13 +19,14 @@ class ConvBlock(nn.Layer):
         super().__init__()
         self.conv_names = [f"conv{index + 1}" for index in range(num_convs)]
         for name in self.conv_names:
-            self.add_sublayer(name, nn.Conv2D(in_channels, channels, 3, padding=1, bias_attr=False))
+            self.add_sublayer(name, Conv2D(in_channels, channels, 3, padding=1, bias_attr=False))
             in_channels = channels
+        self.act = Act("relu")
         self.max_pool = MaxPool(2, stride=2)
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         for name in self.conv_names:
-            x = activate("relu", getattr(self, name)(x))
+            x = self.act(getattr(self, name)(x))
         return self.max_pool(x)
 
 
@@ -35,9 +36,10 @@ class SigmoidLinear(nn.Layer):
     def __init__(self, in_features: int, out_features: int) -> None:
         super().__init__()
         self.origin_layer = Linear(in_features, out_features)
+        self.act = Act("sigmoid")
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        return activate("sigmoid", self.origin_layer(x))
+        return self.act(self.origin_layer(x))
 
 
 class VGG(Model):
@@ -47,6 +49,7 @@ class VGG(Model):
     """
 
     head_name = "fc3"
+    only_layers = True
     num_features = HIDDEN
 
     def __init__(
@@ -68,19 +71,20 @@ class VGG(Model):
         for name in self.block_names[:stop_grad_layers]:
             for parameter in getattr(self, name).parameters():
                 parameter.stop_gradient = True
-        self.flatten = nn.Flatten()
+        self.flatten = Flatten()
         self.fc1 = Linear(in_channels * 7 * 7, HIDDEN)
         self.fc2 = SigmoidLinear(HIDDEN, HIDDEN) if use_sigmoid else Linear(HIDDEN, HIDDEN)
         self.fc3 = Head(HIDDEN, class_num)
+        self.act = Act("relu")
         self.dropout = Dropout(0.5, scale_in_evaluation=True)
 
     def features(self, images_NCHW: paddle.Tensor) -> paddle.Tensor:
-        x = images_NCHW
+        x = self.operators.images(self, images_NCHW)
         for name in self.block_names:
             x = getattr(self, name)(x)
         x = self.flatten(x)
         for layer in (self.fc1, self.fc2):
-            x = self.dropout(activate("relu", layer(x)))
+            x = self.dropout(self.act(layer(x)))
         return x
 
 

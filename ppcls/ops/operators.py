@@ -1,34 +1,37 @@
-"""The layers' arithmetic by oneDNN, pictures channels-last inside the model whatever its `data_format`."""
+"""The layers' arithmetic by oneDNN, images channels-last inside the model whatever its `data_format`."""
 
 import math
+from collections.abc import Sequence
 from typing import Any, Optional, Union
 
 import paddle
 from paddle import nn
 
+from ppcls.models.layers.norm import BatchNorm
+from ppcls.models.layers.operators import ACTIVATIONS
 from ppcls.ops import compiled
 
 
 def run(name: str, *arguments: Any) -> Any:
-    """Call the operator `name` of ppcls/ops/onednn/operators.cc; return the list of its results."""
+    """Call the operator `name` of ppcls/ops/onednn; return the list of its results."""
     return paddle._C_ops._run_custom_op(f"ppcls_{name}", *arguments)
 
 
-# The methods of OneDNN that stand for an operation of a layer.
-OPERATIONS = {"branch", "conv_norm_act", "max_pool", "avg_pool", "global_avg_pool", "linear"}
+# The activations that batch norm applies, too, and finds the gradient of without keeping its result.
+WITH_NORM = {None, "relu", "relu6", "leaky_relu", "hardswish", "swish", "silu"}
 
 
 def obstacle(layer: Any) -> str:
     """Return why a layer can't be computed here; empty if it can."""
     operation = getattr(layer, "operation", None)
-    if operation not in OPERATIONS:
+    if operation is None or not hasattr(OneDNN, operation):
         return f"no oneDNN form of {type(layer).__name__}"
-    if operation == "conv_norm_act":
-        act, norm = layer.act, type(layer.norm)
-        if act not in (None, "relu"):
-            return f"no oneDNN form of the activation {act}"
-        if norm is not nn.BatchNorm:
-            return f"no oneDNN form of {norm.__name__}"
+    act = getattr(layer, "act", None)
+    if isinstance(act, str) and act not in ACTIVATIONS:
+        return f"no oneDNN form of the activation {act}"
+    norm = layer.norm if operation == "conv_norm_act" else layer
+    if isinstance(norm, nn.BatchNorm) and type(norm) is not BatchNorm:
+        return f"no oneDNN form of {type(norm).__name__}"
     return ""
 
 
@@ -36,7 +39,8 @@ class OneDNN:
     """Stands in for ppcls.models.layers.operators.StockOperators; the numbers differ by rounding alone.
 
     Activations and their gradients are bfloat16 in training if `bfloat16`, and in evaluation if
-    `bfloat16_evaluation`; weights, statistics, their gradients and the classifier are float32 always.
+    `bfloat16_evaluation`; weights, statistics, their gradients, what squeeze-and-excitation computes of averages and
+    the classifier are float32 always.
     """
 
     def __init__(self, *, bfloat16: bool = False, bfloat16_evaluation: bool = False) -> None:
@@ -57,25 +61,71 @@ class OneDNN:
     def conv_norm_act(self, layer: Any, x: paddle.Tensor, shortcut: Optional[paddle.Tensor]) -> paddle.Tensor:
         """Convolve, normalise, add the shortcut if there is one, and apply the layer's activation."""
         conv, norm = layer.convolution, layer.norm
-        window = [*conv._stride, *conv._updated_padding, *_pair(conv._dilation)]
-        statistics = (norm.weight, norm.bias, norm._mean, norm._variance)
+        window = _conv_window(conv, x.shape)
         if not (norm.training or paddle.is_grad_enabled()):
-            settings = (window, conv._groups, norm._epsilon, layer.act == "relu")
+            settings = (window, conv._groups, norm._epsilon, _name(layer.act))
+            statistics = (norm.weight, norm.bias, norm._mean, norm._variance)
             (y,) = run("folded", x, conv.weight, *statistics, shortcut, *settings)
             return y
         (y,) = run("convolution", x, conv.weight, window, conv._groups, not x.stop_gradient)
-        rates, batch_statistics = (norm._momentum, norm._epsilon), norm.training and not norm._use_global_stats
-        if shortcut is None:
-            return run("batch_norm", y, *statistics, *rates, layer.act == "relu", batch_statistics)[0]
-        return run("batch_norm_add", y, *statistics, shortcut, *rates, layer.act == "relu", batch_statistics)[0]
+        return _normalised(norm, y, shortcut, layer.act)
+
+    def norm_act(self, layer: Any, x: paddle.Tensor) -> paddle.Tensor:
+        """Normalise by statistics of the batch, and apply the layer's activation."""
+        return _normalised(layer, x, None, layer.act)
+
+    def conv(self, layer: nn.Conv2D, x: paddle.Tensor) -> paddle.Tensor:
+        """Convolve, and add the bias if there is one."""
+        window = _conv_window(layer, x.shape)
+        (y,) = run("convolution", x, layer.weight, window, layer._groups, not x.stop_gradient)
+        return y if layer.bias is None else run("add_bias", y, layer.bias)[0]
+
+    def activation(self, layer: Any, x: paddle.Tensor) -> paddle.Tensor:
+        """Apply the layer's activation."""
+        return _activated(layer.act, x)
+
+    def affine(self, layer: Any, x: paddle.Tensor) -> paddle.Tensor:
+        """Return `scale * x + bias`, by one number each."""
+        return run("affine", x, layer.scale, layer.bias)[0]
+
+    def gate(self, layer: nn.Layer, x: paddle.Tensor, gates: paddle.Tensor) -> paddle.Tensor:
+        """Multiply each channel of each image by its gate, [N, C] or with dimensions of 1 for the pixels."""
+        return run("gate", x, gates)[0]
+
+    def drop_path(self, layer: Any, x: paddle.Tensor) -> paddle.Tensor:
+        """Set whole samples to zero with probability `rate`; scale the others by 1 / (1 - rate)."""
+        keep, (num_samples, *_, channels) = 1 - layer.rate, x.shape
+        kept = paddle.floor(keep + paddle.rand([num_samples, 1])) / keep
+        return run("gate", x, kept.expand([num_samples, channels]).contiguous())[0]
+
+    def add(self, layer: Any, x: paddle.Tensor, y: paddle.Tensor) -> paddle.Tensor:
+        """Return the sum, after the layer's activation."""
+        return _activated(layer.act, run("add", x, y)[0])
+
+    def concat(self, layer: nn.Layer, parts: Sequence[paddle.Tensor]) -> paddle.Tensor:
+        """Return the channels of all parts side by side."""
+        return run("concat", list(parts), False)[0]
+
+    def interleave(self, layer: nn.Layer, parts: Sequence[paddle.Tensor]) -> paddle.Tensor:
+        """Return the first channels of all parts, then their second ones, and so on."""
+        return run("concat", list(parts), True)[0]
+
+    def halves(self, layer: nn.Layer, x: paddle.Tensor) -> Sequence[paddle.Tensor]:
+        """Return the first and the second half of the channels."""
+        first, second = run("halves", x)
+        return first, second
+
+    def flatten(self, layer: nn.Layer, x: paddle.Tensor) -> paddle.Tensor:
+        """Return the values of each sample in the order channels, height, width, as float32."""
+        return x.transpose([0, 3, 1, 2]).flatten(1).astype("float32")
 
     def max_pool(self, layer: nn.MaxPool2D, x: paddle.Tensor) -> paddle.Tensor:
         """Return the largest value of each window."""
-        return run("pooling", x, _pool_window(layer.ksize, layer, x.shape), True)[0]
+        return run("pooling", x, _pool_window(layer, x.shape), True)[0]
 
     def avg_pool(self, layer: nn.AvgPool2D, x: paddle.Tensor) -> paddle.Tensor:
         """Return the average of each window, without its padding."""
-        return run("pooling", x, _pool_window(layer.ksize, layer, x.shape), False)[0]
+        return run("pooling", x, _pool_window(layer, x.shape), False)[0]
 
     def global_avg_pool(self, layer: nn.AdaptiveAvgPool2D, x: paddle.Tensor) -> paddle.Tensor:
         """Return the average of each channel as float32 [N, 1, 1, C]."""
@@ -84,27 +134,67 @@ class OneDNN:
 
     def linear(self, layer: nn.Linear, x: paddle.Tensor) -> paddle.Tensor:
         """Return `x @ weight + bias`."""
-        (y,) = run("linear", x, layer.weight, layer.bias)
+        bias = paddle.zeros(layer.weight.shape[1:]) if layer.bias is None else layer.bias
+        (y,) = run("linear", x, layer.weight, bias)
         return y
 
 
-def _pair(value: Union[int, list[int]]) -> list[int]:
+def _name(act: Optional[str]) -> str:
+    """Return the activation's name in ppcls/ops/onednn."""
+    return {None: "none", "silu": "swish"}.get(act, act)  # type: ignore[return-value]
+
+
+def _activated(act: Optional[str], x: paddle.Tensor) -> paddle.Tensor:
+    return x if act is None else run("activation", x, _name(act))[0]
+
+
+def _normalised(
+    norm: nn.BatchNorm, x: paddle.Tensor, shortcut: Optional[paddle.Tensor], act: Optional[str]
+) -> paddle.Tensor:
+    """Normalise, add the shortcut if there is one, and apply the activation: where it can be, in one operator."""
+    within = act if act in (WITH_NORM if shortcut is None else (None, "relu")) else None
+    statistics = (norm.weight, norm.bias, norm._mean, norm._variance)
+    settings = (norm._momentum, norm._epsilon, _name(within), norm.training and not norm._use_global_stats)
+    if shortcut is None:
+        y = run("batch_norm", x, *statistics, *settings)[0]
+    else:
+        y = run("batch_norm_add", x, *statistics, shortcut, *settings)[0]
+    return y if within == act else _activated(act, y)
+
+
+def _pair(value: Union[int, Sequence[int]]) -> list[int]:
     return [value, value] if isinstance(value, int) else list(value)
 
 
-def _pool_window(kernel: Union[int, list[int]], layer: Any, shape_NHWC: list[int]) -> list[int]:
+def _conv_window(conv: nn.Conv2D, shape_NHWC: list[int]) -> list[int]:
+    """Return strides, the padding at the top, bottom, left and right, and dilations."""
+    strides, dilations = _pair(conv._stride), _pair(conv._dilation)
+    lengths = [dilation * (size - 1) + 1 for dilation, size in zip(dilations, conv._kernel_size)]
+    paddings = _paddings(conv._padding, shape_NHWC, lengths, strides)
+    return [*strides, *(side for pair in paddings for side in pair), *dilations]
+
+
+def _pool_window(layer: Any, shape_NHWC: list[int]) -> list[int]:
     """Return kernel, strides and the padding at the top, bottom, left and right that give Paddle's output size."""
-    kernels, strides = _pair(kernel), _pair(layer.stride)
-    window = [*kernels, *strides]
-    for size, length, stride, padding in zip(shape_NHWC[1:3], kernels, strides, _paddings(layer.padding)):
-        if padding is None:  # "SAME": what the last windows lack, the odd pixel at the end
-            lacking = max((math.ceil(size / stride) - 1) * stride + length - size, 0)
-            window += [lacking // 2, lacking - lacking // 2]
-        else:
-            beyond = (-(size + 2 * padding - length)) % stride if layer.ceil_mode else 0
-            window += [padding, padding + beyond]
-    return window
+    lengths, strides = _pair(layer.ksize), _pair(layer.stride)
+    paddings = _paddings(layer.padding, shape_NHWC, lengths, strides)
+    if layer.ceil_mode and layer.padding != "SAME":
+        paddings = [
+            (before, after + -(size + before + after - length) % stride)
+            for (before, after), size, length, stride in zip(paddings, shape_NHWC[1:3], lengths, strides)
+        ]
+    return [*lengths, *strides, *(side for pair in paddings for side in pair)]
 
 
-def _paddings(padding: Union[str, int, list[int]]) -> list[Optional[int]]:
-    return [None, None] if padding == "SAME" else list(_pair(padding))  # type: ignore[arg-type]
+def _paddings(
+    padding: Union[str, int, Sequence[int]], shape_NHWC: list[int], lengths: list[int], strides: list[int]
+) -> list[tuple[int, int]]:
+    """Return the padding before and after the rows, and the columns; "SAME": what the last windows lack, the odd pixel
+    at the end."""
+    if padding != "SAME":
+        return [(side, side) for side in _pair(padding)]  # type: ignore[arg-type]
+    lacking = [
+        max((math.ceil(size / stride) - 1) * stride + length - size, 0)
+        for size, length, stride in zip(shape_NHWC[1:3], lengths, strides)
+    ]
+    return [(total // 2, total - total // 2) for total in lacking]

@@ -4,23 +4,31 @@ from ppcls.models.layers.act import Act
 from ppcls.models.layers.affine import LayerScale2D, LearnableAffine
 from ppcls.models.layers.aggregation import OneShotAggregation
 from ppcls.models.layers.attention import Attention, ReducedAttention, attend, split_heads
-from ppcls.models.layers.conv import ConvNormAct, NormConvNormAct, Size, UnderscoreConvNormAct, as_size, same_padding
+from ppcls.models.layers.conv import (
+    Conv2D,
+    ConvNormAct,
+    NormConvNormAct,
+    Size,
+    UnderscoreConvNormAct,
+    as_size,
+    same_padding,
+)
 from ppcls.models.layers.drop import Dropout, DropPath, drop_rates
 from ppcls.models.layers.initial import draw_by_fan_out, draw_linears, truncated_normal
 from ppcls.models.layers.inverted_residual import InvertedResidual
+from ppcls.models.layers.joins import Add, Branch, Concat, Flatten, Gate, Halves, Interleave
 from ppcls.models.layers.linear import ConvHead, Head, Linear, Mlp, UniformLinear
-from ppcls.models.layers.norm import LayerNorm, LayerNorm2D, batch_norm
+from ppcls.models.layers.norm import BatchNorm, LayerNorm, LayerNorm2D
 from ppcls.models.layers.operators import STOCK, Activation, DataFormat, activate, compute_with, computing_layers
 from ppcls.models.layers.patch_pixels import fold_patches, unfold_patches
 from ppcls.models.layers.patches import PatchEmbed, positions_for
-from ppcls.models.layers.pools import AvgPool, Branch, GlobalAvgPool, MaxPool
+from ppcls.models.layers.pools import AvgPool, GlobalAvgPool, MaxPool
 from ppcls.models.layers.relative_position import (
     RelativeAttention,
     relative_positions,
     relative_positions_with_class_token,
 )
 from ppcls.models.layers.residual import Residual
-from ppcls.models.layers.shuffle import channel_shuffle
 from ppcls.models.layers.sizes import make_divisible
 from ppcls.models.layers.squeeze_excite import LinearSqueezeExcite, SqueezeExcite
 from ppcls.models.layers.sync_norm import synchronise
@@ -28,6 +36,13 @@ from ppcls.models.layers.transformer import TransformerBlock
 from ppcls.models.layers.windows import attend_in_windows, join_windows, pad_to_multiples, split_windows
 
 __all__ = [
+    "Conv2D",
+    "Interleave",
+    "Halves",
+    "Gate",
+    "Flatten",
+    "Concat",
+    "Add",
     "Act",
     "Activation",
     "Attention",
@@ -65,8 +80,7 @@ __all__ = [
     "as_size",
     "attend",
     "attend_in_windows",
-    "batch_norm",
-    "channel_shuffle",
+    "BatchNorm",
     "compute_with",
     "computing_layers",
     "draw_by_fan_out",

@@ -2,18 +2,16 @@
 
 from typing import Optional
 
-import paddle
 from paddle import nn
 
-from ppcls.models.layers.operators import Activation, activate
+from ppcls.models.layers.operators import Activation, Operation
 
 
-class Act(nn.Layer):
+class Act(Operation, nn.Layer):
     """The activation of a name; None changes nothing."""
+
+    operation = "activation"
 
     def __init__(self, act: Optional[Activation]) -> None:
         super().__init__()
         self.act = act
-
-    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        return activate(self.act, x)

@@ -3,17 +3,18 @@
 import paddle
 from paddle import nn
 
+from ppcls.models.layers.operators import Operation
 
-class LearnableAffine(nn.Layer):
+
+class LearnableAffine(Operation, nn.Layer):
     """One learnable factor and one offset for a whole tensor, 1 and 0 at first."""
+
+    operation = "affine"
 
     def __init__(self) -> None:
         super().__init__()
         self.scale = self.create_parameter([1], default_initializer=nn.initializer.Constant(1.0))
         self.bias = self.create_parameter([1], is_bias=True)
-
-    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        return self.scale * x + self.bias
 
 
 class LayerScale2D(nn.Layer):

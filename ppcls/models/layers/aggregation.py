@@ -1,9 +1,12 @@
 """One-shot aggregation. Source: https://arxiv.org/abs/1904.09730, figure 1b."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import paddle
 from paddle import nn
+
+from ppcls.models.layers.joins import Add, Concat
 
 
 class OneShotAggregation(nn.Layer):
@@ -21,12 +24,13 @@ class OneShotAggregation(nn.Layer):
             self.add_sublayer(name, layer)
         self.aggregation_names = tuple(aggregation)
         self.shortcut = shortcut
+        self.concat, self.sum = Concat(), Add()
 
-    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+    def forward(self, x: paddle.Tensor) -> Any:
         results = [x]
         for layer in self.layers:
             results.append(layer(results[-1]))
-        y = paddle.concat(results, axis=1)
+        y = self.concat(results)
         for name in self.aggregation_names:
             y = getattr(self, name)(y)
-        return x + y if self.shortcut else y
+        return self.sum(x, y) if self.shortcut else y

@@ -6,10 +6,16 @@ from typing import Any, Optional, Union
 import paddle
 from paddle import nn
 
-from ppcls.models.layers.norm import batch_norm
+from ppcls.models.layers.norm import BatchNorm
 from ppcls.models.layers.operators import Activation, DataFormat, Operation
 
 Size = Union[int, tuple[int, int]]
+
+
+class Conv2D(Operation, nn.Conv2D):
+    """A convolution, with a bias unless `bias_attr` is False."""
+
+    operation = "conv"
 
 
 class ConvNormAct(Operation, nn.Layer):
@@ -52,7 +58,7 @@ class ConvNormAct(Operation, nn.Layer):
         )
         self.add_sublayer(self.conv_name, conv)
         self.add_sublayer(
-            self.norm_name, batch_norm(out_channels, data_format=data_format, epsilon=epsilon, momentum=momentum)
+            self.norm_name, BatchNorm(out_channels, data_format=data_format, epsilon=epsilon, momentum=momentum)
         )
         self.act = act
 

@@ -1,28 +1,29 @@
 """What acts in training alone: stochastic depth."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import paddle
 from paddle import nn
 
+from ppcls.models.layers.operators import Operation
 
-class DropPath(nn.Layer):
+
+class DropPath(Operation, nn.Layer):
     """Drop the residual branch of a sample with probability `rate`; what stays is scaled by 1 / (1 - rate).
 
     Source: https://arxiv.org/abs/1603.09382, section 3.
     """
 
+    operation = "drop_path"
+
     def __init__(self, rate: float = 0.0) -> None:
         super().__init__()
         self.rate = rate
 
-    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        if not self.training or self.rate == 0.0:
-            return x
-        keep = 1 - self.rate
-        shape = [x.shape[0]] + [1] * (x.ndim - 1)
-        return x / keep * paddle.floor(keep + paddle.rand(shape, dtype=x.dtype))
+    def forward(self, x: paddle.Tensor) -> Any:
+        return self.operators.drop_path(self, x) if self.training and self.rate else x
 
 
 def drop_rates(last: float, num_blocks: int) -> Sequence[float]:

@@ -1,19 +1,32 @@
 """Normalisation."""
 
+from typing import Optional
+
 import paddle
 from paddle import nn
 
-from ppcls.models.layers.operators import DataFormat
+from ppcls.models.layers.operators import Activation, DataFormat, Operation
 
 
-def batch_norm(
-    num_channels: int, *, data_format: DataFormat = "NCHW", epsilon: float = 1e-5, momentum: float = 0.9
-) -> nn.Layer:
-    """Return a batch norm.
+class BatchNorm(Operation, nn.BatchNorm):
+    """Batch norm, and an activation if there is one.
 
     Not BatchNorm2D, which warns in every training; and PaddleClas's names of parameters are BatchNorm's.
     """
-    return nn.BatchNorm(num_channels, data_layout=data_format, epsilon=epsilon, momentum=momentum)
+
+    operation = "norm_act"
+
+    def __init__(
+        self,
+        num_channels: int,
+        act: Optional[Activation] = None,
+        *,
+        data_format: DataFormat = "NCHW",
+        epsilon: float = 1e-5,
+        momentum: float = 0.9,
+    ) -> None:
+        super().__init__(num_channels, data_layout=data_format, epsilon=epsilon, momentum=momentum)
+        self.act = act
 
 
 class LayerNorm(nn.LayerNorm):

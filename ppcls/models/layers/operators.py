@@ -4,7 +4,7 @@ Paddle's own operators are the default. `compute_with` gives a model others that
 ppcls.ops.operators.OneDNN, which say by `obstacle` which layers they can't compute.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any, ClassVar, Literal, Optional
 
@@ -14,8 +14,8 @@ from paddle import nn
 
 DataFormat = Literal["NCHW", "NHWC"]
 
-# Layers of Paddle that move no number, and so fit any layout.
-TRANSPARENT = (nn.Identity, nn.Flatten, nn.Sequential, nn.LayerList)
+# Layers of Paddle that fit any layout: they do nothing, hold others, or draw a mask for values one by one.
+TRANSPARENT = (nn.Identity, nn.Dropout, nn.Sequential, nn.LayerList)
 
 
 class StockOperators:
@@ -50,6 +50,54 @@ class StockOperators:
     def linear(self, layer: nn.Linear, x: paddle.Tensor) -> paddle.Tensor:
         """Return `x @ weight + bias`."""
         return nn.Linear.forward(layer, x)
+
+    def conv(self, layer: nn.Conv2D, x: paddle.Tensor) -> paddle.Tensor:
+        """Convolve, and add the bias if there is one."""
+        return nn.Conv2D.forward(layer, x)
+
+    def norm_act(self, layer: Any, x: paddle.Tensor) -> paddle.Tensor:
+        """Normalise by statistics of the batch, and apply the layer's activation."""
+        return activate(layer.act, nn.BatchNorm.forward(layer, x))
+
+    def activation(self, layer: Any, x: paddle.Tensor) -> paddle.Tensor:
+        """Apply the layer's activation."""
+        return activate(layer.act, x)
+
+    def affine(self, layer: Any, x: paddle.Tensor) -> paddle.Tensor:
+        """Return `scale * x + bias`, by one number each."""
+        return layer.scale * x + layer.bias
+
+    def gate(self, layer: nn.Layer, x: paddle.Tensor, gates: paddle.Tensor) -> paddle.Tensor:
+        """Multiply each channel of each image by its gate, [N, C] or with dimensions of 1 for the pixels."""
+        return x * gates.reshape([*gates.shape[:2], 1, 1])
+
+    def drop_path(self, layer: Any, x: paddle.Tensor) -> paddle.Tensor:
+        """Set whole samples to zero with probability `rate`; scale the others by 1 / (1 - rate)."""
+        keep = 1 - layer.rate
+        shape = [x.shape[0]] + [1] * (x.ndim - 1)
+        return x / keep * paddle.floor(keep + paddle.rand(shape, dtype=x.dtype))
+
+    def add(self, layer: Any, x: paddle.Tensor, y: paddle.Tensor) -> paddle.Tensor:
+        """Return the sum, after the layer's activation."""
+        return activate(layer.act, x + y)
+
+    def concat(self, layer: nn.Layer, parts: Sequence[paddle.Tensor]) -> paddle.Tensor:
+        """Return the channels of all parts side by side."""
+        return paddle.concat(list(parts), axis=1)
+
+    def halves(self, layer: nn.Layer, x: paddle.Tensor) -> Sequence[paddle.Tensor]:
+        """Return the first and the second half of the channels."""
+        halves: list[paddle.Tensor] = paddle.chunk(x, 2, axis=1)
+        return halves
+
+    def interleave(self, layer: nn.Layer, parts: Sequence[paddle.Tensor]) -> paddle.Tensor:
+        """Return the first channels of all parts, then their second ones, and so on."""
+        num_images, channels, height, width = parts[0].shape
+        return paddle.stack(list(parts), axis=2).reshape([num_images, len(parts) * channels, height, width])
+
+    def flatten(self, layer: nn.Layer, x: paddle.Tensor) -> paddle.Tensor:
+        """Return the values of each sample in the order channels, height, width."""
+        return x.flatten(1)
 
 
 STOCK = StockOperators()
@@ -93,13 +141,13 @@ def activate(act: Optional[str], x: paddle.Tensor) -> paddle.Tensor:
 
 
 class Operation:
-    """A base of layers that other operators may compute: `forward` calls the method that `operation` names."""
+    """A base of layers that other operators may compute: a call of one calls the method that `operation` names."""
 
     operators: Any = STOCK
     operation: ClassVar[str]
 
-    def forward(self, x: paddle.Tensor) -> Any:
-        return getattr(self.operators, self.operation)(self, x)
+    def forward(self, *inputs: Any) -> Any:
+        return getattr(self.operators, self.operation)(self, *inputs)
 
 
 def compute_with(model: nn.Layer, operators: Any) -> None:

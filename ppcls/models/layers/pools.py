@@ -1,14 +1,8 @@
-"""Pools, and a branch."""
+"""Pools."""
 
 from paddle import nn
 
 from ppcls.models.layers.operators import DataFormat, Operation
-
-
-class Branch(Operation, nn.Layer):
-    """One tensor for two uses."""
-
-    operation = "branch"
 
 
 class MaxPool(Operation, nn.MaxPool2D):

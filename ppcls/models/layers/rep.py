@@ -7,6 +7,8 @@ import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
+from ppcls.models.layers.conv import Conv2D
+
 Kernel = tuple[paddle.Tensor, paddle.Tensor]  # weight [out, in / groups, height, width] and bias [out]
 
 
@@ -38,7 +40,7 @@ def with_kernel(like: nn.Conv2D, kernel: Kernel) -> nn.Conv2D:
     """Return a convolution with that kernel, and the stride, groups and layout of `like`; "same" padding."""
     weight, bias = kernel
     out_channels, within, height, width = weight.shape
-    conv = nn.Conv2D(
+    conv = Conv2D(
         within * like._groups,
         out_channels,
         (height, width),

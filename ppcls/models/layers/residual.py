@@ -1,12 +1,13 @@
 """A path of layers beside a shortcut."""
 
 from collections.abc import Mapping
-from typing import Optional
+from typing import Any, Optional
 
 import paddle
 from paddle import nn
 
 from ppcls.models.layers.drop import DropPath
+from ppcls.models.layers.joins import Add, Branch
 
 
 class Residual(nn.Layer):
@@ -22,10 +23,12 @@ class Residual(nn.Layer):
             self.add_sublayer(name, layer)
         self.path = tuple(named)
         self.shortcut = shortcut
+        self.branch = Branch()
         self.drop_path = DropPath(drop_path)
+        self.sum = Add()
 
-    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        y = x
+    def forward(self, x: paddle.Tensor) -> Any:
+        y, beside = self.branch(x) if self.shortcut else (x, None)
         for name in self.path:
             y = getattr(self, name)(y)
-        return x + self.drop_path(y) if self.shortcut else y
+        return self.sum(beside, self.drop_path(y)) if self.shortcut else y

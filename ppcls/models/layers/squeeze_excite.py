@@ -1,10 +1,16 @@
 """Squeeze-and-excitation. Source: https://arxiv.org/abs/1709.01507, section 3."""
 
+from typing import Any
+
 import paddle
 from paddle import nn
 
+from ppcls.models.layers.act import Act
+from ppcls.models.layers.conv import Conv2D
+from ppcls.models.layers.joins import Flatten, Gate
 from ppcls.models.layers.linear import UniformLinear
-from ppcls.models.layers.operators import Activation, activate
+from ppcls.models.layers.operators import Activation
+from ppcls.models.layers.pools import GlobalAvgPool
 
 
 class SqueezeExcite(nn.Layer):
@@ -19,14 +25,16 @@ class SqueezeExcite(nn.Layer):
         self, channels: int, squeezed: int, *, act: Activation = "relu", gate: Activation = "hardsigmoid"
     ) -> None:
         super().__init__()
-        self.add_sublayer(self.conv_names[0], nn.Conv2D(channels, squeezed, 1))
-        self.add_sublayer(self.conv_names[1], nn.Conv2D(squeezed, channels, 1))
-        self.act, self.gate = act, gate
+        self.average = GlobalAvgPool()
+        self.add_sublayer(self.conv_names[0], Conv2D(channels, squeezed, 1))
+        self.act = Act(act)
+        self.add_sublayer(self.conv_names[1], Conv2D(squeezed, channels, 1))
+        self.opening = Act(gate)
+        self.gate = Gate()
 
-    def forward(self, x_NCHW: paddle.Tensor) -> paddle.Tensor:
+    def forward(self, x: paddle.Tensor) -> Any:
         squeeze, excite = (getattr(self, name) for name in self.conv_names)
-        averages = x_NCHW.mean([2, 3], keepdim=True)
-        return x_NCHW * activate(self.gate, excite(activate(self.act, squeeze(averages))))
+        return self.gate(x, self.opening(excite(self.act(squeeze(self.average(x))))))
 
 
 class LinearSqueezeExcite(nn.Layer):
@@ -34,10 +42,11 @@ class LinearSqueezeExcite(nn.Layer):
 
     def __init__(self, channels: int, squeezed: int, *, gate: Activation = "sigmoid") -> None:
         super().__init__()
-        self.gate = gate
-        self.squeeze = UniformLinear(channels, squeezed)
-        self.excitation = UniformLinear(squeezed, channels)
+        self.average, self.flatten = GlobalAvgPool(), Flatten()
+        self.squeeze, self.act = UniformLinear(channels, squeezed), Act("relu")
+        self.excitation, self.opening = UniformLinear(squeezed, channels), Act(gate)
+        self.gate = Gate()
 
-    def forward(self, x_NCHW: paddle.Tensor) -> paddle.Tensor:
-        gates = activate(self.gate, self.excitation(activate("relu", self.squeeze(x_NCHW.mean([2, 3])))))
-        return x_NCHW * gates.unsqueeze([2, 3])
+    def forward(self, x: paddle.Tensor) -> Any:
+        averages = self.flatten(self.average(x))
+        return self.gate(x, self.opening(self.excitation(self.act(self.squeeze(averages)))))

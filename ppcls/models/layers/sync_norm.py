@@ -5,6 +5,9 @@ from typing import Any
 import paddle
 from paddle import nn
 
+from ppcls.models.layers.norm import BatchNorm
+from ppcls.models.layers.operators import activate
+
 
 class MeanOverRanks(paddle.autograd.PyLayer):
     """The average of a tensor over all ranks, through which gradients flow to all of them."""
@@ -24,10 +27,10 @@ def _mean_over_ranks(x: paddle.Tensor) -> paddle.Tensor:
     return total / paddle.distributed.get_world_size()
 
 
-class ComposedSyncBatchNorm(nn.BatchNorm):
+class ComposedSyncBatchNorm(BatchNorm):
     """As paddle.nn.SyncBatchNorm, of operators that every device has; batches must be equally large on all ranks."""
 
-    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+    def forward(self, x: paddle.Tensor) -> Any:
         if not self.training:
             return super().forward(x)
         axes, shape = ([0, 2, 3], [1, -1, 1, 1]) if self._data_layout == "NCHW" else ([0, 1, 2], [-1])
@@ -38,7 +41,7 @@ class ComposedSyncBatchNorm(nn.BatchNorm):
             for running, new in ((self._mean, mean), (self._variance, variance)):
                 paddle.assign(self._momentum * running + (1 - self._momentum) * new, running)
         scale = self.weight * (variance + self._epsilon).rsqrt()
-        return centered * scale.reshape(shape) + self.bias.reshape(shape)
+        return activate(self.act, centered * scale.reshape(shape) + self.bias.reshape(shape))
 
 
 def synchronise(model: nn.Layer) -> None:
@@ -50,15 +53,15 @@ def synchronise(model: nn.Layer) -> None:
         return
     has_operator = paddle.get_device().startswith(("gpu", "xpu"))
     for layer in model.sublayers():
-        if type(layer) is nn.BatchNorm:
+        if type(layer) is BatchNorm:
             # In place, as others hold the parameters.
             layer.__class__ = _OperatorSyncBatchNorm if has_operator else ComposedSyncBatchNorm
 
 
-class _OperatorSyncBatchNorm(nn.BatchNorm):
+class _OperatorSyncBatchNorm(BatchNorm):
     """A batch norm by Paddle's operator for several ranks."""
 
-    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+    def forward(self, x: paddle.Tensor) -> Any:
         y, *_ = paddle._C_ops.sync_batch_norm_(
             x,
             self._mean,
@@ -72,4 +75,4 @@ class _OperatorSyncBatchNorm(nn.BatchNorm):
             False,
             False,
         )
-        return y
+        return activate(self.act, y)

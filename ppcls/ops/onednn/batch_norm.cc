@@ -1,12 +1,11 @@
-// Batch norm with ReLU and the addition before it. Not oneDNN's: that one reads x twice for its statistics and the
+// Batch norm with an activation and the addition before it. Not oneDNN's: that one reads x twice for its statistics and the
 // mask of ReLU in both passes of its gradient, and knows no addition; on pictures that do not fit into the caches,
 // reading is all that it takes.
 #include <algorithm>
 #include <type_traits>
 #include <vector>
 
-#include "bfloat16.h"
-#include "kernels.h"
+#include "numbers.h"
 
 namespace ppcls {
 namespace {
@@ -91,13 +90,7 @@ struct Affine {
   }
 };
 
-// Not max(0, v), which would hide what is not a number.
-template <bool kRelu>
-inline float relu(float value) {
-  return kRelu && value < 0 ? 0.f : value;
-}
-
-template <class T, bool kRelu, bool kResidual>
+template <class T, class A, bool kResidual>
 void normalise(const BatchNorm& b, const Affine& affine, const T* x, const T* residual, T* y) {
   const Blocks blocks(b.pixels, b.channels);
 #pragma omp parallel for schedule(static)
@@ -113,17 +106,17 @@ void normalise(const BatchNorm& b, const Affine& affine, const T* x, const T* re
       for (int64_t c = 0; c < b.channels; ++c) {
         float value = (load(p[c]) - mean[c]) * factor[c] + shift[c];
         if (kResidual) value += load(r[c]);
-        store(q[c], relu<kRelu>(value));
+        store(q[c], A::of(value));
       }
     }
   }
 }
 
-// Where ReLU's gradient is dy: known from y where there was an addition, else found again from x, which is read anyway.
-enum class Mask { none, from_x, from_y };
+// The activation's input is found again from x, which is read anyway; where there was an addition, `kFromY`, what ReLU
+// lets through is known from y.
 
-// The gradient before ReLU, dz, summed as it is and times x - mean; with a residual it is also that one's gradient.
-template <class T, Mask kMask>
+// The gradient before the activation, dz, summed as it is and times x - mean; with a residual it is also that one's gradient.
+template <class T, class A, bool kFromY>
 void gradient_sums(const BatchNorm& b, const Blocks& blocks, const Affine& affine, const T* x, const T* y,
                    const T* dy, T* dresidual, Sums& partial) {
 #pragma omp parallel for schedule(static)
@@ -134,7 +127,7 @@ void gradient_sums(const BatchNorm& b, const Blocks& blocks, const Affine& affin
     const float* __restrict mean = affine.mean;
     const float* __restrict shift = affine.shift;
     for (int64_t row = blocks.begin(block); row < blocks.end(block); ++row) {
-      const int64_t start = row * b.channels, masked = kMask == Mask::from_y ? start : 0;
+      const int64_t start = row * b.channels, masked = kFromY ? start : 0;
       const T* __restrict p = x + start;
       const T* __restrict g = dy + start;
       const T* __restrict q = y + masked;
@@ -142,12 +135,8 @@ void gradient_sums(const BatchNorm& b, const Blocks& blocks, const Affine& affin
 #pragma omp simd
       for (int64_t c = 0; c < b.channels; ++c) {
         const float centred = load(p[c]) - mean[c];
-        float dz = load(g[c]);
-        if (kMask == Mask::from_x) dz = centred * factor[c] + shift[c] > 0 ? dz : 0.f;
-        if (kMask == Mask::from_y) {
-          dz = load(q[c]) > 0 ? dz : 0.f;
-          store(dr[c], dz);
-        }
+        const float dz = A::gradient(kFromY ? load(q[c]) : centred * factor[c] + shift[c], load(g[c]));
+        if (kFromY) store(dr[c], dz);
         sum[c] += dz;
         product[c] += dz * centred;
       }
@@ -156,7 +145,7 @@ void gradient_sums(const BatchNorm& b, const Blocks& blocks, const Affine& affin
 }
 
 // dx = dz * factor + (x - mean) * slope + constant, all by channel.
-template <class T, bool kMask>
+template <class T, class A>
 void input_gradient(const BatchNorm& b, const Blocks& blocks, const Affine& affine, const T* x, const T* dz,
                     const float* slope, const float* constant, T* dx) {
 #pragma omp parallel for schedule(static)
@@ -171,23 +160,19 @@ void input_gradient(const BatchNorm& b, const Blocks& blocks, const Affine& affi
 #pragma omp simd
       for (int64_t c = 0; c < b.channels; ++c) {
         const float centred = load(p[c]) - mean[c];
-        float z = load(g[c]);
-        if (kMask) z = centred * factor[c] + shift[c] > 0 ? z : 0.f;
+        const float z = A::gradient(centred * factor[c] + shift[c], load(g[c]));
         store(d[c], z * factor[c] + (centred * slope[c] + constant[c]));
       }
     }
   }
 }
 
-template <class T>
+template <class T, class A>
 void backward(const BatchNorm& b, const Affine& affine, const T* x, const float* inv_std, const T* y, const T* dy, T* dx,
               float* dscale, float* dshift, T* dresidual) {
   const Blocks blocks(b.pixels, b.channels);
   Sums partial(2 * blocks.count * b.channels);
-  const Mask mask = dresidual != nullptr ? Mask::from_y : b.relu ? Mask::from_x : Mask::none;
-  const auto sums = mask == Mask::from_y   ? gradient_sums<T, Mask::from_y>
-                    : mask == Mask::from_x ? gradient_sums<T, Mask::from_x>
-                                           : gradient_sums<T, Mask::none>;
+  const auto sums = dresidual != nullptr ? gradient_sums<T, Relu, true> : gradient_sums<T, A, false>;
   sums(b, blocks, affine, x, y, dy, dresidual, partial);
   // With x^ = (x - mean) * inv_std: dx = factor * (dz - dshift / pixels - x^ * dscale / pixels).
   std::vector<float> slope(b.channels), constant(b.channels);
@@ -198,21 +183,15 @@ void backward(const BatchNorm& b, const Affine& affine, const T* x, const float*
     slope[c] = static_cast<float>(-affine.factor[c] * product * inv_std[c] * inv_std[c] / b.pixels);
     constant[c] = static_cast<float>(-affine.factor[c] * sum / b.pixels);
   });
-  const auto gradient = mask == Mask::from_x ? input_gradient<T, true> : input_gradient<T, false>;
-  const T* dz = mask == Mask::from_y ? dresidual : dy;
-  gradient(b, blocks, affine, x, dz, slope.data(), constant.data(), dx);
-}
-
-// Calls `function` with a null pointer of the type that the memory holds.
-template <class Function>
-void with_type(Type type, Function function) {
-  if (type == Type::bf16)
-    function(static_cast<bfloat16*>(nullptr));
-  else
-    function(static_cast<float*>(nullptr));
+  const auto gradient = dresidual != nullptr ? input_gradient<T, Identity> : input_gradient<T, A>;
+  gradient(b, blocks, affine, x, dresidual != nullptr ? dresidual : dy, slope.data(), constant.data(), dx);
 }
 
 }  // namespace
+
+bool normalises_with(Act act) {
+  return with_act(act, [](auto) {});
+}
 
 void batch_moments(Type type, int64_t pixels, int64_t channels, const void* x, float* mean, float* variance) {
   threads();
@@ -228,9 +207,10 @@ void batch_norm(const BatchNorm& b, const void* x, const float* mean, const floa
   const Affine affine(b.channels, mean, inv_std, scale, shift);
   with_type(b.type, [&](auto* of_type) {
     using T = std::remove_pointer_t<decltype(of_type)>;
-    const auto form = residual != nullptr ? (b.relu ? normalise<T, true, true> : normalise<T, false, true>)
-                                          : (b.relu ? normalise<T, true, false> : normalise<T, false, false>);
-    form(b, affine, static_cast<const T*>(x), static_cast<const T*>(residual), static_cast<T*>(y));
+    with_act(b.act, [&](auto act) {
+      const auto form = residual != nullptr ? normalise<T, decltype(act), true> : normalise<T, decltype(act), false>;
+      form(b, affine, static_cast<const T*>(x), static_cast<const T*>(residual), static_cast<T*>(y));
+    });
   });
 }
 
@@ -241,20 +221,11 @@ void batch_norm_backward(const BatchNorm& b, const void* x, const float* mean, c
   const Affine affine(b.channels, mean, inv_std, scale, shift);
   with_type(b.type, [&](auto* of_type) {
     using T = std::remove_pointer_t<decltype(of_type)>;
-    backward(b, affine, static_cast<const T*>(x), inv_std, static_cast<const T*>(y), static_cast<const T*>(dy),
-             static_cast<T*>(dx), dscale, dshift, static_cast<T*>(dresidual));
-  });
-}
-
-void add(Type type, int64_t size, const void* a, const void* b, void* sum) {
-  threads();
-  with_type(type, [&](auto* of_type) {
-    using T = std::remove_pointer_t<decltype(of_type)>;
-    const T* p = static_cast<const T*>(a);
-    const T* q = static_cast<const T*>(b);
-    T* s = static_cast<T*>(sum);
-#pragma omp parallel for simd schedule(static)
-    for (int64_t i = 0; i < size; ++i) store(s[i], load(p[i]) + load(q[i]));
+    with_act(b.act, [&](auto act) {
+      backward<T, decltype(act)>(b, affine, static_cast<const T*>(x), inv_std, static_cast<const T*>(y),
+                                 static_cast<const T*>(dy), static_cast<T*>(dx), dscale, dshift,
+                                 static_cast<T*>(dresidual));
+    });
   });
 }
 

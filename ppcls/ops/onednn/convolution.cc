@@ -38,11 +38,14 @@ Key key_of(const Convolution& c) {
 }
 
 dnnl::convolution_forward::primitive_desc forward_desc(const Convolution& c, prop_kind kind, bool bias, bool residual,
-                                                       bool relu) {
+                                                       Act act) {
   dnnl::primitive_attr attr = user_scratchpad();
   dnnl::post_ops post;
   if (residual) post.append_binary(algorithm::binary_add, channels_last(c.type, c.y));
-  if (relu) post.append_eltwise(algorithm::eltwise_relu, 0.f, 0.f);
+  if (act != Act::none) {
+    const Eltwise e = eltwise(act);
+    post.append_eltwise(e.algorithm, e.alpha, e.beta);
+  }
   attr.set_post_ops(post);
   const memory::desc no_bias;
   const memory::desc bias_desc = bias ? memory::desc({c.y.c}, memory::data_type::f32, tag::a) : no_bias;
@@ -53,19 +56,19 @@ dnnl::convolution_forward::primitive_desc forward_desc(const Convolution& c, pro
 
 // The backward primitives ask which forward one they belong to.
 dnnl::convolution_forward::primitive_desc forward_hint(const Convolution& c) {
-  return forward_desc(c, prop_kind::forward_training, false, false, false);
+  return forward_desc(c, prop_kind::forward_training, false, false, Act::none);
 }
 
 }  // namespace
 
 void convolution(const Convolution& c, const void* x, const float* weights, const float* bias, const void* residual,
-                 bool relu, void* y) {
+                 Act act, void* y) {
   using Entry = Made<dnnl::convolution_forward>;
   static PrimitiveCache<Entry> cache;
   Key key = key_of(c);
-  key.insert(key.end(), {bias != nullptr, residual != nullptr, relu});
+  key.insert(key.end(), {bias != nullptr, residual != nullptr, static_cast<int64_t>(act)});
   auto made = cache.get(std::move(key), [&] {
-    return Entry(forward_desc(c, prop_kind::forward_inference, bias != nullptr, residual != nullptr, relu));
+    return Entry(forward_desc(c, prop_kind::forward_inference, bias != nullptr, residual != nullptr, act));
   });
   const auto& desc = made->desc;
   Arguments arguments = {
@@ -79,6 +82,9 @@ void convolution(const Convolution& c, const void* x, const float* weights, cons
 }
 
 void convolution_backward_data(const Convolution& c, const void* dy, const float* weights, void* dx) {
+  // oneDNN takes a kernel for dense convolutions here, a hundred times slower.
+  if (is_depthwise(c) && c.type == Type::bf16 && (c.window.stride_h > 1 || c.window.stride_w > 1))
+    return depthwise_backward_data(c, dy, weights, dx);
   using Entry = Made<dnnl::convolution_backward_data>;
   static PrimitiveCache<Entry> cache;
   auto made = cache.get(key_of(c), [&] {
@@ -95,6 +101,9 @@ void convolution_backward_data(const Convolution& c, const void* dy, const float
 }
 
 void convolution_backward_weights(const Convolution& c, const void* x, const void* dy, float* dweights) {
+  // Likewise for all but 3x3 pixels.
+  if (is_depthwise(c) && (c.window.kernel_h != 3 || c.window.kernel_w != 3))
+    return depthwise_backward_weights(c, x, dy, dweights);
   using Entry = Made<dnnl::convolution_backward_weights>;
   static PrimitiveCache<Entry> cache;
   auto made = cache.get(key_of(c), [&] {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 namespace ppcls {
 
@@ -25,6 +26,11 @@ struct Window {
   int64_t out_w(int64_t w) const { return (w + pad_left + pad_right - dilation_w * (kernel_w - 1) - 1) / stride_w + 1; }
 };
 
+// What is done to each value by itself; `none` changes nothing.
+enum class Act {
+  none, relu, relu6, leaky_relu, sigmoid, hardsigmoid, steep_hardsigmoid, clip, hardswish, swish, gelu, mish, tanh
+};
+
 struct Convolution {
   Type type;
   Shape x, y;
@@ -43,27 +49,32 @@ struct Pooling {
 void set_threads(int count);
 int threads();
 
-// Weights are [out, in / groups, height, width]. `bias` and `residual` may be null; y = relu?(conv + bias + residual).
+// Weights are [out, in / groups, height, width]. `bias` and `residual` may be null; y = act(conv + bias + residual).
 void convolution(const Convolution&, const void* x, const float* weights, const float* bias, const void* residual,
-                 bool relu, void* y);
+                 Act act, void* y);
 void convolution_backward_data(const Convolution&, const void* dy, const float* weights, void* dx);
 void convolution_backward_weights(const Convolution&, const void* x, const void* dy, float* dweights);
+// The same for convolutions of each channel by itself, by kernels of our own.
+bool is_depthwise(const Convolution&);
+void depthwise_backward_data(const Convolution&, const void* dy, const float* weights, void* dx);
+void depthwise_backward_weights(const Convolution&, const void* x, const void* dy, float* dweights);
 // weights * scale of the output channel, into this thread's own memory, valid until the next call.
 const float* scaled_weights(const Convolution&, const float* weights, const float* scale);
 
 struct BatchNorm {
   Type type;
   int64_t pixels, channels;
-  bool relu;
+  Act act;  // one of those that `normalises_with` takes
   bool batch_statistics;  // mean and variance follow from x, and gradients flow through them
 };
 
+bool normalises_with(Act);
 void batch_moments(Type, int64_t pixels, int64_t channels, const void* x, float* mean, float* variance);
-// y = relu?((x - mean) * inv_std * scale + shift + residual); `residual` may be null.
+// y = act((x - mean) * inv_std * scale + shift + residual); `residual` may be null.
 void batch_norm(const BatchNorm&, const void* x, const float* mean, const float* inv_std, const float* scale,
                 const float* shift, const void* residual, void* y);
-// Where a residual was added before ReLU, `y` and `dresidual` are given, and `dresidual` becomes dy where y > 0; else
-// both are null.
+// Where a residual was added, `y` and `dresidual` are given, the activation is ReLU, and `dresidual` becomes dy where
+// y > 0; else both are null.
 void batch_norm_backward(const BatchNorm&, const void* x, const float* mean, const float* inv_std, const float* scale,
                          const float* shift, const void* y, const void* dy, void* dx, float* dscale, float* dshift,
                          void* dresidual);
@@ -84,6 +95,31 @@ void matmul(int64_t rows, int64_t inner, int64_t columns, const float* left, boo
 void to_channels_last(Type, const Shape&, const float* images, void* y);
 void from_channels_last(Type, const Shape&, const void* x, float* images);
 
+// Each value by itself.
+void activation(Type, Act, int64_t size, const void* x, void* y);
+void activation_backward(Type, Act, int64_t size, const void* x, const void* dy, void* dx);
 void add(Type, int64_t size, const void* a, const void* b, void* sum);
+
+// y = x * scale + shift by one float each; the gradients of both are sums over everything.
+void affine(Type, int64_t size, const void* x, float scale, float shift, void* y);
+void affine_backward(Type, int64_t size, const void* x, const void* dy, float scale, void* dx, float* dscale,
+                     float* dshift);
+
+// y = x * gate, a gate for each channel of each image: [n, c].
+void gate(Type, const Shape&, const void* x, const float* gates, void* y);
+void gate_backward(Type, const Shape&, const void* x, const float* gates, const void* dy, void* dx, float* dgates);
+
+// y = x + bias of the channel; the sums of all pixels are its gradient.
+void add_bias(Type, int64_t pixels, int64_t channels, const void* x, const float* bias, void* y);
+void pixel_sums(Type, int64_t pixels, int64_t channels, const void* x, float* sums);
+
+// The parts side by side, all first pixels, then all second ones ...; `interleaved`: their first channels, then their
+// second ones ..., for parts of the same size. `split` is the inverse.
+struct Part {
+  void* data;
+  int64_t channels;
+};
+void concatenate(Type, int64_t pixels, const std::vector<Part>& parts, bool interleaved, void* whole);
+void split(Type, int64_t pixels, const void* whole, bool interleaved, const std::vector<Part>& parts);
 
 }  // namespace ppcls

@@ -28,6 +28,13 @@ inline dnnl::memory at(const dnnl::memory::desc& desc, const void* data) {
   return dnnl::memory(desc, engine(), const_cast<void*>(data));
 }
 
+// An activation as oneDNN has it.
+struct Eltwise {
+  dnnl::algorithm algorithm;
+  float alpha, beta;
+};
+Eltwise eltwise(Act act);
+
 // A primitive that is made takes its scratchpad from `run`, so that threads can share it.
 inline dnnl::primitive_attr user_scratchpad() {
   dnnl::primitive_attr attr;

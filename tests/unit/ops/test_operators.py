@@ -7,6 +7,7 @@ import paddle
 import paddle.nn.functional as F
 import pytest
 
+from ppcls.models.layers import Activation, activate
 from ppcls.ops.operators import OneDNN, run
 
 pytestmark = pytest.mark.usefixtures("onednn")
@@ -60,6 +61,12 @@ CONVOLUTIONS = [
     (2, 9, 9, 32, 64, 3, 1, 1, 1, 4),
     (2, 10, 10, 32, 32, 3, 2, 1, 1, 32),
     (1, 12, 12, 32, 32, 5, 1, 2, 1, 32),
+    (2, 13, 11, 24, 24, 5, 2, 2, 1, 24),
+    (3, 9, 14, 40, 40, 7, 1, 3, 1, 40),
+    (2, 7, 6, 20, 20, 4, 2, 1, 1, 20),
+    (2, 8, 9, 16, 16, 2, 1, 0, 1, 16),
+    (2, 12, 12, 16, 16, 3, 1, 2, 2, 16),
+    (2, 3, 3, 48, 48, 9, 2, 4, 1, 48),
     (2, 9, 9, 12, 18, 3, 1, 1, 1, 6),
     (1, 5, 5, 1, 1, 3, 1, 1, 1, 1),
     (2, 6, 6, 17, 13, 3, 1, 1, 1, 1),
@@ -80,7 +87,7 @@ def test_convolution_and_both_of_its_gradients(case: tuple[int, ...], dtype: str
     expected.backward(paddle.to_tensor(gradient).astype(dtype).astype("float64"))
 
     actual_x, actual_weight = leaf(nhwc(x), dtype), leaf(weight, "float32")
-    window = [stride, stride, padding, padding, dilation, dilation]
+    window = [stride] * 2 + [padding] * 4 + [dilation] * 2
     (actual,) = run("convolution", actual_x, actual_weight, window, groups, True)
     actual.backward(paddle.to_tensor(nhwc(gradient)).astype(dtype))
     assert actual.dtype == actual_x.dtype
@@ -97,23 +104,25 @@ def normalised(
     shift: paddle.Tensor,
     statistics: tuple[paddle.Tensor, paddle.Tensor],
     residual: Optional[paddle.Tensor],
-    relu: bool,
+    act: Optional[Activation],
     training: bool,
 ) -> paddle.Tensor:
     y = F.batch_norm(x, *statistics, scale, shift, training=training, momentum=0.9, epsilon=1e-5, data_format="NHWC")
     y = y if residual is None else y + residual
-    return F.relu(y) if relu else y
+    return activate(act, y)
 
 
 @pytest.mark.parametrize(
     "shape", [(2, 5, 7, 16), (1, 3, 3, 2048), (4, 33, 31, 24), (1, 3, 3, 3), (2, 40, 40, 64)], ids=str
 )
 @pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("form", ["plain", "relu", "add", "add and relu"])
+@pytest.mark.parametrize(
+    "form", ["plain", "relu", "relu6", "leaky_relu", "hardswish", "swish", "plain add", "relu add"]
+)
 def test_batch_norm_its_gradients_and_its_statistics(
     shape: tuple[int, ...], training: bool, form: str, dtype: str
 ) -> None:
-    channels, relu = shape[-1], "relu" in form
+    channels, act = shape[-1], form.split()[0].replace("plain", "none")
     # A mean far from 0, where squares lose digits.
     arrays = {"x": 5 + random(*shape), "scale": 1 + 0.1 * random(channels), "shift": random(channels, seed=3)}
     if "add" in form:
@@ -126,17 +135,17 @@ def test_batch_norm_its_gradients_and_its_statistics(
     expected = {name: leaf(numpy(tensor.detach()), "float64") for name, tensor in actual.items()}
     expected_statistics = tuple(paddle.to_tensor(array) for array in kept)
     expected_y = normalised(
-        expected["x"], expected["scale"], expected["shift"], expected_statistics, expected.get("residual"), relu,
-        training,
+        expected["x"], expected["scale"], expected["shift"], expected_statistics, expected.get("residual"),
+        None if act == "none" else act, training,
     )  # fmt: skip
     expected_y.backward(paddle.to_tensor(gradient).astype(dtype).astype("float64"))
 
     statistics = [paddle.to_tensor(array).astype("float32") for array in kept]
     inputs = [actual["x"], actual["scale"], actual["shift"], *statistics]
     if "residual" in actual:
-        y = run("batch_norm_add", *inputs, actual["residual"], 0.9, 1e-5, relu, training)[0]
+        y = run("batch_norm_add", *inputs, actual["residual"], 0.9, 1e-5, act, training)[0]
     else:
-        y = run("batch_norm", *inputs, 0.9, 1e-5, relu, training)[0]
+        y = run("batch_norm", *inputs, 0.9, 1e-5, act, training)[0]
     y.backward(paddle.to_tensor(gradient).astype(dtype))
     assert_close(y, expected_y, tolerance(dtype, 16))
     for mine, theirs in zip(statistics, expected_statistics):
@@ -146,29 +155,32 @@ def test_batch_norm_its_gradients_and_its_statistics(
         assert_close(tensor.grad, expected[name].grad, tolerance(dtype, 200))
 
 
-def test_batch_norm_lets_what_is_not_a_number_through() -> None:
+@pytest.mark.parametrize("act", ["relu", "relu6", "hardswish", "swish"])
+def test_batch_norm_lets_what_is_not_a_number_through(act: str) -> None:
     x = paddle.full([1, 2, 2, 4], float("nan"))
     statistics = [paddle.zeros([4]), paddle.ones([4])]
-    y = run("batch_norm", x, paddle.ones([4]), paddle.zeros([4]), *statistics, 0.9, 1e-5, True, True)[0]
+    y = run("batch_norm", x, paddle.ones([4]), paddle.zeros([4]), *statistics, 0.9, 1e-5, act, True)[0]
     assert paddle.isnan(y).all()
     assert paddle.isnan(run("batch_norm", x.astype("bfloat16"), paddle.ones([4]), paddle.zeros([4]), *statistics, 0.9,
-                            1e-5, True, True)[0].astype("float32")).all()  # fmt: skip
+                            1e-5, act, True)[0].astype("float32")).all()  # fmt: skip
 
 
-@pytest.mark.parametrize("relu", [True, False])
+@pytest.mark.parametrize("act", [None, "relu", "hardswish", "gelu"])
 @pytest.mark.parametrize("residual", [True, False])
-def test_the_folded_convolution_is_convolution_and_batch_norm(relu: bool, residual: bool, dtype: str) -> None:
+def test_the_folded_convolution_is_convolution_and_batch_norm(
+    act: Optional[Activation], residual: bool, dtype: str
+) -> None:
     x, weight = leaf(random(2, 9, 9, 32), dtype), leaf(0.1 * random(24, 32, 3, 3), "float32")
     scale, shift, mean = (leaf(random(24, seed=seed), "float32") for seed in range(3))
     variance = leaf(np.abs(random(24, seed=3)) + 0.5, "float32")
-    window = [1, 1, 1, 1, 1, 1]
+    window = [1] * 8
     (convolved,) = run("convolution", x, weight, window, 1, True)
     added = leaf(random(2, 9, 9, 24, seed=4), dtype) if residual else None
     expected = normalised(
         convolved.astype("float32"), scale, shift, (mean, variance), None if added is None else added.astype("float32"),
-        relu, False,
+        act, False,
     )  # fmt: skip
-    (actual,) = run("folded", x, weight, scale, shift, mean, variance, added, window, 1, 1e-5, relu)
+    (actual,) = run("folded", x, weight, scale, shift, mean, variance, added, window, 1, 1e-5, act or "none")
     assert_close(actual, expected, tolerance(dtype, 300))
 
 
@@ -246,12 +258,18 @@ X = paddle.ones([2, 8, 8, 4])
 @pytest.mark.parametrize(
     ("name", "arguments", "message"),
     [
-        ("convolution", [X, paddle.ones([8, 3, 3, 3]), [1] * 6, 1, True], "groups: 1 groups of weights"),
-        ("convolution", [X[0], paddle.ones([8, 4, 3, 3]), [1] * 6, 1, True], "expected .N, H, W, C.; received .8, 8"),
-        ("convolution", [X, paddle.ones([8, 4, 3, 3]), [1] * 5, 1, True], "window: expected 6 numbers; received 5"),
-        ("convolution", [X, paddle.ones([8, 4, 11, 11]), [1] * 6, 1, True], "smaller than the kernel"),
-        ("convolution", [X.astype("int32"), paddle.ones([8, 4, 3, 3]), [1] * 6, 1, True], "expected float32 or bf"),
-        ("batch_norm", [X, *[paddle.ones([5])] * 4, 0.9, 1e-5, True, True], "Scale: expected float32"),
+        ("convolution", [X, paddle.ones([8, 3, 3, 3]), [1] * 8, 1, True], "groups: 1 groups of weights"),
+        ("convolution", [X[0], paddle.ones([8, 4, 3, 3]), [1] * 8, 1, True], "expected .N, H, W, C.; received .8, 8"),
+        ("convolution", [X, paddle.ones([8, 4, 3, 3]), [1] * 7, 1, True], "window: expected 8 numbers; received 7"),
+        ("convolution", [X, paddle.ones([8, 4, 11, 11]), [1] * 8, 1, True], "smaller than the kernel"),
+        ("convolution", [X.astype("int32"), paddle.ones([8, 4, 3, 3]), [1] * 8, 1, True], "expected float32 or bf"),
+        ("batch_norm", [X, *[paddle.ones([5])] * 4, 0.9, 1e-5, "relu", True], "Scale: expected float32"),
+        ("batch_norm", [X, *[paddle.ones([4])] * 4, 0.9, 1e-5, "gelu", True], "not with gelu"),
+        ("activation", [X, "relu7"], "there is no activation relu7"),
+        ("gate", [X, paddle.ones([2, 5])], "2 images and 4 channels; received .2, 5."),
+        ("concat", [[X, X[:, 1:]], False], "expected images like"),
+        ("concat", [[X, X[..., 1:]], True], "expected images like"),
+        ("halves", [X[..., 1:]], "an even number of channels"),
         ("pooling", [X, [9, 9, 1, 1, 0, 0, 0, 0], True], "smaller than the window"),
         ("pooling", [X, [2, 2, 0, 1, 0, 0, 0, 0], True], "strides above 0"),
         ("linear", [X, paddle.ones([4, 4]), paddle.ones([4])], "linear: expected X"),

@@ -36,7 +36,7 @@ def printed(code: str, *, threads: int = 2) -> str:
 
 NUM_THREADS = """
 before = len(os.listdir("/proc/self/task"))
-run("convolution", x, w, [1] * 6, 1, True)
+run("convolution", x, w, [1] * 8, 1, True)
 print(len(os.listdir("/proc/self/task")) - before)
 """
 
@@ -47,11 +47,11 @@ def test_onednn_itself_takes_the_threads_that_it_is_given(onednn: OneDNN, count:
 
 
 FORKED = """
-before, = run("convolution", x, w, [1] * 6, 1, True)
+before, = run("convolution", x, w, [1] * 8, 1, True)
 expected = before.numpy()
 child = os.fork()
 if child == 0:
-    after, = run("convolution", x, w, [1] * 6, 1, True)
+    after, = run("convolution", x, w, [1] * 8, 1, True)
     os._exit(0 if np.array_equal(after, expected) and np.array_equal(before, expected) else 1)
 print(os.waitpid(child, 0)[1])
 """
@@ -104,7 +104,7 @@ def test_computing_again_takes_no_new_pages(onednn: OneDNN) -> None:
     def faults() -> int:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
         for _ in range(4):
-            (y,) = run("convolution", x, weight, [1, 1, 0, 0, 1, 1], 1, True)
+            (y,) = run("convolution", x, weight, [1, 1, 0, 0, 0, 0, 1, 1], 1, True)
             run("branch", y)
         return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
