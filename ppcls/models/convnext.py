@@ -9,7 +9,24 @@ from functools import partial
 import paddle
 from paddle import nn
 
-from ppcls.models.layers import DropPath, Head, LayerNorm, LayerNorm2D, Linear, activate, drop_rates, truncated_normal
+from ppcls.models.layers import (
+    Act,
+    Add,
+    Branch,
+    ChannelsLast,
+    Conv2D,
+    DropPath,
+    Flatten,
+    GlobalAvgPool,
+    Head,
+    LayerNorm,
+    LayerNorm2D,
+    Linear,
+    ModelLayout,
+    Scale,
+    drop_rates,
+    truncated_normal,
+)
 from ppcls.models.model import Model
 
 EPSILON = 1e-6
@@ -20,20 +37,24 @@ class Block(nn.Layer):
 
     def __init__(self, width: int, *, drop_path: float, layer_scale: float) -> None:
         super().__init__()
-        self.dwconv = nn.Conv2D(width, width, 7, padding=3, groups=width)
+        self.branch, self.sum, self.scale = Branch(), Add(), Scale()
+        self.last, self.model_layout = ChannelsLast(), ModelLayout()
+        self.dwconv = Conv2D(width, width, 7, padding=3, groups=width)
         self.norm = LayerNorm(width, epsilon=EPSILON)
         self.pwconv1 = Linear(width, 4 * width)
+        self.act = Act("gelu")
         self.pwconv2 = Linear(4 * width, width)
         self.gamma = None
         if layer_scale > 0:
             self.gamma = self.create_parameter([width], default_initializer=nn.initializer.Constant(layer_scale))
         self.drop_path = DropPath(drop_path)
 
-    def forward(self, x_NCHW: paddle.Tensor) -> paddle.Tensor:
-        x = self.norm(self.dwconv(x_NCHW).transpose([0, 2, 3, 1]))
-        x = self.pwconv2(activate("gelu", self.pwconv1(x)))
-        x = x if self.gamma is None else self.gamma * x
-        return x_NCHW + self.drop_path(x.transpose([0, 3, 1, 2]))
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        x, beside = self.branch(x)
+        x = self.norm(self.last(self.dwconv(x)))
+        x = self.pwconv2(self.act(self.pwconv1(x)))
+        x = x if self.gamma is None else self.scale(x, self.gamma)
+        return self.sum(beside, self.drop_path(self.model_layout(x)))
 
 
 class ConvNeXt(Model):
@@ -44,6 +65,7 @@ class ConvNeXt(Model):
     """
 
     head_name = "head"
+    only_layers = True
 
     def __init__(
         self,
@@ -56,9 +78,9 @@ class ConvNeXt(Model):
         head_init_scale: float = 1.0,
     ) -> None:
         super().__init__()
-        stem = nn.Sequential(nn.Conv2D(3, widths[0], 4, stride=4), LayerNorm2D(widths[0], epsilon=EPSILON))
+        stem = nn.Sequential(Conv2D(3, widths[0], 4, stride=4), LayerNorm2D(widths[0], epsilon=EPSILON))
         halving = (
-            nn.Sequential(LayerNorm2D(width, epsilon=EPSILON), nn.Conv2D(width, next_width, 2, stride=2))
+            nn.Sequential(LayerNorm2D(width, epsilon=EPSILON), Conv2D(width, next_width, 2, stride=2))
             for width, next_width in zip(widths, widths[1:])
         )
         self.downsample_layers = nn.LayerList([stem, *halving])
@@ -69,6 +91,7 @@ class ConvNeXt(Model):
             )
             for depth, width in zip(depths, widths)
         )
+        self.average, self.flatten = GlobalAvgPool(), Flatten()
         self.num_features = widths[-1]
         self.norm = LayerNorm(self.num_features, epsilon=EPSILON)
         self.head = Head(self.num_features, class_num, std=0.02 * head_init_scale)
@@ -76,10 +99,10 @@ class ConvNeXt(Model):
         truncated_normal(*(layer.weight for layer in layers if layer is not self.head))
 
     def features(self, images_NCHW: paddle.Tensor) -> paddle.Tensor:
-        x = images_NCHW
+        x = self.operators.images(self, images_NCHW)
         for downsample, stage in zip(self.downsample_layers, self.stages):
             x = stage(downsample(x))
-        return self.norm(x.mean([2, 3]))
+        return self.norm(self.flatten(self.average(x)))
 
 
 VARIANTS = {

@@ -12,6 +12,7 @@ import paddle
 from paddle import nn
 
 from ppcls.models.layers import (
+    Flatten,
     GlobalAvgPool,
     Head,
     LayerNorm,
@@ -19,6 +20,7 @@ from ppcls.models.layers import (
     PatchEmbed,
     RelativeAttention,
     TransformerBlock,
+    Windows,
     attend_in_windows,
     draw_linears,
     drop_rates,
@@ -61,12 +63,11 @@ class SwinBlock(TransformerBlock):
 
     def __init__(self, width: int, attention: nn.Layer, window: int, *, shifted: bool, **options: Any) -> None:
         super().__init__(width, attention, **options)
-        self.window = window
-        self.shift = window // 2 if shifted else 0
+        self.windows = Windows(window, window // 2 if shifted else 0)
 
     def attend(self, x_NHWC: paddle.Tensor, mask: paddle.Tensor) -> Any:
         """Attend in windows; the mask is for shifted ones."""
-        return attend_in_windows(self.attn, x_NHWC, self.window, mask if self.shift else None, shift=self.shift)
+        return attend_in_windows(self.attn, x_NHWC, self.windows, mask if self.windows.shift else None)
 
 
 class PatchMerging(nn.Layer):
@@ -95,7 +96,7 @@ class Stage(nn.Layer):
         super().__init__()
         self.blocks = nn.LayerList(blocks)
         self.downsample = downsample
-        self.window = blocks[0].window
+        self.window = blocks[0].windows.size
 
     def forward(self, x_NHWC: paddle.Tensor) -> paddle.Tensor:
         height, width = (size + -size % self.window for size in x_NHWC.shape[1:3])
@@ -109,6 +110,7 @@ class SwinTransformer(Model):
     """Images [N, 3, H, W] of any size -> logits [N, class_num]."""
 
     head_name = "head"
+    only_layers = True
     attention: ClassVar[type[nn.Layer]] = WindowAttention
     block: ClassVar[type[SwinBlock]] = SwinBlock
     merging: ClassVar[type[nn.Layer]] = PatchMerging
@@ -144,6 +146,7 @@ class SwinTransformer(Model):
         self.num_features = width
         self.norm = LayerNorm(width)
         self.avgpool = GlobalAvgPool("NHWC")
+        self.flatten = Flatten()
         self.head = Head(width, class_num, std=0.02)
         draw_linears(self)
 
@@ -151,7 +154,7 @@ class SwinTransformer(Model):
         x = self.pos_drop(self.patch_embed(images_NCHW))
         for stage in self.layers:
             x = stage(x)
-        return self.avgpool(self.norm(x)).flatten(1)
+        return self.flatten(self.avgpool(self.norm(x)))
 
 
 VARIANTS = {

@@ -18,6 +18,7 @@ from ppcls.models.layers import (
     PatchEmbed,
     ReducedAttention,
     TransformerBlock,
+    Windows,
     attend_in_windows,
     draw_by_fan_out,
     draw_linears,
@@ -35,10 +36,10 @@ class WindowBlock(TransformerBlock):
 
     def __init__(self, width: int, attention: Attention, window: int, **options: Any) -> None:
         super().__init__(width, attention, **options)
-        self.window = window
+        self.windows = Windows(window)
 
     def attend(self, x_NHWC: paddle.Tensor) -> Any:
-        return attend_in_windows(self.attn, x_NHWC, self.window)
+        return attend_in_windows(self.attn, x_NHWC, self.windows)
 
 
 class Positions(nn.Layer):

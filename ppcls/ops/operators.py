@@ -7,6 +7,7 @@ from typing import Any, Optional, Union
 import paddle
 from paddle import nn
 
+from ppcls.models.layers.linear import Head
 from ppcls.models.layers.norm import BatchNorm
 from ppcls.models.layers.operators import ACTIVATIONS
 from ppcls.ops import compiled
@@ -134,9 +135,40 @@ class OneDNN:
 
     def linear(self, layer: nn.Linear, x: paddle.Tensor) -> paddle.Tensor:
         """Return `x @ weight + bias`."""
-        bias = paddle.zeros(layer.weight.shape[1:]) if layer.bias is None else layer.bias
-        (y,) = run("linear", x, layer.weight, bias)
+        x = x.astype("float32") if isinstance(layer, Head) else x
+        (y,) = run("linear", x, layer.weight, layer.bias)
         return y
+
+    def layer_norm(self, layer: nn.LayerNorm, x: paddle.Tensor) -> paddle.Tensor:
+        """Normalise the last axis."""
+        return run("layer_norm", x, layer.weight, layer.bias, layer._epsilon)[0]
+
+    layer_norm_2d = layer_norm
+
+    def attention(self, layer: Any, qkv: paddle.Tensor, bias: Optional[paddle.Tensor] = None) -> paddle.Tensor:
+        """Return the attention of tokens by their queries, keys and values; with dropout Paddle computes it."""
+        if layer.training and layer.dropout.p:
+            return layer.by_parts(qkv.astype("float32"), bias).astype(qkv.dtype)
+        bias = bias.unsqueeze(0) if bias is not None and bias.ndim == 3 else bias
+        return run("attention", qkv, bias, layer.num_heads, layer.factor)[0]
+
+    def windows(self, layer: Any, x_NHWC: paddle.Tensor) -> paddle.Tensor:
+        """Return the tokens of the layer's windows."""
+        return run("windows", x_NHWC, layer.size, layer.shift)[0]
+
+    def join_windows(self, layer: Any, tokens: paddle.Tensor, height: int, width: int) -> paddle.Tensor:
+        """Return the images of the layer's windows, [N, height, width, C]."""
+        return run("join_windows", tokens, height, width, layer.size, layer.shift)[0]
+
+    def scale(self, layer: nn.Layer, x: paddle.Tensor, factors: paddle.Tensor) -> paddle.Tensor:
+        """Multiply the last axis by a factor each."""
+        return run("gate", x, factors)[0]
+
+    def channels_last(self, layer: nn.Layer, x: paddle.Tensor) -> paddle.Tensor:
+        """Return the images as they are."""
+        return x
+
+    model_layout = channels_last
 
 
 def _name(act: Optional[str]) -> str:

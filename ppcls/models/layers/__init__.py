@@ -16,7 +16,18 @@ from ppcls.models.layers.conv import (
 from ppcls.models.layers.drop import Dropout, DropPath, drop_rates
 from ppcls.models.layers.initial import draw_by_fan_out, draw_linears, truncated_normal
 from ppcls.models.layers.inverted_residual import InvertedResidual
-from ppcls.models.layers.joins import Add, Branch, Concat, Flatten, Gate, Halves, Interleave
+from ppcls.models.layers.joins import (
+    Add,
+    Branch,
+    ChannelsLast,
+    Concat,
+    Flatten,
+    Gate,
+    Halves,
+    Interleave,
+    ModelLayout,
+    Scale,
+)
 from ppcls.models.layers.linear import ConvHead, Head, Linear, Mlp, UniformLinear
 from ppcls.models.layers.norm import BatchNorm, LayerNorm, LayerNorm2D
 from ppcls.models.layers.operators import STOCK, Activation, DataFormat, activate, compute_with, computing_layers
@@ -33,9 +44,13 @@ from ppcls.models.layers.sizes import make_divisible
 from ppcls.models.layers.squeeze_excite import LinearSqueezeExcite, SqueezeExcite
 from ppcls.models.layers.sync_norm import synchronise
 from ppcls.models.layers.transformer import TransformerBlock
-from ppcls.models.layers.windows import attend_in_windows, join_windows, pad_to_multiples, split_windows
+from ppcls.models.layers.windows import Windows, attend_in_windows, join_windows, pad_to_multiples, split_windows
 
 __all__ = [
+    "Windows",
+    "Scale",
+    "ModelLayout",
+    "ChannelsLast",
     "Conv2D",
     "Interleave",
     "Halves",

@@ -1,6 +1,6 @@
 """Self-attention. Source: https://arxiv.org/abs/1706.03762, section 3.2."""
 
-from typing import Optional
+from typing import Any, Optional
 
 import paddle
 import paddle.nn.functional as F
@@ -8,6 +8,7 @@ from paddle import nn
 
 from ppcls.models.layers.linear import Linear
 from ppcls.models.layers.norm import LayerNorm
+from ppcls.models.layers.operators import Operation
 
 
 def split_heads(x: paddle.Tensor, num_heads: int, num_parts: int) -> list[paddle.Tensor]:
@@ -38,6 +39,22 @@ def attend(
     return paddle.matmul(shares, values).transpose([0, 2, 1, 3]).flatten(2)
 
 
+class SelfAttend(Operation, nn.Layer):
+    """Attention of tokens by their queries, keys and values, side by side in [N, L, 3 * heads * width], and a bias."""
+
+    operation = "attention"
+
+    def __init__(self, num_heads: int, scale: float, dropout: float) -> None:
+        super().__init__()
+        self.num_heads, self.factor = num_heads, scale
+        self.dropout = nn.Dropout(dropout)
+
+    def by_parts(self, qkv: paddle.Tensor, bias: Optional[paddle.Tensor] = None) -> paddle.Tensor:
+        """Return the attention, computed by matrix products."""
+        queries, keys, values = split_heads(qkv, self.num_heads, 3)
+        return attend(queries * self.factor, keys, values, bias=bias, dropout=self.dropout)
+
+
 class Attention(nn.Layer):
     """Multi-head self-attention of tokens [N, L, width].
 
@@ -57,9 +74,8 @@ class Attention(nn.Layer):
     ) -> None:
         super().__init__()
         self.num_heads = num_heads
-        self.scale = (width // num_heads) ** -0.5 if scale is None else scale
         self.qkv = Linear(width, 3 * width, bias_attr=None if qkv_bias else False)
-        self.attn_drop = nn.Dropout(attention_dropout)
+        self.attend = SelfAttend(num_heads, (width // num_heads) ** -0.5 if scale is None else scale, attention_dropout)
         self.proj = Linear(width, width)
         self.proj_drop = nn.Dropout(dropout)
 
@@ -67,10 +83,8 @@ class Attention(nn.Layer):
         """Return what is added to the scores."""
         return mask
 
-    def forward(self, x: paddle.Tensor, mask: Optional[paddle.Tensor] = None) -> paddle.Tensor:
-        queries, keys, values = split_heads(self.qkv(x), self.num_heads, 3)
-        x = attend(queries * self.scale, keys, values, bias=self.bias(mask), dropout=self.attn_drop)
-        return self.proj_drop(self.proj(x))
+    def forward(self, x: paddle.Tensor, mask: Optional[paddle.Tensor] = None) -> Any:
+        return self.proj_drop(self.proj(self.attend(self.qkv(x), self.bias(mask))))
 
 
 class ReducedAttention(nn.Layer):

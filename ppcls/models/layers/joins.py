@@ -54,3 +54,21 @@ class Flatten(Operation, nn.Layer):
     """The values of each sample as a vector, in the order channels, height, width."""
 
     operation = "flatten"
+
+
+class Scale(Operation, nn.Layer):
+    """The last axis of tokens `x` multiplied by `factors`, [C]."""
+
+    operation = "scale"
+
+
+class ChannelsLast(Operation, nn.Layer):
+    """Images [N, H, W, C] of images in the layout of the model's layers."""
+
+    operation = "channels_last"
+
+
+class ModelLayout(Operation, nn.Layer):
+    """Images in the layout of the model's layers of images [N, H, W, C]."""
+
+    operation = "model_layout"

@@ -6,7 +6,8 @@ import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
-from ppcls.models.layers.operators import Activation, Operation, activate
+from ppcls.models.layers.act import Act
+from ppcls.models.layers.operators import Activation, Operation
 
 
 class Linear(Operation, nn.Linear):
@@ -82,8 +83,8 @@ class Mlp(nn.Layer):
         super().__init__()
         self.fc1 = Linear(width, hidden, **attributes)
         self.fc2 = Linear(hidden, width, **attributes)
-        self.act = act
+        self.act = Act(act)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        return self.dropout(self.fc2(self.dropout(activate(self.act, self.fc1(x)))))
+        return self.dropout(self.fc2(self.dropout(self.act(self.fc1(x)))))

@@ -2,7 +2,6 @@
 
 from typing import Optional
 
-import paddle
 from paddle import nn
 
 from ppcls.models.layers.operators import Activation, DataFormat, Operation
@@ -29,18 +28,19 @@ class BatchNorm(Operation, nn.BatchNorm):
         self.act = act
 
 
-class LayerNorm(nn.LayerNorm):
+class LayerNorm(Operation, nn.LayerNorm):
     """Normalise the last axis of [..., channels]."""
+
+    operation = "layer_norm"
 
     def __init__(self, num_channels: int, *, epsilon: float = 1e-5) -> None:
         super().__init__(num_channels, epsilon=epsilon)
 
 
-class LayerNorm2D(nn.LayerNorm):
-    """Normalise the channels of each pixel of NCHW images."""
+class LayerNorm2D(Operation, nn.LayerNorm):
+    """Normalise the channels of each pixel of images."""
+
+    operation = "layer_norm_2d"
 
     def __init__(self, num_channels: int, *, epsilon: float = 1e-6) -> None:
         super().__init__(num_channels, epsilon=epsilon)
-
-    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        return super().forward(x.transpose([0, 2, 3, 1])).transpose([0, 3, 1, 2])

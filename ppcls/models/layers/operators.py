@@ -51,6 +51,41 @@ class StockOperators:
         """Return `x @ weight + bias`."""
         return nn.Linear.forward(layer, x)
 
+    def layer_norm(self, layer: nn.LayerNorm, x: paddle.Tensor) -> paddle.Tensor:
+        """Normalise the last axis."""
+        return nn.LayerNorm.forward(layer, x)
+
+    def layer_norm_2d(self, layer: nn.LayerNorm, x: paddle.Tensor) -> paddle.Tensor:
+        """Normalise the channels of each pixel."""
+        return nn.LayerNorm.forward(layer, x.transpose([0, 2, 3, 1])).transpose([0, 3, 1, 2])
+
+    def attention(self, layer: Any, qkv: paddle.Tensor, bias: Optional[paddle.Tensor] = None) -> paddle.Tensor:
+        """Return the attention of tokens by their queries, keys and values."""
+        attended: paddle.Tensor = layer.by_parts(qkv, bias)
+        return attended
+
+    def channels_last(self, layer: nn.Layer, x: paddle.Tensor) -> paddle.Tensor:
+        """Return images [N, H, W, C] of images in the layout of the model's layers."""
+        return x.transpose([0, 2, 3, 1])
+
+    def model_layout(self, layer: nn.Layer, x_NHWC: paddle.Tensor) -> paddle.Tensor:
+        """Return images in the layout of the model's layers of images [N, H, W, C]."""
+        return x_NHWC.transpose([0, 3, 1, 2])
+
+    def windows(self, layer: Any, x_NHWC: paddle.Tensor) -> paddle.Tensor:
+        """Return the tokens of the layer's windows."""
+        tokens: paddle.Tensor = layer.by_parts(x_NHWC)
+        return tokens
+
+    def join_windows(self, layer: Any, tokens: paddle.Tensor, height: int, width: int) -> paddle.Tensor:
+        """Return the images of the layer's windows, [N, height, width, C]."""
+        images: paddle.Tensor = layer.join_by_parts(tokens, height, width)
+        return images
+
+    def scale(self, layer: nn.Layer, x: paddle.Tensor, factors: paddle.Tensor) -> paddle.Tensor:
+        """Multiply the last axis by a factor each."""
+        return factors * x
+
     def conv(self, layer: nn.Conv2D, x: paddle.Tensor) -> paddle.Tensor:
         """Convolve, and add the bias if there is one."""
         return nn.Conv2D.forward(layer, x)

@@ -1,12 +1,15 @@
 """Patches of images as tokens, and their positions. Source: https://arxiv.org/abs/2010.11929, section 3.1."""
 
-from typing import Optional
+from typing import Any, Optional
 
 import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
+from ppcls.models.layers.conv import Conv2D
+from ppcls.models.layers.joins import ChannelsLast
 from ppcls.models.layers.norm import LayerNorm
+from ppcls.models.layers.operators import STOCK, DataFormat
 
 
 class PatchEmbed(nn.Layer):
@@ -15,6 +18,9 @@ class PatchEmbed(nn.Layer):
     Images that patches don't fill get zeros below and on the right. With a `stride`, patches overlap, and zeros are
     on all sides.
     """
+
+    operators: Any = STOCK
+    data_format: DataFormat = "NCHW"
 
     def __init__(
         self,
@@ -29,7 +35,7 @@ class PatchEmbed(nn.Layer):
         super().__init__()
         self.patch_size = patch_size
         self.overlaps = stride is not None
-        self.proj = nn.Conv2D(
+        self.proj = Conv2D(
             in_channels,
             width,
             patch_size,
@@ -37,13 +43,14 @@ class PatchEmbed(nn.Layer):
             padding=patch_size // 2 if self.overlaps else 0,
             bias_attr=None if bias else False,
         )
+        self.last = ChannelsLast()
         self.norm = LayerNorm(width) if norm else nn.Identity()
 
-    def forward(self, images_NCHW: paddle.Tensor) -> paddle.Tensor:
+    def forward(self, images_NCHW: paddle.Tensor) -> Any:
         below, right = (-size % self.patch_size for size in images_NCHW.shape[2:])
         if not self.overlaps and (below or right):
             images_NCHW = F.pad(images_NCHW, [0, right, 0, below])
-        return self.norm(self.proj(images_NCHW).transpose([0, 2, 3, 1]))
+        return self.norm(self.last(self.proj(self.operators.images(self, images_NCHW))))
 
 
 def positions_for(

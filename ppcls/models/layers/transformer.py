@@ -6,6 +6,7 @@ import paddle
 from paddle import nn
 
 from ppcls.models.layers.drop import DropPath
+from ppcls.models.layers.joins import Add, Branch, Scale
 from ppcls.models.layers.linear import Mlp
 from ppcls.models.layers.norm import LayerNorm
 
@@ -36,6 +37,7 @@ class TransformerBlock(nn.Layer):
         self.drop_path = DropPath(drop_path)
         self.norm2 = LayerNorm(width, epsilon=epsilon)
         self.mlp = Mlp(width, int(width * mlp_ratio), dropout=dropout) if mlp is None else mlp
+        self.branch, self.sum, self.scale = Branch(), Add(), Scale()
         self.gamma_1 = self.gamma_2 = None
         if layer_scale is not None:
             initial = nn.initializer.Constant(layer_scale)
@@ -46,9 +48,12 @@ class TransformerBlock(nn.Layer):
         """Return the attention of the normalised input."""
         return self.attn(x, *context)
 
-    def forward(self, x: paddle.Tensor, *context: Any) -> paddle.Tensor:
+    def forward(self, x: paddle.Tensor, *context: Any) -> Any:
         """Return the result for [..., width]; `context` is what the attention takes besides."""
-        attended = self.attend(self.norm1(x), *context)
-        x = x + self.drop_path(attended if self.gamma_1 is None else self.gamma_1 * attended)
-        changed = self.mlp(self.norm2(x))
-        return x + self.drop_path(changed if self.gamma_2 is None else self.gamma_2 * changed)
+        x, beside = self.branch(x)
+        x = self._joined(beside, self.attend(self.norm1(x), *context), self.gamma_1)
+        x, beside = self.branch(x)
+        return self._joined(beside, self.mlp(self.norm2(x)), self.gamma_2)
+
+    def _joined(self, x: paddle.Tensor, change: paddle.Tensor, factors: Optional[paddle.Tensor]) -> Any:
+        return self.sum(x, self.drop_path(change if factors is None else self.scale(change, factors)))

@@ -6,6 +6,8 @@ import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
+from ppcls.models.layers.operators import Operation
+
 
 def pad_to_multiples(x_NHWC: paddle.Tensor, height: int, width: int) -> paddle.Tensor:
     """Add zeros below and on the right, so that the image has multiples of `height` and `width`."""
@@ -29,15 +31,36 @@ def join_windows(
     return x.transpose([0, 1, 3, 2, 4, 5]).reshape([-1, image_height, image_width, channels])
 
 
+class Windows(Operation, nn.Layer):
+    """Square windows of images [N, H, W, C], which are moved up and left by `shift` pixels before."""
+
+    operation = "windows"
+
+    def __init__(self, size: int, shift: int = 0) -> None:
+        super().__init__()
+        self.size, self.shift = size, shift
+
+    def by_parts(self, x_NHWC: paddle.Tensor) -> paddle.Tensor:
+        """Return the windows' tokens, [N * windows, size * size, C]."""
+        x = paddle.roll(x_NHWC, [-self.shift, -self.shift], axis=[1, 2]) if self.shift else x_NHWC
+        return split_windows(x, self.size, self.size)
+
+    def join(self, tokens: paddle.Tensor, height: int, width: int) -> Any:
+        """Return the images [N, height, width, C] that the windows' tokens are of."""
+        return self.operators.join_windows(self, tokens, height, width)
+
+    def join_by_parts(self, tokens: paddle.Tensor, height: int, width: int) -> paddle.Tensor:
+        """Return them, computed by a transposition."""
+        x = join_windows(tokens, self.size, self.size, image_height=height, image_width=width)
+        return paddle.roll(x, [self.shift, self.shift], axis=[1, 2]) if self.shift else x
+
+
 def attend_in_windows(
-    attention: nn.Layer, x_NHWC: paddle.Tensor, window: int, mask: Optional[paddle.Tensor] = None, *, shift: int = 0
+    attention: nn.Layer, x_NHWC: paddle.Tensor, windows: Windows, mask: Optional[paddle.Tensor] = None
 ) -> Any:
-    """Return the attention within square windows of images, which are moved up and left by `shift` pixels before."""
+    """Return the attention within windows of images, which get zeros below and on the right where they need them."""
     _, height, width, _ = x_NHWC.shape
-    x = pad_to_multiples(x_NHWC, window, window)
+    x = pad_to_multiples(x_NHWC, windows.size, windows.size)
     _, padded_height, padded_width, _ = x.shape
-    x = paddle.roll(x, [-shift, -shift], axis=[1, 2]) if shift else x
-    tokens = attention(split_windows(x, window, window), mask)
-    x = join_windows(tokens, window, window, image_height=padded_height, image_width=padded_width)
-    x = paddle.roll(x, [shift, shift], axis=[1, 2]) if shift else x
-    return x[:, :height, :width]
+    x = windows.join(attention(windows(x), mask), padded_height, padded_width)
+    return x if (height, width) == (padded_height, padded_width) else x[:, :height, :width]

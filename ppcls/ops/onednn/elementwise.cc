@@ -66,13 +66,14 @@ void gate_with(const Shape& s, const T* x, const float* gates, T* y) {
 
 template <class T>
 void gate_gradients(const Shape& s, const T* x, const float* gates, const T* dy, T* dx, float* dgates) {
-  const int64_t pixels = s.h * s.w;
+  const int64_t pixels = s.h * s.w, blocks = (pixels + kBlock - 1) / kBlock;
+  std::vector<float> partial(s.n * blocks * s.c);
 #pragma omp parallel for schedule(static)
-  for (int64_t n = 0; n < s.n; ++n) {
+  for (int64_t block = 0; block < s.n * blocks; ++block) {
+    const int64_t n = block / blocks, first = block % blocks * kBlock, last = std::min(pixels, first + kBlock);
     const float* __restrict g = gates + n * s.c;
-    float* __restrict dg = dgates + n * s.c;
-    std::fill(dg, dg + s.c, 0.f);
-    for (int64_t row = n * pixels; row < (n + 1) * pixels; ++row) {
+    float* __restrict dg = &partial[block * s.c];
+    for (int64_t row = n * pixels + first; row < n * pixels + last; ++row) {
       const T* __restrict p = x + row * s.c;
       const T* __restrict d = dy + row * s.c;
       T* __restrict dp = dx + row * s.c;
@@ -82,6 +83,13 @@ void gate_gradients(const Shape& s, const T* x, const float* gates, const T* dy,
         dg[c] += gradient * load(p[c]);
         store(dp[c], gradient * g[c]);
       }
+    }
+  }
+  for (int64_t n = 0; n < s.n; ++n) {
+    for (int64_t c = 0; c < s.c; ++c) {
+      double sum = 0;
+      for (int64_t block = n * blocks; block < (n + 1) * blocks; ++block) sum += partial[block * s.c + c];
+      dgates[n * s.c + c] = static_cast<float>(sum);
     }
   }
 }
@@ -103,6 +111,20 @@ void move(int64_t pixels, T* whole, bool interleaved, const std::vector<Part>& p
         copy(at, part, parts[i].channels);
         at += parts[i].channels;
       }
+    }
+  }
+}
+
+// Calls `copy` with the index of each pixel of an image and of its token.
+template <class Copy>
+void each_token(const Shape& s, int64_t size, int64_t shift, Copy copy) {
+  const int64_t across = s.w / size;
+#pragma omp parallel for schedule(static)
+  for (int64_t row = 0; row < s.n * s.h; ++row) {
+    const int64_t n = row / s.h, y = row % s.h, from_y = (y + shift) % s.h;
+    for (int64_t x = 0; x < s.w; ++x) {
+      const int64_t window = (n * (s.h / size) + y / size) * across + x / size;
+      copy((n * s.h + from_y) * s.w + (x + shift) % s.w, (window * size + y % size) * size + x % size);
     }
   }
 }
@@ -256,6 +278,22 @@ void split(Type type, int64_t pixels, const void* whole, bool interleaved, const
     using T = std::remove_pointer_t<decltype(of_type)>;
     move(pixels, static_cast<T*>(const_cast<void*>(whole)), interleaved, parts,
          [](T* place, T* part, int64_t count) { std::memcpy(part, place, count * sizeof(T)); });
+  });
+}
+
+void windows(Type type, const Shape& s, int64_t size, int64_t shift, const void* images, void* tokens) {
+  threads();
+  const int64_t bytes = s.c * (type == Type::bf16 ? 2 : 4);
+  each_token(s, size, shift, [&](int64_t pixel, int64_t token) {
+    std::memcpy(static_cast<char*>(tokens) + token * bytes, static_cast<const char*>(images) + pixel * bytes, bytes);
+  });
+}
+
+void join_windows(Type type, const Shape& s, int64_t size, int64_t shift, const void* tokens, void* images) {
+  threads();
+  const int64_t bytes = s.c * (type == Type::bf16 ? 2 : 4);
+  each_token(s, size, shift, [&](int64_t pixel, int64_t token) {
+    std::memcpy(static_cast<char*>(images) + pixel * bytes, static_cast<const char*>(tokens) + token * bytes, bytes);
   });
 }
 

@@ -61,26 +61,31 @@ Tensors affine_grad(const Tensor& x, const Tensor& scale, const Tensor& dy) {
   return {dx, dscale, dshift};
 }
 
-// A gate for each channel of each image, float32 [N, C] whatever more dimensions of 1 there are.
+// A gate for each channel, the last dimension, of each sample, the first: float32 [N, C] whatever more dimensions of 1
+// there are. A single gate for all samples takes them for one.
 
-const float* gates_of(const Tensor& gates, const Shape& s) {
-  PD_CHECK(gates.is_cpu() && gates.dtype() == DataType::FLOAT32 && gates.numel() == s.n * s.c,
-           "gate: Gates: expected float32 of ", s.n, " images and ", s.c, " channels; received ", shown(gates));
-  return gates.data<float>();
+Shape gated(const Tensor& x, const Tensor& gates) {
+  type_of(x, "gate: X");
+  const Dims s = x.shape();
+  const int64_t channels = s.empty() ? 0 : s.back(), samples = channels > 0 ? gates.numel() / channels : 0;
+  PD_CHECK(s.size() > 1 && (samples == s[0] || samples == 1) && samples * channels == gates.numel(),
+           "gate: Gates: expected one for each sample and channel of ", shown(x), "; received ", shown(gates));
+  floats(gates, gates.shape(), "gate: Gates");
+  return {samples, x.numel() / samples / channels, 1, channels};
 }
 
 Tensors gate(const Tensor& x, const Tensor& gates) {
-  const Shape s = images_shape(x, "gate: X");
+  const Shape s = gated(x, gates);
   Tensor y = empty_like(x);
-  ppcls::gate(type_of(x, "gate: X"), s, x.data(), gates_of(gates, s), y.data());
+  ppcls::gate(type_of(x, "gate: X"), s, x.data(), gates.data<float>(), y.data());
   return {y};
 }
 
 Tensors gate_grad(const Tensor& x, const Tensor& gates, const Tensor& dy) {
-  const Shape s = images_shape(x, "gate: X");
+  const Shape s = gated(x, gates);
   check_same(x, "X", dy, "gate: gradient");
   Tensor dx = empty_like(x), dgates = empty_like(gates);
-  gate_backward(type_of(x, "gate: X"), s, x.data(), gates_of(gates, s), dy.data(), dx.data(), dgates.data<float>());
+  gate_backward(type_of(x, "gate: X"), s, x.data(), gates.data<float>(), dy.data(), dx.data(), dgates.data<float>());
   return {dx, dgates};
 }
 

@@ -84,12 +84,49 @@ int64_t pooling_workspace(const Pooling&);
 void pooling(const Pooling&, const void* x, void* y, void* workspace);
 void pooling_backward(const Pooling&, const void* dy, const void* workspace, void* dx);
 
-// y[rows, columns] = x[rows, inner] * weights[inner, columns] + bias, all float32; `bias` may be null.
-void linear(int64_t rows, int64_t inner, int64_t columns, const float* x, const float* weights, const float* bias,
-            float* y);
-// Either side may be transposed: `left` is then [inner, rows] and `right` [columns, inner].
-void matmul(int64_t rows, int64_t inner, int64_t columns, const float* left, bool left_transposed, const float* right,
-            bool right_transposed, float* product);
+// A matrix [rows, columns]; in memory [columns, rows] if `transposed`.
+struct Matrix {
+  Type type;
+  int64_t rows, columns;
+  const void* data;
+  bool transposed = false;
+};
+
+// result = left * right + bias of the column; `bias` may be null.
+void product(const Matrix& left, const Matrix& right, const float* bias, const Matrix& result);
+// The values in `type`: themselves, or a copy in this thread's own memory, valid until the next call.
+const void* narrowed(Type type, int64_t size, const float* values);
+
+// Rows of `channels` values with mean 0 and variance 1, times scale plus shift, by channel. `mean` and `variance`, of
+// each row, are kept for the gradient.
+struct LayerNorm {
+  Type type;
+  int64_t rows, channels;
+  float epsilon;
+};
+void layer_norm(const LayerNorm&, const void* x, const float* scale, const float* shift, void* y, float* mean,
+                float* variance);
+void layer_norm_backward(const LayerNorm&, const void* x, const float* scale, const float* mean, const float* variance,
+                         const void* dy, void* dx, float* dscale, float* dshift);
+
+// Attention of `heads` heads among the `length` tokens of each sample; queries, keys and values are side by side in
+// [samples, length, 3, heads, width]. Scores are times `scale` plus the biases [biases, bias_heads, length, length],
+// of one head for all or of each, of each `biases` samples in a row; there are none if `biases` is 0. `shares`, the
+// softmax of the scores [samples, heads, length, length], are kept for the gradient.
+struct Attention {
+  Type type;
+  int64_t samples, length, heads, width;
+  float scale;
+  int64_t biases, bias_heads;
+};
+void attention(const Attention&, const void* qkv, const float* bias, void* y, void* shares);
+void attention_backward(const Attention&, const void* qkv, const void* shares, const void* dy, void* dqkv,
+                        float* dbias);
+
+// The square windows of images that are moved up and left by `shift` pixels before, row by row: [windows, size * size,
+// c]. `join_windows` is the inverse, and so also the gradient.
+void windows(Type, const Shape&, int64_t size, int64_t shift, const void* images, void* tokens);
+void join_windows(Type, const Shape&, int64_t size, int64_t shift, const void* tokens, void* images);
 
 // `images` float32 NCHW -> NHWC of type `type`, and back.
 void to_channels_last(Type, const Shape&, const float* images, void* y);
@@ -105,7 +142,7 @@ void affine(Type, int64_t size, const void* x, float scale, float shift, void* y
 void affine_backward(Type, int64_t size, const void* x, const void* dy, float scale, void* dx, float* dscale,
                      float* dshift);
 
-// y = x * gate, a gate for each channel of each image: [n, c].
+// y = x * gate, a gate for each channel of each image: [n, c]. `Shape` may be of tokens.
 void gate(Type, const Shape&, const void* x, const float* gates, void* y);
 void gate_backward(Type, const Shape&, const void* x, const float* gates, const void* dy, void* dx, float* dgates);
 

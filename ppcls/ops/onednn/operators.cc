@@ -1,5 +1,5 @@
 // The kernels as operators of Paddle: checks, outputs, gradients. Those that read each value once are in
-// elementwise_operators.cc.
+// elementwise_operators.cc, those of tokens in token_operators.cc.
 #include <algorithm>
 #include <cmath>
 
@@ -192,35 +192,6 @@ Tensors pooling_grad(const Tensor& x, const Tensor& workspace, const Tensor& dy,
   return {dx};
 }
 
-// Linear: X [rows, inner], Weight [inner, columns], Bias [columns].
-
-Tensors linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
-  PD_CHECK(x.shape().size() == 2 && weight.shape().size() == 2 && x.numel() > 0,
-           "linear: expected X [rows, inner] and Weight [inner, columns]; received ", shown(x), " and ", shown(weight));
-  const int64_t rows = x.shape()[0], inner = x.shape()[1], columns = weight.shape()[1];
-  const float* p = floats(x, {rows, inner}, "linear: X");
-  const float* w = floats(weight, {inner, columns}, "linear: Weight");
-  const float* b = floats(bias, {columns}, "linear: Bias");
-  Tensor y = empty({rows, columns}, DataType::FLOAT32);
-  guarded("linear", [&] { ppcls::linear(rows, inner, columns, p, w, b, y.data<float>()); });
-  return {y};
-}
-
-Tensors linear_grad(const Tensor& x, const Tensor& weight, const Tensor& dy) {
-  const int64_t rows = x.shape()[0], inner = x.shape()[1], columns = weight.shape()[1];
-  const float* d = floats(dy, {rows, columns}, "linear: gradient");
-  Tensor dx = empty_like(x), dweight = empty_like(weight), dbias = empty({columns}, DataType::FLOAT32);
-  guarded("linear gradient", [&] {
-    matmul(rows, columns, inner, d, false, weight.data<float>(), true, dx.data<float>());
-    matmul(inner, rows, columns, x.data<float>(), true, d, false, dweight.data<float>());
-  });
-  float* sums = dbias.data<float>();
-  for (int64_t column = 0; column < columns; ++column) sums[column] = 0;
-  for (int64_t row = 0; row < rows; ++row)
-    for (int64_t column = 0; column < columns; ++column) sums[column] += d[row * columns + column];
-  return {dx, dweight, dbias};
-}
-
 // Layout.
 
 Shape nchw(const Tensor& images) {
@@ -305,12 +276,6 @@ PD_BUILD_GRAD_OP(ppcls_pooling)
     .Outputs({Grad("X")})
     .Attrs({"window: std::vector<int>", "max: bool"})
     .SetKernelFn(PD_KERNEL(pooling_grad));
-
-PD_BUILD_OP(ppcls_linear).Inputs({"X", "Weight", "Bias"}).Outputs({"Y"}).SetKernelFn(PD_KERNEL(linear));
-PD_BUILD_GRAD_OP(ppcls_linear)
-    .Inputs({"X", "Weight", Grad("Y")})
-    .Outputs({Grad("X"), Grad("Weight"), Grad("Bias")})
-    .SetKernelFn(PD_KERNEL(linear_grad));
 
 PD_BUILD_OP(ppcls_channels_last)
     .Inputs({"X"})

@@ -63,6 +63,11 @@ FAMILIES = [
     "SE_ResNet18_vd",
     "DenseNet121",
     "VGG11",
+    "ConvNeXt_tiny",
+    "SwinTransformer_tiny_patch4_window7_224",
+    "ViT_small_patch16_224",
+    "DeiT_tiny_distilled_patch16_224",
+    "MOCOV3_vit_small",
 ]
 
 
@@ -75,11 +80,16 @@ def test_every_family_that_layers_compute_alone_is_among_them() -> None:
     assert modules(ARCHITECTURES.names()) == modules([*FAMILIES, "ResNet18"])
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+LARGE = {"VGG11", "ViT_small_patch16_224", "MOCOV3_vit_small", "ResNeXt50_32x4d", "PPHGNet_tiny", "ConvNeXt_tiny"}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name for name in FAMILIES]
+)
 def test_every_family_computes_what_it_computes_on_paddles_operators(onednn: OneDNN, name: str) -> None:
     stock, fast = pair(onednn, name)
     assert not [reason for reason in map(obstacle, computing_layers(fast)) if reason]
-    x = images(224, 2) if name == "VGG11" else images(64, 8)
+    x = images(224, 2) if name == "VGG11" else images(64, 2 if "former" in name else 8)
     for training in (False, True):
         for model in (stock, fast):
             model.train() if training else model.eval()
@@ -97,6 +107,23 @@ def test_every_family_computes_what_it_computes_on_paddles_operators(onednn: One
     for key, expected, actual in pairs:
         if expected.grad is not None:  # 1e-2: a ReLU may hang on the last digit
             assert float((actual.grad - expected.grad).norm()) <= 1e-2 * float(expected.grad.norm()) + 1e-12, key
+
+
+@pytest.mark.parametrize("name", ["MobileNetV3_small_x0_35", "ShuffleNetV2_x0_25", "DeiT_tiny_distilled_patch16_224"])
+def test_bfloat16_trains_convolutions_and_tokens(onednn_bfloat16: OneDNN, name: str) -> None:
+    _, model = pair(onednn_bfloat16, name)
+    optimizer = paddle.optimizer.AdamW(1e-3, parameters=model.parameters())
+    found = []
+    for _ in range(3):
+        outputs = model(images(64, 4))
+        logits = outputs["logits"] if isinstance(outputs, dict) else outputs
+        assert logits.dtype == paddle.float32
+        loss = nn.functional.cross_entropy(logits, paddle.arange(4))
+        loss.backward()
+        optimizer.step()
+        optimizer.clear_grad()
+        found.append(float(loss))
+    assert found[-1] < found[0]
 
 
 @pytest.mark.parametrize("name", ["ResNet18", "ResNet50_vd"])
