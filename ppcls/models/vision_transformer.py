@@ -12,7 +12,6 @@ import paddle
 from paddle import nn
 
 from ppcls.models.layers import (
-    Add,
     Attention,
     Head,
     LayerNorm,
@@ -82,7 +81,7 @@ class VisionTransformer(Model):
         self.num_features = form.width
         self.patch_embed = PatchEmbed(form.patch_size, form.width, bias=form.patch_bias)
         self.ln_pre = LayerNorm(form.width) if form.norm_before else nn.Identity()
-        self.pos_drop, self.sum = nn.Dropout(drop_rate), Add()
+        self.pos_drop = nn.Dropout(drop_rate)
         attention = partial(self._attention, dropout=drop_rate, attention_dropout=attn_drop_rate)
         block = partial(
             TransformerBlock,
@@ -128,12 +127,12 @@ class VisionTransformer(Model):
                 f"images: the model has weights for offsets within {self.form.image_size} x {self.form.image_size} "
                 f"pixels; received {height} x {width}; resize the images"
             )
-        tokens = [getattr(self, name).expand([num_images, -1, -1]).astype(patches.dtype) for name in self.token_names]
-        x = paddle.concat([*tokens, patches.flatten(1, 2)], axis=1)
+        tokens = [getattr(self, name).expand([num_images, -1, -1]) for name in self.token_names]
+        x = paddle.concat([*tokens, patches.flatten(1, 2).astype(tokens[0].dtype)], axis=1)
         if self.pos_embed is not None:
             positions = positions_for(self.pos_embed, self.form.grid, rows, columns, num_extra=len(tokens))
-            x = self.sum(x, positions.expand_as(x).astype(x.dtype))
-        x = self.pos_drop(self.ln_pre(x))
+            x = x + positions
+        x = self.pos_drop(self.ln_pre(x.astype(patches.dtype)))
         for block in self.blocks:
             x = block(x)
         return x
