@@ -13,7 +13,8 @@ ARCHITECTURES = Registry(
         "SENet154_vd SE_ResNeXt50_32x4d SE_ResNeXt101_32x4d SE_ResNeXt152_64x4d",
         "ppcls.models.resnext_wsl": "ResNeXt101_32x8d_wsl ResNeXt101_32x16d_wsl ResNeXt101_32x32d_wsl "
         "ResNeXt101_32x48d_wsl",
-        "ppcls.models.pplcnet": "PPLCNetBaseNet PPLCNet_x0_25 PPLCNet_x0_35 PPLCNet_x0_5 PPLCNet_x0_75 PPLCNet_x1_0",
+        "ppcls.models.pplcnet": "PPLCNetBaseNet PPLCNet_x0_25 PPLCNet_x0_35 PPLCNet_x0_5 PPLCNet_x0_75 PPLCNet_x1_0 "
+        "PPLCNet_x1_5 PPLCNet_x2_0 PPLCNet_x2_5 PPLCNet_x2_5_Tanh",
         "ppcls.models.mobilenetv3": "MobileNetV3_small_x0_35 MobileNetV3_small_x0_5 MobileNetV3_small_x0_75 "
         "MobileNetV3_small_x1_0 MobileNetV3_small_x1_25 MobileNetV3_large_x0_35 MobileNetV3_large_x0_5 "
         "MobileNetV3_large_x0_75 MobileNetV3_large_x1_0 MobileNetV3_large_x1_25",
@@ -76,5 +77,24 @@ ARCHITECTURES = Registry(
         "CSWinTransformer_base_224 CSWinTransformer_base_384 CSWinTransformer_large_224 CSWinTransformer_large_384",
         "ppcls.models.van": "VAN_B0 VAN_B1 VAN_B2 VAN_B3",
         "ppcls.models.tnt": "TNT_small TNT_base",
+        "ppcls.models.res2net": "Res2Net50_14w_8s Res2Net50_26w_4s Res2Net50_vd_26w_4s Res2Net101_vd_26w_4s "
+        "Res2Net200_vd_26w_4s",
+        "ppcls.models.hrnet": "HRNet_W18_C HRNet_W30_C HRNet_W32_C HRNet_W40_C HRNet_W44_C HRNet_W48_C HRNet_W60_C "
+        "HRNet_W64_C SE_HRNet_W64_C",
+        "ppcls.models.dla": "DLA46x_c DLA46_c DLA60x_c DLA34 DLA60x DLA60 DLA102x DLA102 DLA102x2 DLA169",
+        "ppcls.models.darknet": "DarkNet53",
+        "ppcls.models.cspnet": "CSPDarkNet53",
+        "ppcls.models.dpn": "DPN68 DPN92 DPN98 DPN107 DPN131",
+        "ppcls.models.resnest": "ResNeSt50_fast_1s1x64d ResNeSt50 ResNeSt101 ResNeSt200 ResNeSt269",
+        "ppcls.models.xception": "Xception41 Xception65 Xception71",
+        "ppcls.models.xception_deeplab": "Xception41_deeplab Xception65_deeplab",
+        "ppcls.models.inceptionv4": "InceptionV4",
+        "ppcls.models.hardnet": "HarDNet39_ds HarDNet68_ds HarDNet68 HarDNet85",
+        "ppcls.models.rednet": "RedNet26 RedNet38 RedNet50 RedNet101 RedNet152",
+        "ppcls.models.wideresnet": "WideResNet",
+        "ppcls.models.adaface_ir": "AdaFace_IR_18 AdaFace_IR_34 AdaFace_IR_50 AdaFace_IR_SE_50 AdaFace_IR_101 "
+        "AdaFace_IR_SE_101 AdaFace_IR_152 AdaFace_IR_SE_152 AdaFace_IR_SE_200",
+        "ppcls.models.dsnet": "DSNet_tiny DSNet_small DSNet_base",
+        "ppcls.models.micronet": "MicroNet_M0 MicroNet_M1 MicroNet_M2 MicroNet_M3",
     },
 )

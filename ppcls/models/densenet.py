@@ -13,29 +13,17 @@ from ppcls.models.layers import (
     BatchNorm,
     Branch,
     Concat,
-    Conv2D,
     Flatten,
     GlobalAvgPool,
     Head,
     MaxPool,
+    NormActConv,
     UnderscoreConvNormAct,
 )
 from ppcls.models.model import Model
 
 # Channels of a layer's 1x1 convolution, for each channel that it adds.
 BOTTLENECK = 4
-
-
-class NormActConv(nn.Layer):
-    """Batch norm, ReLU and a convolution."""
-
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
-        super().__init__()
-        self._batch_norm = BatchNorm(in_channels, "relu")
-        self._conv = Conv2D(in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias_attr=False)
-
-    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        return self._conv(self._batch_norm(x))
 
 
 class DenseLayer(nn.Layer):

@@ -7,8 +7,10 @@ from ppcls.models.layers.attention import Attention, ReducedAttention, attend, s
 from ppcls.models.layers.conv import (
     Conv2D,
     ConvNormAct,
+    NormActConv,
     NormConvNormAct,
     Size,
+    UnderscoreConvBN,
     UnderscoreConvNormAct,
     as_size,
     same_padding,
@@ -40,6 +42,7 @@ from ppcls.models.layers.relative_position import (
     relative_positions_with_class_token,
 )
 from ppcls.models.layers.residual import Residual
+from ppcls.models.layers.shuffle import channel_shuffle
 from ppcls.models.layers.sizes import make_divisible
 from ppcls.models.layers.squeeze_excite import LinearSqueezeExcite, SqueezeExcite
 from ppcls.models.layers.sync_norm import synchronise
@@ -79,6 +82,7 @@ __all__ = [
     "LinearSqueezeExcite",
     "MaxPool",
     "Mlp",
+    "NormActConv",
     "NormConvNormAct",
     "OneShotAggregation",
     "PatchEmbed",
@@ -89,6 +93,7 @@ __all__ = [
     "Size",
     "SqueezeExcite",
     "TransformerBlock",
+    "UnderscoreConvBN",
     "UnderscoreConvNormAct",
     "UniformLinear",
     "activate",
@@ -96,6 +101,7 @@ __all__ = [
     "attend",
     "attend_in_windows",
     "BatchNorm",
+    "channel_shuffle",
     "compute_with",
     "computing_layers",
     "draw_by_fan_out",

@@ -2,6 +2,7 @@
 
 from typing import Optional
 
+import paddle
 from paddle import nn
 
 from ppcls.models.layers.operators import Activation, DataFormat, Operation
@@ -9,6 +10,8 @@ from ppcls.models.layers.operators import Activation, DataFormat, Operation
 
 class BatchNorm(Operation, nn.BatchNorm):
     """Batch norm, and an activation if there is one.
+
+    Without `affine`, its factors and offsets stay 1 and 0 and have no place in the state dict.
 
     Not BatchNorm2D, which warns in every training; and PaddleClas's names of parameters are BatchNorm's.
     """
@@ -23,9 +26,14 @@ class BatchNorm(Operation, nn.BatchNorm):
         data_format: DataFormat = "NCHW",
         epsilon: float = 1e-5,
         momentum: float = 0.9,
+        affine: bool = True,
     ) -> None:
         super().__init__(num_channels, data_layout=data_format, epsilon=epsilon, momentum=momentum)
         self.act = act
+        if not affine:
+            for name, value in (("weight", paddle.ones([num_channels])), ("bias", paddle.zeros([num_channels]))):
+                delattr(self, name)
+                self.register_buffer(name, value, persistable=False)
 
 
 class LayerNorm(Operation, nn.LayerNorm):

@@ -22,13 +22,20 @@ class SqueezeExcite(nn.Layer):
     conv_names = ("conv1", "conv2")
 
     def __init__(
-        self, channels: int, squeezed: int, *, act: Activation = "relu", gate: Activation = "hardsigmoid"
+        self,
+        channels: int,
+        squeezed: int,
+        *,
+        act: Activation = "relu",
+        gate: Activation = "hardsigmoid",
+        bias: bool = True,
     ) -> None:
         super().__init__()
+        bias_attr = None if bias else False
         self.average = GlobalAvgPool()
-        self.add_sublayer(self.conv_names[0], Conv2D(channels, squeezed, 1))
+        self.add_sublayer(self.conv_names[0], Conv2D(channels, squeezed, 1, bias_attr=bias_attr))
         self.act = Act(act)
-        self.add_sublayer(self.conv_names[1], Conv2D(squeezed, channels, 1))
+        self.add_sublayer(self.conv_names[1], Conv2D(squeezed, channels, 1, bias_attr=bias_attr))
         self.opening = Act(gate)
         self.gate = Gate()
 
@@ -38,15 +45,19 @@ class SqueezeExcite(nn.Layer):
 
 
 class LinearSqueezeExcite(nn.Layer):
-    """The same by linear layers, `squeeze` and `excitation`, as the SE-ResNets have it."""
+    """The same by linear layers, as the SE-ResNets have it."""
+
+    layer_names = ("squeeze", "excitation")
 
     def __init__(self, channels: int, squeezed: int, *, gate: Activation = "sigmoid") -> None:
         super().__init__()
         self.average, self.flatten = GlobalAvgPool(), Flatten()
-        self.squeeze, self.act = UniformLinear(channels, squeezed), Act("relu")
-        self.excitation, self.opening = UniformLinear(squeezed, channels), Act(gate)
+        self.add_sublayer(self.layer_names[0], UniformLinear(channels, squeezed))
+        self.act = Act("relu")
+        self.add_sublayer(self.layer_names[1], UniformLinear(squeezed, channels))
+        self.opening = Act(gate)
         self.gate = Gate()
 
     def forward(self, x: paddle.Tensor) -> Any:
-        averages = self.flatten(self.average(x))
-        return self.gate(x, self.opening(self.excitation(self.act(self.squeeze(averages)))))
+        squeeze, excite = (getattr(self, name) for name in self.layer_names)
+        return self.gate(x, self.opening(excite(self.act(squeeze(self.flatten(self.average(x)))))))
