@@ -77,5 +77,6 @@ ARCHITECTURES = Registry(
         "CSWinTransformer_base_224 CSWinTransformer_base_384 CSWinTransformer_large_224 CSWinTransformer_large_384",
         "ppcls.models.van": "VAN_B0 VAN_B1 VAN_B2 VAN_B3",
         "ppcls.models.tnt": "TNT_small TNT_base",
+        "ppcls.models.levit": "LeViT_128S LeViT_128 LeViT_192 LeViT_256 LeViT_384",
     },
 )

@@ -15,6 +15,7 @@ SIZES = {
     "ppcls.models.alexnet": 224,
     "ppcls.models.googlenet": 224,
     "ppcls.models.inceptionv3": 75,
+    "ppcls.models.levit": 224,
     "ppcls.models.vgg": 224,
 }
 
