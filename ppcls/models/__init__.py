@@ -60,6 +60,11 @@ ARCHITECTURES = Registry(
         "SwinTransformer_small_patch4_window7_224 SwinTransformer_base_patch4_window7_224 "
         "SwinTransformer_base_patch4_window12_384 SwinTransformer_large_patch4_window7_224 "
         "SwinTransformer_large_patch4_window12_384",
+        "ppcls.models.swin_transformer_v2": "SwinTransformerV2_tiny_patch4_window8_256 "
+        "SwinTransformerV2_tiny_patch4_window16_256 SwinTransformerV2_small_patch4_window8_256 "
+        "SwinTransformerV2_small_patch4_window16_256 SwinTransformerV2_base_patch4_window8_256 "
+        "SwinTransformerV2_base_patch4_window16_256 SwinTransformerV2_base_patch4_window24_384 "
+        "SwinTransformerV2_large_patch4_window16_256 SwinTransformerV2_large_patch4_window24_384",
         "ppcls.models.convnext": "ConvNeXt_tiny ConvNeXt_small ConvNeXt_base_224 ConvNeXt_base_384 "
         "ConvNeXt_large_224 ConvNeXt_large_384",
         "ppcls.models.vision_transformer": "ViT_small_patch16_224 ViT_base_patch16_224 ViT_base_patch16_384 "
@@ -78,5 +83,11 @@ ARCHITECTURES = Registry(
         "ppcls.models.van": "VAN_B0 VAN_B1 VAN_B2 VAN_B3",
         "ppcls.models.tnt": "TNT_small TNT_base",
         "ppcls.models.levit": "LeViT_128S LeViT_128 LeViT_192 LeViT_256 LeViT_384",
+        "ppcls.models.svtr": "SVTR_tiny SVTR_base SVTR_large",
+        "ppcls.models.cvt": "CvT_13_224 CvT_13_384 CvT_21_224 CvT_21_384 CvT_W24_384",
+        "ppcls.models.uniformer": "UniFormer_small UniFormer_small_plus UniFormer_small_plus_dim64 UniFormer_base "
+        "UniFormer_base_ls",
+        "ppcls.models.nextvit": "NextViT_small_224 NextViT_small_384 NextViT_base_224 NextViT_base_384 "
+        "NextViT_large_224 NextViT_large_384",
     },
 )

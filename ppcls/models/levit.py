@@ -21,7 +21,7 @@ from ppcls.models.layers import (
     attend,
     batch_norm,
 )
-from ppcls.models.model import Model
+from ppcls.models.model import Model, check_image_size
 
 IMAGE_SIZE, PATCH_SIZE = 224, 16
 MLP_RATIO = 2
@@ -169,12 +169,7 @@ class LeViT(Model):
         self.head = NormedHead(widths[-1], class_num)
 
     def features(self, images_NCHW: paddle.Tensor) -> paddle.Tensor:
-        if images_NCHW.shape[2:] != [IMAGE_SIZE, IMAGE_SIZE]:
-            height, width = images_NCHW.shape[2:]
-            raise ValueError(
-                f"images: the model has weights for distances within {IMAGE_SIZE} x {IMAGE_SIZE} pixels; "
-                f"received {height} x {width}; resize the images"
-            )
+        check_image_size(images_NCHW, IMAGE_SIZE, IMAGE_SIZE)
         tokens = self.blocks(self.patch_embed(images_NCHW).flatten(2).transpose([0, 2, 1]))
         return self.head.bn(tokens.mean(1).unsqueeze([2, 3])).flatten(1)
 

@@ -5,6 +5,7 @@ from ppcls.models.layers.affine import LayerScale2D, LearnableAffine
 from ppcls.models.layers.aggregation import OneShotAggregation
 from ppcls.models.layers.attention import Attention, ReducedAttention, attend, split_heads
 from ppcls.models.layers.conv import ConvNormAct, NormConvNormAct, Size, UnderscoreConvNormAct, as_size, same_padding
+from ppcls.models.layers.conv_mlp import ConvMlp
 from ppcls.models.layers.drop import Dropout, DropPath, drop_rates
 from ppcls.models.layers.initial import draw_by_fan_out, draw_linears, truncated_normal
 from ppcls.models.layers.inverted_residual import InvertedResidual
@@ -34,6 +35,7 @@ __all__ = [
     "AvgPool",
     "Branch",
     "ConvHead",
+    "ConvMlp",
     "ConvNormAct",
     "DataFormat",
     "DropPath",

@@ -54,6 +54,12 @@ class StockOperators:
 
 STOCK = StockOperators()
 
+
+def quick_gelu(x: paddle.Tensor) -> paddle.Tensor:
+    """Return GELU as a sigmoid approximates it. Source: https://arxiv.org/abs/1606.08415, section 2."""
+    return x * F.sigmoid(1.702 * x)
+
+
 ACTIVATIONS = {
     "relu": F.relu,
     "relu6": F.relu6,
@@ -67,6 +73,7 @@ ACTIVATIONS = {
     "swish": F.silu,
     "silu": F.silu,
     "gelu": F.gelu,
+    "quick_gelu": quick_gelu,
     "mish": F.mish,
     "tanh": F.tanh,
 }
@@ -82,6 +89,7 @@ Activation = Literal[
     "swish",
     "silu",
     "gelu",
+    "quick_gelu",
     "mish",
     "tanh",
 ]

@@ -16,14 +16,18 @@ SIZES = {
     "ppcls.models.googlenet": 224,
     "ppcls.models.inceptionv3": 75,
     "ppcls.models.levit": 224,
+    **{f"SwinTransformerV2_{form}_384": 384 for form in ("base_patch4_window24", "large_patch4_window24")},
+    "ppcls.models.swin_transformer_v2": 256,
     "ppcls.models.vgg": 224,
 }
 
 # Learning rates where 0.001 is too high; SqueezeNet ends in a ReLU, which dies of it.
-RATES = {"ppcls.models.squeezenet": 1e-4, "ppcls.models.alexnet": 1e-4, "ppcls.models.vgg": 1e-4}
+RATES = {
+    f"ppcls.models.{family}": 1e-4 for family in ("squeezenet", "alexnet", "vgg", "nextvit", "swin_transformer_v2")
+}
 
-# Families whose smallest member is too large to be trained each time.
-LARGE = {"ppcls.models.alexnet", "ppcls.models.vgg", "ppcls.models.resnext_wsl"}
+# Families whose smallest member, at its size, is too large to be trained each time.
+LARGE = {f"ppcls.models.{family}" for family in ("alexnet", "vgg", "resnext_wsl", "nextvit", "swin_transformer_v2")}
 
 
 def size_of(name: str) -> int:
