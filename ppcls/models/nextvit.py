@@ -7,6 +7,7 @@ Source: https://arxiv.org/abs/2207.05501, section 3 and table 3. Names in the st
 from functools import partial
 
 import paddle
+import paddle.nn.functional as F
 from paddle import nn
 
 from ppcls.models.chain import Chain
@@ -19,7 +20,6 @@ from ppcls.models.layers import (
     Linear,
     NormConvNormAct,
     activate,
-    attend,
     batch_norm,
     drop_rates,
     make_divisible,
@@ -102,7 +102,10 @@ class SelfAttention(nn.Layer):
             split_heads(layer(source.transpose([0, 2, 1])), self.num_heads, 1)[0]
             for layer, source in zip((self.q, self.k, self.v), sources)
         )
-        tokens = self.proj(attend(queries * HEAD_WIDTH**-0.5, keys, values))
+        # In PaddleClas's order, as rounding grows a millionfold from here to logits with random weights.
+        scores = paddle.matmul(queries, keys.transpose([0, 1, 3, 2])) * HEAD_WIDTH**-0.5
+        averages = paddle.matmul(F.softmax(scores, axis=-1), values)
+        tokens = self.proj(averages.transpose([0, 2, 1, 3]).flatten(2))
         return tokens.transpose([0, 2, 1]).reshape(x_NCHW.shape)
 
 
