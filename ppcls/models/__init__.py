@@ -61,6 +61,8 @@ ARCHITECTURES = Registry(
         "SwinTransformer_small_patch4_window7_224 SwinTransformer_base_patch4_window7_224 "
         "SwinTransformer_base_patch4_window12_384 SwinTransformer_large_patch4_window7_224 "
         "SwinTransformer_large_patch4_window12_384",
+        "ppcls.models.solider": "SwinTransformer_tiny_patch4_window7_224_SOLIDER "
+        "SwinTransformer_small_patch4_window7_224_SOLIDER SwinTransformer_base_patch4_window7_224_SOLIDER",
         "ppcls.models.swin_transformer_v2": "SwinTransformerV2_tiny_patch4_window8_256 "
         "SwinTransformerV2_tiny_patch4_window16_256 SwinTransformerV2_small_patch4_window8_256 "
         "SwinTransformerV2_small_patch4_window16_256 SwinTransformerV2_base_patch4_window8_256 "
@@ -77,6 +79,8 @@ ARCHITECTURES = Registry(
         "CLIP_vit_base_patch32_224 CLIP_vit_large_patch14_224 CLIP_vit_large_patch14_336 MAE_vit_base_patch16 "
         "MAE_vit_large_patch16 MAE_vit_huge_patch14 EVA_vit_giant_patch14 BEiTv2_vit_base_patch16_224 "
         "BEiTv2_vit_large_patch16_224 CAE_vit_base_patch16_224",
+        "ppcls.models.cae": "cae_base_patch16_224 cae_large_patch16_224",
+        "ppcls.models.aesthetic": "CLIP_large_patch14_224_aesthetic",
         "ppcls.models.pvt_v2": "PVT_V2_B0 PVT_V2_B1 PVT_V2_B2 PVT_V2_B2_Linear PVT_V2_B3 PVT_V2_B4 PVT_V2_B5",
         "ppcls.models.twins": "pcpvt_small pcpvt_base pcpvt_large alt_gvt_small alt_gvt_base alt_gvt_large",
         "ppcls.models.cswin_transformer": "CSWinTransformer_tiny_224 CSWinTransformer_small_224 "

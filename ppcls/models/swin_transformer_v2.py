@@ -25,6 +25,7 @@ from ppcls.models.layers import (
     attend_in_windows,
     draw_linears,
     drop_rates,
+    keyless_bias,
     relative_positions,
     split_heads,
 )
@@ -82,7 +83,7 @@ class CosineAttention(nn.Layer):
         return LARGEST_BIAS * F.sigmoid(bias.transpose([2, 0, 1]))
 
     def forward(self, x: paddle.Tensor, mask: Optional[paddle.Tensor]) -> paddle.Tensor:
-        qkv = self.qkv(x) + paddle.concat([self.q_bias, paddle.zeros_like(self.q_bias), self.v_bias])
+        qkv = self.qkv(x) + keyless_bias(self.q_bias, self.v_bias)
         queries, keys, values = split_heads(qkv, self.num_heads, 3)
         scale = self.logit_scale.clip(max=math.log(LARGEST_LOGIT_SCALE)).exp()
         bias = self._bias() if mask is None else self._bias() + mask.unsqueeze(1)

@@ -3,7 +3,7 @@
 from ppcls.models.layers.act import Act
 from ppcls.models.layers.affine import LayerScale2D, LearnableAffine
 from ppcls.models.layers.aggregation import OneShotAggregation
-from ppcls.models.layers.attention import Attention, ReducedAttention, attend, split_heads
+from ppcls.models.layers.attention import Attention, ReducedAttention, attend, keyless_bias, split_heads
 from ppcls.models.layers.conv import ConvNormAct, NormConvNormAct, Size, UnderscoreConvNormAct, as_size, same_padding
 from ppcls.models.layers.conv_mlp import ConvMlp
 from ppcls.models.layers.diverse_branch import DiverseBranchBlock
@@ -79,6 +79,7 @@ __all__ = [
     "drop_rates",
     "fold_patches",
     "join_windows",
+    "keyless_bias",
     "make_divisible",
     "pad_to_multiples",
     "positions_for",

@@ -38,6 +38,11 @@ def attend(
     return paddle.matmul(shares, values).transpose([0, 2, 1, 3]).flatten(2)
 
 
+def keyless_bias(of_queries: paddle.Tensor, of_values: paddle.Tensor) -> paddle.Tensor:
+    """Return the bias of queries, keys and values side by side; that of keys, which would have no effect, is zero."""
+    return paddle.concat([of_queries, paddle.zeros_like(of_queries), of_values])
+
+
 class Attention(nn.Layer):
     """Multi-head self-attention of tokens [N, L, width].
 
@@ -67,8 +72,12 @@ class Attention(nn.Layer):
         """Return what is added to the scores."""
         return mask
 
+    def project(self, x: paddle.Tensor) -> paddle.Tensor:
+        """Return queries, keys and values, [N, L, 3 * width]."""
+        return self.qkv(x)
+
     def forward(self, x: paddle.Tensor, mask: Optional[paddle.Tensor] = None) -> paddle.Tensor:
-        queries, keys, values = split_heads(self.qkv(x), self.num_heads, 3)
+        queries, keys, values = split_heads(self.project(x), self.num_heads, 3)
         x = attend(queries * self.scale, keys, values, bias=self.bias(mask), dropout=self.attn_drop)
         return self.proj_drop(self.proj(x))
 

@@ -13,6 +13,7 @@ from ppcls.models.model import Model
 SIZES = {
     **dict.fromkeys(("BEiTv2_vit_base_patch16_224", "BEiTv2_vit_large_patch16_224", "CAE_vit_base_patch16_224"), 224),
     "ppcls.models.alexnet": 224,
+    "ppcls.models.cae": 224,
     "ppcls.models.googlenet": 224,
     "ppcls.models.inceptionv3": 75,
     "ppcls.models.levit": 224,
@@ -27,7 +28,10 @@ RATES = {
 }
 
 # Families whose smallest member, at its size, is too large to be trained each time.
-LARGE = {f"ppcls.models.{family}" for family in ("alexnet", "vgg", "resnext_wsl", "nextvit", "swin_transformer_v2")}
+LARGE = {
+    f"ppcls.models.{family}"
+    for family in ("alexnet", "vgg", "resnext_wsl", "nextvit", "swin_transformer_v2", "cae", "aesthetic")
+}
 
 
 def size_of(name: str) -> int:
