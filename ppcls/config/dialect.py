@@ -191,6 +191,15 @@ _DATASETS = {
 }
 _CONFIG, _ENGINE, _DATA = "ppcls/utils/config.py", "ppcls/engine/engine.py", "ppcls/data/__init__.py"
 _LR, _PREPROCESS = "ppcls/optimizer/learning_rate.py", "ppcls/data/preprocess/__init__.py"
+_CAE = "ppcls/arch/backbone/model_zoo/cae.py"
+_CAE_FORM = {
+    "use_mean_pooling": True,
+    "use_rel_pos_bias": True,
+    "use_abs_pos_emb": False,
+    "sin_pos_emb": True,
+    "lin_probe": False,
+    "enable_linear_eval": False,
+}
 
 RUN_RULES = (
     Rule("", "a text such as `(1, 5)` is a list", _CONFIG, _lists_for_tuples),
@@ -245,6 +254,9 @@ RUN_RULES = (
     _ignored("IndexProcess", _ENGINE),
     _ignored("Arch.use_fused_attn", "ppcls/arch/backbone/model_zoo/foundation_vit.py"),  # another kernel, equal numbers
     _ignored("Arch.use_fused_linear", "ppcls/arch/backbone/model_zoo/foundation_vit.py"),
+    _ignored("Arch.model_ema", _CAE),
+    _dropped("Arch.model_key", ("model|module|state_dict",), "a file of weights has nothing else", _CAE),
+    *(_dropped(f"Arch.{key}", (value,), "CAE's only form", _CAE) for key, value in _CAE_FORM.items()),
 )
 ARTIFACT_RULES = (
     Rule("PostProcess", "its only part is the one that is meant", "ppcls/utils/config.py", _only_postprocess),

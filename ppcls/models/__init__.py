@@ -7,6 +7,7 @@ ARCHITECTURES = Registry(
     {
         "ppcls.models.resnet": "ResNet18 ResNet34 ResNet50 ResNet101 ResNet152 ResNet18_vd ResNet34_vd ResNet50_vd "
         "ResNet101_vd ResNet152_vd ResNet200_vd ResNet50_vc",
+        "ppcls.models.resnet_variants": "ResNet50_last_stage_stride1 ResNet50_adaptive_max_pool2d ResNet50_metabin",
         "ppcls.models.resnext": "SE_ResNet18_vd SE_ResNet34_vd SE_ResNet50_vd ResNeXt50_32x4d ResNeXt50_64x4d "
         "ResNeXt101_32x4d ResNeXt101_64x4d ResNeXt152_32x4d ResNeXt152_64x4d ResNeXt50_vd_32x4d ResNeXt50_vd_64x4d "
         "ResNeXt101_vd_32x4d ResNeXt101_vd_64x4d ResNeXt152_vd_32x4d ResNeXt152_vd_64x4d SE_ResNeXt50_vd_32x4d "
@@ -60,6 +61,13 @@ ARCHITECTURES = Registry(
         "SwinTransformer_small_patch4_window7_224 SwinTransformer_base_patch4_window7_224 "
         "SwinTransformer_base_patch4_window12_384 SwinTransformer_large_patch4_window7_224 "
         "SwinTransformer_large_patch4_window12_384",
+        "ppcls.models.solider": "SwinTransformer_tiny_patch4_window7_224_SOLIDER "
+        "SwinTransformer_small_patch4_window7_224_SOLIDER SwinTransformer_base_patch4_window7_224_SOLIDER",
+        "ppcls.models.swin_transformer_v2": "SwinTransformerV2_tiny_patch4_window8_256 "
+        "SwinTransformerV2_tiny_patch4_window16_256 SwinTransformerV2_small_patch4_window8_256 "
+        "SwinTransformerV2_small_patch4_window16_256 SwinTransformerV2_base_patch4_window8_256 "
+        "SwinTransformerV2_base_patch4_window16_256 SwinTransformerV2_base_patch4_window24_384 "
+        "SwinTransformerV2_large_patch4_window16_256 SwinTransformerV2_large_patch4_window24_384",
         "ppcls.models.convnext": "ConvNeXt_tiny ConvNeXt_small ConvNeXt_base_224 ConvNeXt_base_384 "
         "ConvNeXt_large_224 ConvNeXt_large_384",
         "ppcls.models.vision_transformer": "ViT_small_patch16_224 ViT_base_patch16_224 ViT_base_patch16_384 "
@@ -71,6 +79,8 @@ ARCHITECTURES = Registry(
         "CLIP_vit_base_patch32_224 CLIP_vit_large_patch14_224 CLIP_vit_large_patch14_336 MAE_vit_base_patch16 "
         "MAE_vit_large_patch16 MAE_vit_huge_patch14 EVA_vit_giant_patch14 BEiTv2_vit_base_patch16_224 "
         "BEiTv2_vit_large_patch16_224 CAE_vit_base_patch16_224",
+        "ppcls.models.cae": "cae_base_patch16_224 cae_large_patch16_224",
+        "ppcls.models.aesthetic": "CLIP_large_patch14_224_aesthetic",
         "ppcls.models.pvt_v2": "PVT_V2_B0 PVT_V2_B1 PVT_V2_B2 PVT_V2_B2_Linear PVT_V2_B3 PVT_V2_B4 PVT_V2_B5",
         "ppcls.models.twins": "pcpvt_small pcpvt_base pcpvt_large alt_gvt_small alt_gvt_base alt_gvt_large",
         "ppcls.models.cswin_transformer": "CSWinTransformer_tiny_224 CSWinTransformer_small_224 "
@@ -96,5 +106,12 @@ ARCHITECTURES = Registry(
         "AdaFace_IR_SE_101 AdaFace_IR_152 AdaFace_IR_SE_152 AdaFace_IR_SE_200",
         "ppcls.models.dsnet": "DSNet_tiny DSNet_small DSNet_base",
         "ppcls.models.micronet": "MicroNet_M0 MicroNet_M1 MicroNet_M2 MicroNet_M3",
+        "ppcls.models.levit": "LeViT_128S LeViT_128 LeViT_192 LeViT_256 LeViT_384",
+        "ppcls.models.svtr": "SVTR_tiny SVTR_base SVTR_large",
+        "ppcls.models.cvt": "CvT_13_224 CvT_13_384 CvT_21_224 CvT_21_384 CvT_W24_384",
+        "ppcls.models.uniformer": "UniFormer_small UniFormer_small_plus UniFormer_small_plus_dim64 UniFormer_base "
+        "UniFormer_base_ls",
+        "ppcls.models.nextvit": "NextViT_small_224 NextViT_small_384 NextViT_base_224 NextViT_base_384 "
+        "NextViT_large_224 NextViT_large_384",
     },
 )

@@ -77,3 +77,13 @@ def check_list(name: str, values: Sequence[Any], stages: Sequence[str], *, least
             f"{name}: must be {len(stages)} numbers of at least {least}; received {list(values)}; "
             f"give one for each of {', '.join(stages)}"
         )
+
+
+def check_image_size(images_NCHW: paddle.Tensor, height: int, width: int) -> None:
+    """Raise ValueError unless images have the size, in pixels, that a model has weights for."""
+    if images_NCHW.shape[2:] != [height, width]:
+        received_height, received_width = images_NCHW.shape[2:]
+        raise ValueError(
+            f"images: the model has weights for positions within {height} x {width} pixels; "
+            f"received {received_height} x {received_width}; resize the images"
+        )

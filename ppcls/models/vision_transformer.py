@@ -24,7 +24,7 @@ from ppcls.models.layers import (
     relative_positions_with_class_token,
     truncated_normal,
 )
-from ppcls.models.model import Model
+from ppcls.models.model import Model, check_image_size
 
 
 @dataclass(frozen=True)
@@ -121,12 +121,8 @@ class VisionTransformer(Model):
         """Return the tokens after the last block, the extra ones first: [N, extra + patches, width]."""
         patches = self.patch_embed(images_NCHW)
         num_images, rows, columns, _ = patches.shape
-        if self.form.positions != "absolute" and (rows, columns) != self.form.grid:
-            height, width = images_NCHW.shape[2:]
-            raise ValueError(
-                f"images: the model has weights for offsets within {self.form.image_size} x {self.form.image_size} "
-                f"pixels; received {height} x {width}; resize the images"
-            )
+        if self.form.positions != "absolute":
+            check_image_size(images_NCHW, self.form.image_size, self.form.image_size)
         tokens = [getattr(self, name).expand([num_images, -1, -1]) for name in self.token_names]
         x = paddle.concat([*tokens, patches.flatten(1, 2).astype(tokens[0].dtype)], axis=1)
         if self.pos_embed is not None:

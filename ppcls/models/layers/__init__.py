@@ -3,7 +3,7 @@
 from ppcls.models.layers.act import Act
 from ppcls.models.layers.affine import LayerScale2D, LearnableAffine
 from ppcls.models.layers.aggregation import OneShotAggregation
-from ppcls.models.layers.attention import Attention, ReducedAttention, attend, split_heads
+from ppcls.models.layers.attention import Attention, ReducedAttention, attend, keyless_bias, split_heads
 from ppcls.models.layers.conv import (
     Conv2D,
     ConvNormAct,
@@ -15,6 +15,8 @@ from ppcls.models.layers.conv import (
     as_size,
     same_padding,
 )
+from ppcls.models.layers.conv_mlp import ConvMlp
+from ppcls.models.layers.diverse_branch import DiverseBranchBlock
 from ppcls.models.layers.drop import Dropout, DropPath, drop_rates
 from ppcls.models.layers.initial import draw_by_fan_out, draw_linears, truncated_normal
 from ppcls.models.layers.inverted_residual import InvertedResidual
@@ -35,7 +37,7 @@ from ppcls.models.layers.norm import BatchNorm, LayerNorm, LayerNorm2D
 from ppcls.models.layers.operators import STOCK, Activation, DataFormat, activate, compute_with, computing_layers
 from ppcls.models.layers.patch_pixels import fold_patches, unfold_patches
 from ppcls.models.layers.patches import PatchEmbed, positions_for
-from ppcls.models.layers.pools import AvgPool, GlobalAvgPool, MaxPool
+from ppcls.models.layers.pools import AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool
 from ppcls.models.layers.relative_position import (
     RelativeAttention,
     relative_positions,
@@ -67,11 +69,14 @@ __all__ = [
     "AvgPool",
     "Branch",
     "ConvHead",
+    "ConvMlp",
     "ConvNormAct",
     "DataFormat",
+    "DiverseBranchBlock",
     "DropPath",
     "Dropout",
     "GlobalAvgPool",
+    "GlobalMaxPool",
     "Head",
     "InvertedResidual",
     "LayerNorm",
@@ -109,6 +114,7 @@ __all__ = [
     "drop_rates",
     "fold_patches",
     "join_windows",
+    "keyless_bias",
     "make_divisible",
     "pad_to_multiples",
     "positions_for",

@@ -55,6 +55,11 @@ class SelfAttend(Operation, nn.Layer):
         return attend(queries * self.factor, keys, values, bias=bias, dropout=self.dropout)
 
 
+def keyless_bias(of_queries: paddle.Tensor, of_values: paddle.Tensor) -> paddle.Tensor:
+    """Return the bias of queries, keys and values side by side; that of keys, which would have no effect, is zero."""
+    return paddle.concat([of_queries, paddle.zeros_like(of_queries), of_values])
+
+
 class Attention(nn.Layer):
     """Multi-head self-attention of tokens [N, L, width].
 
@@ -83,8 +88,12 @@ class Attention(nn.Layer):
         """Return what is added to the scores."""
         return mask
 
+    def project(self, x: paddle.Tensor) -> paddle.Tensor:
+        """Return queries, keys and values, [N, L, 3 * width]."""
+        return self.qkv(x)
+
     def forward(self, x: paddle.Tensor, mask: Optional[paddle.Tensor] = None) -> Any:
-        return self.proj_drop(self.proj(self.attend(self.qkv(x), self.bias(mask))))
+        return self.proj_drop(self.proj(self.attend(self.project(x), self.bias(mask))))
 
 
 class ReducedAttention(nn.Layer):

@@ -137,6 +137,12 @@ class StockOperators:
 
 STOCK = StockOperators()
 
+
+def quick_gelu(x: paddle.Tensor) -> paddle.Tensor:
+    """Return GELU as a sigmoid approximates it. Source: https://arxiv.org/abs/1606.08415, section 2."""
+    return x * F.sigmoid(1.702 * x)
+
+
 ACTIVATIONS = {
     "relu": F.relu,
     "relu6": F.relu6,
@@ -150,6 +156,7 @@ ACTIVATIONS = {
     "swish": F.silu,
     "silu": F.silu,
     "gelu": F.gelu,
+    "quick_gelu": quick_gelu,
     "mish": F.mish,
     "tanh": F.tanh,
 }
@@ -165,6 +172,7 @@ Activation = Literal[
     "swish",
     "silu",
     "gelu",
+    "quick_gelu",
     "mish",
     "tanh",
 ]

@@ -144,6 +144,7 @@ Eltwise eltwise(Act act) {
     case Act::hardswish: return {algorithm::eltwise_hardswish, 1.f / 6, 0.5f};
     case Act::swish: return {algorithm::eltwise_swish, 1.f, 0.f};
     case Act::gelu: return {algorithm::eltwise_gelu_erf, 0.f, 0.f};
+    case Act::quick_gelu: return {algorithm::eltwise_swish, 1.702f, 0.f};
     case Act::mish: return {algorithm::eltwise_mish, 0.f, 0.f};
     case Act::tanh: return {algorithm::eltwise_tanh, 0.f, 0.f};
   }

@@ -14,27 +14,29 @@ SIZES = {
     **dict.fromkeys(("BEiTv2_vit_base_patch16_224", "BEiTv2_vit_large_patch16_224", "CAE_vit_base_patch16_224"), 224),
     "ppcls.models.adaface_ir": 112,
     "ppcls.models.alexnet": 224,
+    "ppcls.models.cae": 224,
     "ppcls.models.googlenet": 224,
     "ppcls.models.inceptionv3": 75,
     "ppcls.models.inceptionv4": 75,
+    "ppcls.models.levit": 224,
+    **{f"SwinTransformerV2_{form}_384": 384 for form in ("base_patch4_window24", "large_patch4_window24")},
+    "ppcls.models.swin_transformer_v2": 256,
     "ppcls.models.vgg": 224,
     "ppcls.models.wideresnet": 32,
 }
 
 # Learning rates where 0.001 is too high; SqueezeNet ends in a ReLU, which dies of it.
-RATES = {"ppcls.models.squeezenet": 1e-4, "ppcls.models.alexnet": 1e-4, "ppcls.models.vgg": 1e-4}
+RATES = {
+    f"ppcls.models.{family}": 1e-4 for family in ("squeezenet", "alexnet", "vgg", "nextvit", "swin_transformer_v2")
+}
 
-# Families whose smallest member is too large to be trained each time.
+# Families whose smallest member, at its size, is too large to be trained each time.
 LARGE = {
-    "ppcls.models.adaface_ir",
-    "ppcls.models.alexnet",
-    "ppcls.models.darknet",
-    "ppcls.models.inceptionv4",
-    "ppcls.models.resnest",
-    "ppcls.models.resnext_wsl",
-    "ppcls.models.vgg",
-    "ppcls.models.xception",
-    "ppcls.models.xception_deeplab",
+    f"ppcls.models.{family}"
+    for family in (
+        *("adaface_ir", "aesthetic", "alexnet", "cae", "darknet", "inceptionv4", "nextvit", "resnest", "resnext_wsl"),
+        *("swin_transformer_v2", "vgg", "xception", "xception_deeplab"),
+    )
 }
 
 
