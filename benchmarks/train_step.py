@@ -4,7 +4,7 @@
     python benchmarks/train_step.py --evaluation    the forward pass alone, without gradients
 
 Each candidate lives in a process of its own and they take turns, one step each, so that a machine that slows down
-does so for all; the medians count. PyTorch is left out where it is not installed. `--torch_python` names another
+does so for all; the medians count. PyTorch is skipped where it is not installed. `--torch_python` names another
 interpreter that has it. Needs about 4 GB for each candidate at batch 16, twice that at batch 32; `--only` takes
 some of them.
 """
@@ -37,7 +37,7 @@ CANDIDATES = (
     "torch float32 channels_last",
     "torch bfloat16 channels_last",
 )
-# Forward multiply-adds of one picture of 224x224; a step of training is three times that, and a multiply-add is two.
+# Forward multiply-adds of one image of 224x224; a step of training is three times that, and a multiply-add is two.
 GIGA_MACS = {"ResNet18": 1.82, "ResNet50": 4.09, "ResNet101": 7.80}
 BLOCKS = {"ResNet18": (2, 2, 2, 2), "ResNet50": (3, 4, 6, 3), "ResNet101": (3, 4, 23, 3)}
 

@@ -29,5 +29,5 @@ def run(arguments: argparse.Namespace) -> int:
 
     opset = arguments.opset if arguments.format == "onnx" else None
     folder = shlex.quote(str(export(engine, onnx_opset=opset, verify=arguments.verify)))
-    next_command.say("predict", f"{next_command.call('predict')} PICTURE_OR_FOLDER --model {folder}")
+    next_command.say("predict", f"{next_command.call('predict')} IMAGE_OR_FOLDER --model {folder}")
     return 0

@@ -159,7 +159,7 @@ class OptimizerPart(Part):
 class DatasetPart(Part):
     """The data set and its arguments."""
 
-    transform_ops: Transforms = key((), "what happens to a picture, in this order")
+    transform_ops: Transforms = key((), "what happens to an image, in this order")
     batch_transform_ops: tuple[Annotated[Part, BATCH_TRANSFORMS], ...] = key((), "what happens to a whole batch")
 
 
@@ -206,7 +206,7 @@ class InferSection:
     infer_imgs: Optional[Paths] = key(None, "an image, a folder, or a list of them")
     infer_list: Optional[str] = key(None, "a list of images below the folder `infer_imgs`, a line each")
     save_dir: Optional[str] = key(None, "also write the answers to this JSON file; `.json` is added if it is missing")
-    batch_size: Count = key(10, "pictures at a time")
+    batch_size: Count = key(10, "images at a time")
     transforms: Transforms = key((), "unset: those of `DataLoader.Eval`")
     PostProcess: Optional[Annotated[Part, POSTPROCESSES]] = key(None, "scores to answer")
 

@@ -32,7 +32,7 @@ def report(engine: Engine) -> str:
     rows: dict[str, Any] = {
         "model": f"{config.Arch.name}, {config.class_num} classes",
         "parameters": f"{parameters:,}",
-        "FLOPs of one picture": f"{2 * macs / len(batch) / 1e9:.3f} G (forward; a multiply-add is two)",
+        "FLOPs of one image": f"{2 * macs / len(batch) / 1e9:.3f} G (forward; a multiply-add is two)",
         "device, numbers": f"{engine.device}, {engine.precision}",
         **({"instruction set": environment.instruction_set()} if engine.device == "cpu" else {}),
         "training pictures": len(engine.train_loader.dataset),

@@ -108,9 +108,9 @@ class Parts:
         if found is None:
             names = self.train_loader.dataset.label_names
             build.load_start_weights(config, self.model, new_head=True, class_names=names)
-        # Of all epochs, also if this run stops early: one that goes on from there must compute with the same.
-        pictures = config.Global.epochs * self.batches_per_epoch * self.train_loader.batch_size(0)
-        self.choose_operators(passes=3 * pictures)
+        # Of all epochs, also if this run stops early: one that resumes from there must compute with the same.
+        images = config.Global.epochs * self.batches_per_epoch * self.train_loader.batch_size(0)
+        self.choose_operators(passes=3 * images)
         self.precision.prepare(trained, optimizer)
         ema = Ema(trained, config.EMA.decay) if config.EMA else NoEma()
         state = TrainState(trained, optimizer, schedule, self.precision.scaler, ema)
@@ -147,7 +147,7 @@ class Parts:
         )
 
     def choose_operators(self, *, passes: float) -> None:
-        """Choose what the model computes with, for so many pictures forward (see `operators.choose`)."""
+        """Choose what the model computes with, for so many images forward (see `operators.choose`)."""
         amp = self.precision.amp.use_amp
         operators.choose(self.config, self.model, device=self.device, bfloat16=amp, passes=passes)
 

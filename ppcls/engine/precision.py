@@ -53,7 +53,7 @@ class Precision:
             raise DeviceError("\n".join(found))
 
     def _refuse_unsupported(self, device: str) -> None:
-        """Raise DeviceError where Paddle would only warn, and go on in float32."""
+        """Raise DeviceError where Paddle would only warn, and compute in float32."""
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
             try:
@@ -111,7 +111,7 @@ class Precision:
 
 
 class LossScaler(paddle.amp.GradScaler):
-    """Paddle's, which counts the updates that it left out because their gradients overflowed."""
+    """Paddle's, which counts the updates that it skipped because their gradients overflowed."""
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
@@ -139,7 +139,7 @@ class LossScaler(paddle.amp.GradScaler):
             self._scale, self._incr_count = self._scale * self._incr_ratio, 0
 
     def num_skipped(self) -> int:
-        """Return the number of updates left out in the whole run; waits for the device."""
+        """Return the number of updates skipped in the whole run; waits for the device."""
         return int(self.skipped.item())
 
     def state_dict(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""An exported model, ready to predict: pictures in, typed answers out."""
+"""An exported model, ready to predict: images in, typed answers out."""
 
 import copy
 import logging
@@ -181,7 +181,7 @@ class Predictor:
         if engine == "paddle" and settings.device == "cpu" and settings.onednn:
             problem = _problem(runtime, self._probe())
             if problem:
-                logger.warning(f"oneDNN can't run this model ({problem}); going on without it, which is slower")
+                logger.warning(f"oneDNN can't run this model ({problem}); continuing without it, which is slower")
                 settings = replace(settings, onednn=False, precision="float32")
                 return _load(engine, files, settings)
         if settings.precision == "bfloat16":
@@ -271,8 +271,8 @@ def _pipeline(about: Artifact, deploy: DeployConfig, model: Union[str, Path]) ->
     theirs = stream.pipeline(override)
     if about.transforms:
         ours = stream.pipeline(about.transforms)
-        picture, rng = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype="uint8"), np.random.default_rng
-        one, other = (it.finish(it.sample(picture, rng(0))[None]) for it in (ours, theirs))
+        image, rng = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype="uint8"), np.random.default_rng
+        one, other = (it.finish(it.sample(image, rng(0))[None]) for it in (ours, theirs))
         if one.shape != other.shape:
             raise ConfigError(
                 f"{deploy.source}: PreProcess: gives images {list(other.shape[1:])}; the model takes "

@@ -1,4 +1,4 @@
-"""The layers' arithmetic by oneDNN, pictures channels-last inside the model whatever its `data_format`."""
+"""The layers' arithmetic by oneDNN, images channels-last inside the model whatever its `data_format`."""
 
 import math
 from typing import Any, Optional, Union

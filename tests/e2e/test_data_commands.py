@@ -27,7 +27,7 @@ def data(*words: object) -> int:
 
 
 def flowers(root: Path, count: int = 20) -> Path:
-    """Two class folders; every fifth picture is there twice, the second time smaller."""
+    """Two class folders; every fifth image is there twice, the second time smaller."""
     for index in range(count):
         folder = root / ("a rose" if index % 2 else "daisy")
         folder.mkdir(parents=True, exist_ok=True)
@@ -120,8 +120,8 @@ def test_show_writes_a_sample_and_a_batch_as_the_model_gets_them(
     assert (show("--epoch", 4, "--index", 17) != first).any()
     assert show("--epoch", 3, "--batch", 1).shape == (3 * 192 - 4, 3 * 172 - 4, 3)
     evaluated = show("--split", "Eval", "--index", 12)[:168:7, :168:7]
-    (picture,) = (path for path in [Path(capsys.readouterr().out.splitlines()[-1].split(" of epoch")[0])])
-    np.testing.assert_array_equal(evaluated, cv2.resize(cv2.imread(str(picture)), (24, 24)))
+    (image,) = (path for path in [Path(capsys.readouterr().out.splitlines()[-1].split(" of epoch")[0])])
+    np.testing.assert_array_equal(evaluated, cv2.resize(cv2.imread(str(image)), (24, 24)))
 
 
 def test_list_writes_lists_that_train_the_same_classes(tmp_path: Path, shapes: Path) -> None:
@@ -189,7 +189,7 @@ def test_split_divides_each_class_by_the_seed_and_keeps_look_alikes_together(tmp
     assert set(split("two")) == {"train_list", "val_list"}
 
 
-def test_split_refuses_pictures_that_can_not_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_split_refuses_images_that_can_not_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = flowers(tmp_path / "flowers")
     (root / "daisy/0.jpg").write_bytes(b"broken")
     assert data("split", root, "--num_workers", 0) == 2
@@ -228,7 +228,7 @@ def test_pack_refuses_what_it_can_not_shrink_and_leaves_nothing(
     assert [path.name for path in tmp_path.iterdir()] == ["flowers"]
 
 
-def test_training_stops_at_a_corrupt_picture_or_leaves_it_out_by_name(
+def test_training_stops_at_a_corrupt_image_or_leaves_it_out_by_name(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], shapes_yaml: str
 ) -> None:
     plant(tmp_path / "pets")
@@ -246,7 +246,7 @@ def test_training_stops_at_a_corrupt_picture_or_leaves_it_out_by_name(
     assert re.search(r"train/cat/(empty.jpg|page.jpg|cut.jpg|line.png|float.tif): ", capsys.readouterr().err)
     assert main(["train", *options, "-o", "DataLoader.Train.dataset.skip_corrupt=True"]) == 0
     printed = capsys.readouterr().out
-    assert "5 corrupt picture(s) left out, the first: " in printed
+    assert "5 corrupt image(s) left out, the first: " in printed
 
 
 SMALL_SHM = """

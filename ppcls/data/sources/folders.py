@@ -80,7 +80,7 @@ def in_class_folders(image_root: str, class_num: int, class_id_map_file: Optiona
     labels = np.repeat(class_labels, counts)
     note_absent(image_root, labels, class_num)
     name_of = {label: as_utf8(name) for name, label in label_of.items() if label < class_num}
-    # A label that the map leaves out has its number for a name.
+    # A label that is not in the map has its number for a name.
     return Classified(paths, labels, [name_of.get(label, str(label)) for label in range(max(name_of) + 1)])
 
 

@@ -24,7 +24,7 @@ from ppcls.images.pipeline import Pipeline
 class MNIST(ImagesInMemory):
     """MNIST: 28x28 grey images of ten digits; 60000 to train, 10000 to test.
 
-    `image_path` and `label_path` are the original files (IDX, also as .gz); those left out are downloaded once.
+    `image_path` and `label_path` are the original files (IDX, also as .gz); those not given are downloaded once.
     """
 
     site = "https://ossci-datasets.s3.amazonaws.com/mnist"

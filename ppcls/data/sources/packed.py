@@ -1,6 +1,6 @@
-"""Many pictures in one file: no small files to open, and one to copy.
+"""Many images in one file: no small files to open, and one to copy.
 
-A pack is a header, the pictures' files one after another, and an index (an .npz of where each ends, its CRC-32,
+A pack is a header, the images' files one after another, and an index (an .npz of where each ends, its CRC-32,
 label and name). The header, written last, has the index's place and CRC-32, and its own.
 """
 
@@ -31,7 +31,7 @@ _START = _HEADER.size + 4
 def write_pack(path: str, records: Iterable[bytes], labels: Labels, names: Names, label_names: Sequence[str]) -> int:
     """Write a pack, whole or not at all; return its size in bytes. Raises what `records` raises, or CheckpointError.
 
-    There is one record, the bytes of a picture file, for each of `labels` and `names`.
+    There is one record, the bytes of an image file, for each of `labels` and `names`.
     """
     with replacing(path) as file:
         file.write(bytes(_START))
@@ -123,7 +123,7 @@ class Pack:
         return len(self.ends)
 
     def read(self, index: int) -> bytes:
-        """Return the bytes of a picture file."""
+        """Return the bytes of an image file."""
         start = int(self.ends[index - 1]) if index else _START
         end = int(self.ends[index])
         # Read as a whole, not page by page as it is touched.
@@ -132,7 +132,7 @@ class Pack:
         return self._map[start:end]
 
     def is_intact(self, index: int) -> bool:
-        """Return whether a picture's bytes are those that were packed."""
+        """Return whether an image's bytes are those that were packed."""
         return bool(zlib.crc32(self.read(index)) == self.sums[index])
 
     def __getstate__(self) -> dict[str, Any]:
@@ -147,7 +147,7 @@ class Pack:
 
 
 class PackedDataset(LabelledImages):
-    """The pictures of a file that `ppcls data pack` wrote, with the labels that they had there."""
+    """The images of a file that `ppcls data pack` wrote, with the labels that they had there."""
 
     def __init__(self, pipeline: Pipeline, class_num: int, *, data_file: str, skip_corrupt: bool = False) -> None:
         pack = Pack(data_file)
@@ -155,7 +155,7 @@ class PackedDataset(LabelledImages):
             check_range(pack.labels, class_num, lambda index: f"{data_file}: {pack.names[index]}")
         elif pack.labels.shape[1] != class_num:
             raise DataError(
-                f"{data_file}: has another number of labels a picture; received {pack.labels.shape[1]} for "
+                f"{data_file}: has another number of labels an image; received {pack.labels.shape[1]} for "
                 f"class_num {class_num}; set class_num"
             )
         note_absent(data_file, pack.labels, class_num)

@@ -18,7 +18,7 @@ class MixupCutmixHybrid:
     its kind out. `cutmix_minmax` draws each side of the rectangle between two fractions of the image's instead.
     `mode`: one draw for the whole `batch`, for each `pair`, or for each `elem`; `prob` of the draws mix, others do not.
     Labels say what is really inside the image, or without `correct_lam` what was drawn. `label_smoothing` of every
-    label is spread over all classes: leave out the loss's `epsilon`, or set this to 0. `num_classes` may repeat the
+    label is spread over all classes: omit the loss's `epsilon`, or set this to 0. `num_classes` may repeat the
     model's number of classes.
 
     Source: timm; Zhang et al. 2017 (arXiv:1710.09412); Yun et al. 2019 (arXiv:1905.04899).

@@ -17,7 +17,7 @@ class NormalizeImage:
     """`(image * scale - mean) / std` in float32; by default 1/255 and the statistics of ImageNet.
 
     `order` states the layout at this place of the list, `hwc` (or empty) before ToCHWImage and `chw` after
-    it; it may be left out. `channel_num: 4` adds a channel of zeros; `output_fp16` rounds to float16.
+    it; it is optional. `channel_num: 4` adds a channel of zeros; `output_fp16` rounds to float16.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class NormalizeImage:
 class ToCHWImage:
     """States that the channels come first; stands beside NormalizeImage at the end of the list.
 
-    It may as well be left out: a finished batch is always NCHW.
+    It is optional: a finished batch is always NCHW.
     """
 
 

@@ -1,4 +1,4 @@
-"""A model run by Paddle Inference. Its `run` keeps Python's lock: no other thread of the process goes on meanwhile."""
+"""A model run by Paddle Inference. Its `run` keeps Python's lock: no other thread of the process runs meanwhile."""
 
 import copy
 from pathlib import Path

@@ -18,7 +18,7 @@ UNUSABLE = {"empty file", "undecodable", "truncated", "too large", "unsupported"
 
 
 def images_of(root: Path, backend: Backend, *, skip_corrupt: bool) -> tuple[np.ndarray, list[str]]:
-    """Return all images, and what was said of those that were left out."""
+    """Return all images, and what was said of those that were skipped."""
     pipeline = Pipeline([DecodeImage(backend=backend), ResizeImage(32)])
     dataset = ImageFolder(pipeline, 2, image_root=str(root), skip_corrupt=skip_corrupt)
     loader = Loader(dataset, BatchSampler(dataset.labels, 0, 0, 1, False, batch_size=9), [], 0, num_workers=0)
@@ -28,7 +28,7 @@ def images_of(root: Path, backend: Backend, *, skip_corrupt: bool) -> tuple[np.n
 
 @pytest.mark.parametrize("backend", ["cv2", "pil"])
 @pytest.mark.parametrize("kind", FILES)
-def test_a_faulty_file_ends_training_by_name_or_is_left_out_by_name_or_is_a_picture(
+def test_a_faulty_file_ends_training_by_name_or_is_left_out_by_name_or_is_an_image(
     tmp_path: Path, kind: str, backend: Backend
 ) -> None:
     name, make = FILES[kind]

@@ -40,7 +40,7 @@ def test_the_folder_of_a_run(make: MakeEngine) -> None:
     assert names == sorted([*checkpoints, "config.yaml", "metrics.jsonl", "train.log"])
     lines = (engine.folder / "train.log").read_text().splitlines()
     assert re.fullmatch(
-        r"\[\d{4}/\d\d/\d\d \d\d:\d\d:\d\d\] ppcls INFO: Tiny, 3 classes, on cpu, float32; 26 pict.*", lines[0]
+        r"\[\d{4}/\d\d/\d\d \d\d:\d\d:\d\d\] ppcls INFO: Tiny, 3 classes, on cpu, float32; 26 imag.*", lines[0]
     )
     assert len(lines) == 1 + 2 * len(EPOCH)
     for line, pattern in zip(lines[-len(EPOCH) :], EPOCH):

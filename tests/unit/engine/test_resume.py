@@ -1,4 +1,4 @@
-"""Stopping a run at any moment, and going on as if nothing had happened."""
+"""Stopping a run at any moment, and resuming as if nothing had happened."""
 
 import logging
 import os
@@ -134,9 +134,9 @@ def test_auto_passes_over_a_truncated_latest_and_a_damaged_epoch(
     resumed = make("Tiny", "run", *options)
     resumed.prepare()
     assert (resumed.state.epoch, resumed.resume_from) == (2, engine.folder / "epoch_2")
-    assert messages(caplog, "passed over") == [
-        f"passed over: checkpoint '{engine.folder}/latest': latest.pdopt is damaged (its checksum does not fit)",
-        f"passed over: checkpoint '{engine.folder}/epoch_3': epoch_3.pdparams is damaged (its checksum does not fit)",
+    assert messages(caplog, "skipped") == [
+        f"skipped: checkpoint '{engine.folder}/latest': latest.pdopt is damaged (its checksum does not fit)",
+        f"skipped: checkpoint '{engine.folder}/epoch_3': epoch_3.pdparams is damaged (its checksum does not fit)",
     ]
 
 

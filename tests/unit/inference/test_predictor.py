@@ -76,7 +76,7 @@ def same(one: Prediction, other: Prediction) -> bool:
     return one.class_ids == other.class_ids and np.allclose(one.scores, other.scores, atol=1e-5)
 
 
-def test_transforms_that_leave_another_size_are_a_problem_of_the_picture(exported: Path, tmp_path: Path) -> None:
+def test_transforms_that_leave_another_size_are_a_problem_of_the_image(exported: Path, tmp_path: Path) -> None:
     config = load_deploy_config(None, ["PreProcess.transform_ops=[ResizeImage: {resize_short: 32}]"])
     square, wide = np.zeros((40, 40, 3), "uint8"), np.zeros((40, 60, 3), "uint8")
     with pytest.raises(ConfigError, match=r"-o: PreProcess: gives images \[3, 32, 43\]; the model takes \[3, 32, 32\]"):
