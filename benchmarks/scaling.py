@@ -342,7 +342,7 @@ def simulate(arguments: argparse.Namespace) -> None:
             row.append(f"{1000 * sum(each):.1f}")
             row += [f"{compute / (packing + step):.1%}" for step in (compute + sum(each), overlapped(each))]
         table.add_row([num_ranks, num_ranks * arguments.batch, *row])
-    print(f"{arguments.batch} images a rank in {arguments.compute_ms:g} ms, {sum(arguments.buckets_mb):.1f} MB of "
+    print(f"{arguments.batch} images per rank in {arguments.compute_ms:g} ms, {sum(arguments.buckets_mb):.1f} MB of "
           f"gradients, packed in {arguments.packing_ms:g} ms; {per_node} ranks a node, {arguments.node_gb_s:g} GB/s "
           f"and {arguments.node_latency_us:g} us inside, {arguments.net_gb_s:g} GB/s and {arguments.net_latency_us:g} "
           "us between nodes\nmilliseconds of the all-reduces, and the efficiency with them after, or during, the "
@@ -355,7 +355,7 @@ def main() -> None:
     for run in (overhead, ranks):
         command = commands.add_parser(run.__name__)
         command.add_argument("--model", default="ResNet18")
-        command.add_argument("--batch", type=int, default=8, help="images a rank")
+        command.add_argument("--batch", type=int, default=8, help="images per rank")
         command.add_argument("--side_px", type=int, default=224)
         command.add_argument("--cpu_ops", choices=["onednn", "stock"], default="onednn")
         command.add_argument("--turns", type=int, default=2)
@@ -368,7 +368,7 @@ def main() -> None:
     command.set_defaults(run=work)
     command = commands.add_parser("simulate", formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     command.add_argument("--ranks", nargs="+", type=int, default=[8, 64, 512, 4096], help="multiples of a node's")
-    command.add_argument("--batch", type=int, default=64, help="images a rank")
+    command.add_argument("--batch", type=int, default=64, help="images per rank")
     command.add_argument("--compute_ms", type=float, default=80, help="a step of one rank alone")
     command.add_argument("--backward_share", type=float, default=2 / 3, help="of those")
     command.add_argument("--packing_ms", type=float, default=0, help="of gradients into buckets and back")

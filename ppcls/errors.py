@@ -20,7 +20,7 @@ class UserError(PpclsError):
 
 
 class ConfigError(UserError):
-    """One or more faults in a YAML file or in `-o` options, one a line."""
+    """One or more faults in a YAML file or in `-o` options, one per line."""
 
 
 class DataError(UserError):

@@ -35,12 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--precision",
         choices=("float32", "bfloat16", "float16"),
         default="float32",
-        help="what the model computes in (default: %(default)s)",
+        help="number type that the model computes in (default: %(default)s)",
     )
     parser.add_argument(
         "--engine",
         choices=("paddle", "openvino", "onnxruntime"),
-        help="what runs the model (default: the fastest here)",
+        help="engine that runs the model (default: the fastest available)",
     )
     parser.add_argument("-c", "--config", metavar="FILE", help="a deploy YAML that replaces PreProcess or PostProcess")
     parser.add_argument(

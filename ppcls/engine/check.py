@@ -37,7 +37,7 @@ def report(engine: Engine) -> str:
         **({"instruction set": environment.instruction_set()} if engine.device == "cpu" else {}),
         "training pictures": len(engine.train_loader.dataset),
         "batch": f"images {list(batch.images.shape)}, labels {list(batch.labels.shape)}, output {list(logits.shape)}",
-        "steps an epoch": f"{steps} of {config.Global.update_freq} batch(es)",
+        "steps per epoch": f"{steps} of {config.Global.update_freq} batch(es)",
         "learning rate": ", ".join(f"{name} {state.schedule.lr(step):.6g}" for name, step in learning_rates.items()),
         "loss of the first batch": f"{loss:.4f}",
     }

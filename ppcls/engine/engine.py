@@ -255,7 +255,7 @@ class Engine(Parts):
                 log.start_file(self.folder / "train.log")
                 self.scalars = log.scalars(self.folder, done=done, use_visualdl=settings.use_visualdl)
                 self.claim = claim.pop_all()
-        pace = f"{self.batches_per_epoch} batches an epoch"
+        pace = f"{self.batches_per_epoch} batches per epoch"
         logger.info(f"{self.summary(training=True)}; {len(train)} images, {pace}, seed {settings.seed}")
         if self.resume_from:
             within = f", batch {state.batches_done}" if state.batches_done else ""

@@ -63,7 +63,7 @@ class Scalars(Protocol):
 
 
 class JsonLines:
-    """One JSON object a line in `path`: phase, step and the values.
+    """One JSON object per line in `path`: phase, step and the values.
 
     A run begins after `done`, epochs and batches of the next one. Later lines are removed: it writes those again.
     Damaged lines are moved to a file beside.

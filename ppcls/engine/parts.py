@@ -165,7 +165,7 @@ class Parts:
 
     @functools.cached_property
     def batches_per_epoch(self) -> int:
-        """Training batches an epoch on this rank, within the limits `iter_per_epoch` and `prof`."""
+        """Training batches per epoch on this rank, within the limits `iter_per_epoch` and `prof`."""
         settings = self.config.Global
         limits = [len(self.train_loader), settings.iter_per_epoch, settings.prof * settings.update_freq]
         return min(limit for limit in limits if limit and limit > 0)

@@ -106,7 +106,7 @@ def _refuse_other_host(path: Path, file: TextIO) -> None:
         return
     if owner.get("host") != here["host"] and owner.get("boot") != here["boot"]:
         raise CheckpointError(
-            f"{path}: a run on another host has it: process {owner.get('pid')} on {owner.get('host')}; if that has "
+            f"{path}: held by a run on another host: process {owner.get('pid')} on {owner.get('host')}; if that has "
             "ended, remove this file"
         )
     logger.warning(f"{path}: its run, process {owner.get('pid')} on {owner.get('host')}, was killed; taken over")

@@ -73,7 +73,7 @@ class Predictor:
         isolated: bool = False,
     ) -> None:
         if threads is not None and threads < 1:
-            raise ConfigError(f"threads: must be at least 1; received {threads}; leave it out for all physical cores")
+            raise ConfigError(f"threads: must be at least 1; received {threads}; omit it for all physical cores")
         files = artifact.files_of(Path(model))
         threads = threads or environment.physical_cores()
         settings = Settings(device, threads, precision, onednn, optimise, tensorrt, gpu_mem_mib, profile, isolated)
@@ -118,7 +118,7 @@ class Predictor:
         topk: Optional[int] = None,
         times: Times = no_times,
     ) -> Iterator[Outcome]:
-        """Yield what becomes of each image, in their order; they are read as they come, so that any number may.
+        """Yield what becomes of each image, in their order; they are read one by one, so that there may be any number.
 
         Threads decode the images of the next batches meanwhile; Paddle Inference stops them while it computes.
         """

@@ -85,7 +85,7 @@ def test_check_reads_what_a_config_names(tmp_path: Path, capsys: pytest.CaptureF
         (["split", "{shapes}"], "is divided or packed already"),
         (["split", "{shapes}/train", "--val", "0.6", "--test", "0.4"], "--val, --test: must leave a share to train on"),
         (["show", "-c", "{yaml}", "--index", "26", "--out", "{tmp}/x.png"], "--index: there are 26 samples; rec"),
-        (["show", "-c", "{yaml}", "--batch", "9", "--out", "{tmp}/x.png"], "--batch: there are 4 batches an epoch"),
+        (["show", "-c", "{yaml}", "--batch", "9", "--out", "{tmp}/x.png"], "--batch: there are 4 batches per epoch"),
         (["show", "-c", "{yaml}", "--index", "0", "--out", "/nowhere/x.png"], "--out: can't be written; received"),
     ],
 )  # fmt: skip

@@ -158,7 +158,7 @@ def test_a_damaged_model_is_refused(predict: Predict, journey: Journey, tmp_path
             ["Global.use_gpu=True", "Global.use_npu=True"],
             "Global: one device at a time; received use_gpu, use_npu; keep",
         ),
-        (["Global.use_fp16=True"], "use_fp16: works on a GPU only; received device 'cpu'; leave it out"),
+        (["Global.use_fp16=True"], "use_fp16: works on a GPU only; received device 'cpu'; omit it"),
         (["Global.infer_imgs=null"], "missing key 'Global.infer_imgs'; `predict` needs it"),
         (["Global.infer_imgs=nowhere.jpg"], "infer_imgs: 'nowhere.jpg' does not exist; give an image, a folder or a"),
         (

@@ -143,7 +143,7 @@ class Loader:
                 del finished
                 yield handed_over.pop()  # held no longer than by its user
             if this_epoch != self._epochs_begun:
-                raise RuntimeError("this epoch was given up when a later one began or the loader was closed")
+                raise RuntimeError("this epoch was abandoned when a later one began or the loader was closed")
 
     def _begin(
         self,

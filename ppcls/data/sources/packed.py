@@ -67,7 +67,7 @@ def _write_index(file: BinaryIO, index: bytes) -> None:
 class Pack:
     """A pack that is open for reading. Another process gets it by its path and opens it anew.
 
-    Raises: DataError if it is no pack, or its header or index is damaged.
+    Raises: DataError if it is not a pack, or its header or index is damaged.
     """
 
     def __init__(self, path: str) -> None:
@@ -99,7 +99,9 @@ class Pack:
                 fault = "it is cut or its index is damaged"
                 if len(index) == length and zlib.crc32(index) == checksum:
                     return self._arrays(index, offset)
-        raise DataError(f"{self.path}: no pack or damaged; received a file where {fault}; write it again (data pack)")
+        raise DataError(
+            f"{self.path}: not a pack, or damaged; received a file where {fault}; write it again (data pack)"
+        )
 
     def _arrays(self, index: bytes, records_end: int) -> Mapping[str, NDArray[Any]]:
         try:
@@ -114,9 +116,9 @@ class Pack:
             sound = sound and bool((np.diff(name_bounds) >= 0).all()) and arrays["names"].dtype == np.uint8
             sound = sound and arrays["label_names"].dtype.kind == "U" and count > 0
         except (KeyError, ValueError, TypeError, zipfile.BadZipFile, zlib.error, EOFError) as error:
-            raise DataError(f"{self.path}: no pack; received a false index ({error}); write it again") from error
+            raise DataError(f"{self.path}: not a pack; received a wrong index ({error}); write it again") from error
         if not sound:
-            raise DataError(f"{self.path}: no pack; received a false index; write it again (data pack)")
+            raise DataError(f"{self.path}: not a pack; received a wrong index; write it again (data pack)")
         return arrays
 
     def __len__(self) -> int:
@@ -155,7 +157,7 @@ class PackedDataset(LabelledImages):
             check_range(pack.labels, class_num, lambda index: f"{data_file}: {pack.names[index]}")
         elif pack.labels.shape[1] != class_num:
             raise DataError(
-                f"{data_file}: has another number of labels an image; received {pack.labels.shape[1]} for "
+                f"{data_file}: has a different number of labels per image; received {pack.labels.shape[1]} for "
                 f"class_num {class_num}; set class_num"
             )
         note_absent(data_file, pack.labels, class_num)

@@ -41,14 +41,14 @@ class MixupCutmixHybrid:
         if min(mixup_alpha, cutmix_alpha) < 0 or (not (mixup_alpha or cutmix_alpha or cutmix_minmax)):
             raise ValueError(
                 f"mixup_alpha, cutmix_alpha: one must be positive, none negative; received {mixup_alpha}, "
-                f"{cutmix_alpha}; leave the operator out to mix nothing"
+                f"{cutmix_alpha}; omit the operator to mix nothing"
             )
         if cutmix_minmax and not (len(cutmix_minmax) == 2 and 0 <= cutmix_minmax[0] < cutmix_minmax[1] <= 1):
             raise ValueError(
                 f"cutmix_minmax: must be two fractions, low < high; received {list(cutmix_minmax)}; e.g. [0.2, 0.8]"
             )
         if num_classes not in (None, class_num):
-            raise ValueError(f"num_classes: the model has {class_num}; received {num_classes}; leave it out")
+            raise ValueError(f"num_classes: the model has {class_num}; received {num_classes}; omit it")
         self._classes = class_num
         self._mixup_alpha = mixup_alpha
         self._cutmix_alpha = 1.0 if cutmix_minmax else cutmix_alpha

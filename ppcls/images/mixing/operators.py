@@ -36,7 +36,7 @@ class _Mixing(ABC):
 
     def __init__(self, class_num: int, alpha: float) -> None:
         if alpha <= 0:
-            raise ValueError(f"alpha: must be positive; received {alpha}; leave the operator out to mix nothing")
+            raise ValueError(f"alpha: must be positive; received {alpha}; omit the operator to mix nothing")
         self._alpha = alpha
         self._class_num = class_num
 

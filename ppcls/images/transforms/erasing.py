@@ -185,7 +185,7 @@ class RandomErasing(Erasing):
 
 
 def _three(name: str, values: Sequence[float]) -> Sequence[float]:
-    """Return one number a channel."""
+    """Return one number per channel."""
     if len(values) != 3:
-        raise ValueError(f"{name}: must be three numbers, one a channel; received {list(values)}")
+        raise ValueError(f"{name}: must be three numbers, one per channel; received {list(values)}")
     return values

@@ -33,7 +33,7 @@ class NormalizeImage:
         mean_std = {"mean": mean or _IMAGENET_MEAN, "std": std or _IMAGENET_STD}
         for name, values in mean_std.items():
             if len(values) != 3:
-                raise ValueError(f"{name}: must be three numbers, one a channel; received {list(values)}")
+                raise ValueError(f"{name}: must be three numbers, one per channel; received {list(values)}")
         if min(mean_std["std"]) <= 0:
             raise ValueError(f"std: must be positive; received {std}; the default is {list(_IMAGENET_STD)}")
         if channel_num not in (3, 4):
@@ -81,7 +81,7 @@ class ToCHWImage:
 
 
 class Normalize(NormalizeImage):
-    """`(image - mean) / std` of what ToTensor gives, 0 to 1; `mean` and `std` are one number, or one a channel."""
+    """`(image - mean) / std` of what ToTensor gives, 0 to 1; `mean` and `std` are one number, or one per channel."""
 
     def __init__(self, *, mean: Union[float, Sequence[float]] = 0.0, std: Union[float, Sequence[float]] = 1.0) -> None:
         means, stds = ((value,) * 3 if isinstance(value, (int, float)) else value for value in (mean, std))

@@ -37,7 +37,7 @@ def blend(other: Image, image: Image, factor: float) -> Image:
 
 
 def look_up(image: Image, table: NDArray[np.generic]) -> Image:
-    """Return the image through a table of 256 levels, [256] or one a channel [256, 3]; clipped, cut to integers."""
+    """Return the image through a table of 256 levels, [256] or one per channel [256, 3]; clipped, cut to integers."""
     table = np.clip(table, 0, 255).astype(np.uint8)
     changed: Image = cv2.LUT(image, np.broadcast_to(table.reshape(1, 256, -1), (1, 256, 3)).copy())
     return changed

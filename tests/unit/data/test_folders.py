@@ -73,7 +73,7 @@ def test_faulty_folders_are_refused(root: Path, tmp_path: Path) -> None:
     (root / "empty").mkdir()
     with pytest.raises(DataError, match=r"a class folder has no image; received '.*empty'"):
         ImageFolder(PIPELINE, 3, image_root=str(root))
-    with pytest.raises(DataError, match="image_root: has no folders; received .*; give a folder with one folder a"):
+    with pytest.raises(DataError, match="image_root: has no folders; received .*; give a folder with one folder per"):
         ImageFolder(PIPELINE, 3, image_root=str(root / "empty"))
 
 

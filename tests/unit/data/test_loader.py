@@ -163,7 +163,7 @@ def test_an_epoch_can_be_left_and_another_begun(root: Path, loaders: list[Loader
     left = loaders[0].epoch(0)
     next(left)
     assert_same(batches(loaders[0], 1), expected)
-    with pytest.raises(RuntimeError, match="given up"):
+    with pytest.raises(RuntimeError, match="abandoned"):
         next(left)
 
 
@@ -244,7 +244,7 @@ def test_workers_stay_between_epochs_and_end_with_the_loader(root: Path, loaders
     next(left)
     loader.close()
     assert not any(map(alive, pids))
-    with pytest.raises(RuntimeError, match="given up"):
+    with pytest.raises(RuntimeError, match="abandoned"):
         next(left)
     forgotten = build(root, num_workers=1)
     batches(forgotten)

@@ -76,7 +76,7 @@ def test_labels_may_be_vectors(tmp_path: Path) -> None:
     path = str(tmp_path / "a.pack")
     write_pack(path, images(), labels, Names(NAMES), [])
     np.testing.assert_array_equal(PackedDataset(PIPELINE, 5, data_file=path).labels, labels)
-    with pytest.raises(DataError, match="another number of labels an image; received 5 for class_num 4"):
+    with pytest.raises(DataError, match="a different number of labels per image; received 5 for class_num 4"):
         PackedDataset(PIPELINE, 4, data_file=path)
 
 
@@ -101,7 +101,7 @@ def test_a_pack_that_could_not_be_finished_leaves_nothing(path: str, tmp_path: P
 
 def test_a_damaged_pack_is_refused(path: str) -> None:
     whole = Path(path).read_bytes()
-    refused = "train.pack: no pack or damaged; received a file where {}; write it again"
+    refused = "train.pack: not a pack, or damaged; received a file where {}; write it again"
     for data, fault in [
         (b"PK" + whole, "it doesn't start as a pack"),
         (whole[:20], "it doesn't start as a pack"),
@@ -152,7 +152,7 @@ def test_a_crafted_index_is_refused(path: str, changes: dict[str, Any]) -> None:
     header = struct.pack("<8sQQI", b"ppclspk1", offset, len(index.getvalue()), zlib.crc32(index.getvalue()))
     header += struct.pack("<I", zlib.crc32(header))
     Path(path).write_bytes(header + data[len(header) : offset] + index.getvalue())
-    with pytest.raises(DataError, match="train.pack: no pack; received a false index"):
+    with pytest.raises(DataError, match="train.pack: not a pack; received a wrong index"):
         Pack(path)
 
 

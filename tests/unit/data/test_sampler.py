@@ -181,7 +181,7 @@ def test_without_shuffling_samples_keep_their_order() -> None:
         (ClassAwareSampler, [0], True, {}, "for training; received it for an evaluation"),
         (RepeatedAugSampler, [0], False, {"num_repeats": 0}, "num_repeats: must be at least 1"),
         (RepeatedAugSampler, [0], False, {"selected_round": 0}, "selected_round: must be at least 1"),
-        (ClassAwareSampler, [[0, 1]], False, {}, "labels: it needs one class an image; received 2"),
+        (ClassAwareSampler, [[0, 1]], False, {}, "labels: it needs one class per image; received 2"),
     ],
 )
 def test_what_a_sampler_can_not_do_is_refused(

@@ -57,7 +57,7 @@ def test_images_of_another_size_are_refused(exported: Path) -> None:
     ("setting", "name"), [({"precision": "float16"}, "use_fp16"), ({"tensorrt": True}, "use_tensorrt")]
 )
 def test_what_only_a_gpu_does_is_refused_elsewhere(exported: Path, setting: dict[str, Any], name: str) -> None:
-    with pytest.raises(DeviceError, match=f"{name}: works on a GPU only; received device 'cpu'; leave it out"):
+    with pytest.raises(DeviceError, match=f"{name}: works on a GPU only; received device 'cpu'; omit it"):
         Predictor(exported, **setting)
 
 
