@@ -6,12 +6,13 @@ Arguments that they share: `weight_decay` (short for an L2 regularizer, except i
 (float32 master weights where the model's are float16 or bfloat16), and those of `Exclusions`.
 """
 
-from typing import Any, Optional
+from typing import Optional
 
 import paddle
 
 from ppcls.optim.groups import Exclusions, Target
 from ppcls.optim.ranges import require
+from ppcls.paddle_private import DecayOfEach
 
 
 class SGD(paddle.optimizer.SGD):
@@ -105,7 +106,7 @@ class Adam(paddle.optimizer.Adam):
         )
 
 
-class AdamW(paddle.optimizer.AdamW):
+class AdamW(DecayOfEach, paddle.optimizer.AdamW):
     """Adam whose decay multiplies the weights by `1 - rate * weight_decay`. Source: arXiv 1711.05101."""
 
     def __init__(
@@ -131,8 +132,3 @@ class AdamW(paddle.optimizer.AdamW):
             weight_decay=float(weight_decay),
             multi_precision=multi_precision,
         )
-
-    def _append_optimize_op(self, block: Any, param_and_grad: tuple[paddle.Tensor, paddle.Tensor]) -> Any:
-        """Update one parameter, with its own decay."""
-        self._weight_decay = self.decays[param_and_grad[0].name]
-        return super()._append_optimize_op(block, param_and_grad)

@@ -5,6 +5,8 @@ from typing import Any
 import paddle
 from paddle import nn
 
+from ppcls.paddle_private import normalizing, sync_batch_norm
+
 
 class MeanOverRanks(paddle.autograd.PyLayer):
     """The average of a tensor over all ranks, through which gradients flow to all of them."""
@@ -30,14 +32,15 @@ class ComposedSyncBatchNorm(nn.BatchNorm):
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         if not self.training:
             return super().forward(x)
-        axes, shape = ([0, 2, 3], [1, -1, 1, 1]) if self._data_layout == "NCHW" else ([0, 1, 2], [-1])
+        running_mean, running_variance, momentum, epsilon, data_format = normalizing(self)
+        axes, shape = ([0, 2, 3], [1, -1, 1, 1]) if data_format == "NCHW" else ([0, 1, 2], [-1])
         mean = MeanOverRanks.apply(x.mean(axes))
         centered = x - mean.reshape(shape)
         variance = MeanOverRanks.apply((centered * centered).mean(axes))
         with paddle.no_grad():
-            for running, new in ((self._mean, mean), (self._variance, variance)):
-                paddle.assign(self._momentum * running + (1 - self._momentum) * new, running)
-        scale = self.weight * (variance + self._epsilon).rsqrt()
+            for running, new in ((running_mean, mean), (running_variance, variance)):
+                paddle.assign(momentum * running + (1 - momentum) * new, running)
+        scale = self.weight * (variance + epsilon).rsqrt()
         return centered * scale.reshape(shape) + self.bias.reshape(shape)
 
 
@@ -59,17 +62,4 @@ class _OperatorSyncBatchNorm(nn.BatchNorm):
     """A batch norm by Paddle's operator for several ranks."""
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        y, *_ = paddle._C_ops.sync_batch_norm_(
-            x,
-            self._mean,
-            self._variance,
-            self.weight,
-            self.bias,
-            not self.training,
-            self._momentum,
-            self._epsilon,
-            self._data_layout,
-            False,
-            False,
-        )
-        return y
+        return sync_batch_norm(self, x)
