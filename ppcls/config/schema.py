@@ -20,6 +20,7 @@ from ppcls.optim import OPTIMIZERS, REGULARIZERS, SCHEDULES
 from ppcls.registry import Part
 
 Count = Annotated[int, AtLeast(1)]
+Logger = Literal["TensorBoard", "WandB", "MLflow", "Csv"]
 Limit = Annotated[int, AtLeast(1, off=-1)]
 Paths = Union[str, tuple[str, ...]]
 Transforms = tuple[Annotated[Part, TRANSFORMS], ...]
@@ -72,6 +73,7 @@ class GlobalSection:
     print_batch_step: Count = key(10, "batches between lines of the log")
     log_ranks: Annotated[Union[int, str], RankList()] = key("0", "ranks that log, separated by commas: `0,1`")
     use_visualdl: bool = key(False, "write loss, learning rate and metrics for VisualDL")
+    loggers: tuple[Logger, ...] = key((), "where else loss, learning rate and metrics go; see docs/train.md")
     print_mem_info: bool = key(True, "log the device memory used, where the device reports it")
     profiler: bool = key(False, "record a trace and a table of operators")
     profiler_batches: tuple[Count, Count] = key((10, 16), "the first and the last batch that `profiler` records")

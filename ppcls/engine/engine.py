@@ -22,6 +22,7 @@ from ppcls.engine.guard import Place, diverged
 from ppcls.engine.parts import Parts
 from ppcls.engine.progress import Progress, text_of
 from ppcls.engine.saving import SavePoints
+from ppcls.engine.scalars import Scalars, ScalarsOf, scalars
 from ppcls.engine.seed import seed_batch
 from ppcls.errors import TerminatedError, TrainingError
 from ppcls.files import write_text
@@ -36,7 +37,7 @@ class Engine(Parts):
     def __init__(self, config: RunConfig) -> None:
         super().__init__(config)
         self.claim = contextlib.ExitStack()  # of the run's folder, while it trains
-        self.scalars: log.Scalars = log.ScalarsOf()
+        self.scalars: Scalars = ScalarsOf()
         self.save_points = SavePoints(config.Global.save_steps, config.Global.save_minutes)
 
     def train(self) -> Optional[float]:
@@ -253,7 +254,7 @@ class Engine(Parts):
                 self.checkpoints.make_room(state.checkpoint())
                 write_text(self.folder / "config.yaml", dump_config(config))
                 log.start_file(self.folder / "train.log")
-                self.scalars = log.scalars(self.folder, done=done, use_visualdl=settings.use_visualdl)
+                self.scalars = scalars(self.folder, settings, done=done)
                 self.claim = claim.pop_all()
         pace = f"{self.batches_per_epoch} batches per epoch"
         logger.info(f"{self.summary(training=True)}; {len(train)} images, {pace}, seed {settings.seed}")

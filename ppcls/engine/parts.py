@@ -10,7 +10,7 @@ from paddle import nn
 from ppcls import device
 from ppcls.config.schema import RunConfig
 from ppcls.data.loader.loader import Loader
-from ppcls.engine import build, checkpoints, criteria, operators, ranks, resume
+from ppcls.engine import build, checkpoints, criteria, operators, ranks, resume, trackers
 from ppcls.engine.class_names import refuse_other_classes, refuse_other_run
 from ppcls.engine.ema import Ema, NoEma
 from ppcls.engine.evaluator import Evaluator
@@ -43,6 +43,7 @@ class Parts:
 
     def prepare(self) -> None:
         """Build and check all that training needs, before anything is written."""
+        trackers.refuse_missing(self.config.source, self.config.Global.loggers)
         evaluates = self.config.Global.eval_during_train
         # The model before the losses: one with weights of its own must not change what the model draws.
         for part in ("train_loader", *(["evaluators"] if evaluates else []), "model", "train_losses"):
