@@ -255,10 +255,10 @@ subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", "/dev/shm"], 
 sys.path.insert(0, {repo!r})
 from ppcls.data.sources.folders import ImageFolder
 from ppcls.data.loader.loader import Loader
-from ppcls.data.samplers.base import BatchSampler
+from ppcls.data.samplers.base import Batching, BatchSampler
 from ppcls.images.pipeline import Pipeline
 dataset = ImageFolder(Pipeline([]), 2, image_root={root!r})
-loader = Loader(dataset, BatchSampler(dataset.labels, 0, 0, 1, False, batch_size=20), [], 0, num_workers=2)
+loader = Loader(dataset, BatchSampler(dataset.labels, 0, 0, 1, False, Batching(batch_size=20)), [], 0, num_workers=2)
 print(sum(len(batch) for _ in range(3) for batch in loader.epoch(0)))
 loader.close()
 """

@@ -10,7 +10,7 @@ import pytest
 
 from ppcls.data import DATASETS
 from ppcls.data.loader.loader import Loader
-from ppcls.data.samplers.base import BatchSampler
+from ppcls.data.samplers.base import Batching, BatchSampler
 from ppcls.data.sources.folders import ImageFolder
 from ppcls.data.sources.lists import ImageNetDataset, relabelled
 from ppcls.data.sources.multi_label import MultiLabelDataset
@@ -130,7 +130,7 @@ def test_images_of_several_classes_come_with_a_vector_of_labels(root: Path, num_
     dataset = multi_label(root, "a/one.png\t0,1,1\na/with space.png\t0,0,0\nb/deep/three.png\t1,0,0\n")
     loader = Loader(
         dataset,
-        BatchSampler(dataset.labels, 0, 0, 1, False, batch_size=2, shuffle=True),
+        BatchSampler(dataset.labels, 0, 0, 1, False, Batching(batch_size=2, shuffle=True)),
         [],
         0,
         num_workers=num_workers,

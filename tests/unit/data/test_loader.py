@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from ppcls.data.loader.loader import Loader
-from ppcls.data.samplers.base import BatchSampler
+from ppcls.data.samplers.base import Batching, BatchSampler
 from ppcls.data.sources.folders import ImageFolder
 from ppcls.errors import DataError, TrainingError
 from ppcls.images import TRANSFORMS
@@ -59,7 +59,7 @@ def build(
     **options: Any,
 ) -> Loader:
     dataset = ImageFolder(Pipeline(ops), 3, image_root=str(root), skip_corrupt=skip_corrupt)
-    sampler = BatchSampler(dataset.labels, 11, rank, world, exact, batch_size=batch_size, shuffle=True)
+    sampler = BatchSampler(dataset.labels, 11, rank, world, exact, Batching(batch_size=batch_size, shuffle=True))
     return Loader(dataset, sampler, [MixupOperator(3)] if options.pop("mixup", False) else [], 11, **options)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from ppcls.data.loader.loader import Loader
-from ppcls.data.samplers.base import BatchSampler
+from ppcls.data.samplers.base import Batching, BatchSampler
 from ppcls.data.sources.base import LabelledImages
 from ppcls.data.sources.cifar import Cifar10, Cifar100
 from ppcls.data.sources.mnist import MNIST, FashionMNIST
@@ -206,7 +206,7 @@ def test_batches_are_equal_for_any_number_of_workers(tmp_path: Path, mnist: dict
         else:
             path = archive(tmp_path / "cifar.tar.gz", binary_files())
             dataset = Cifar10(PIPELINE, 10, 0, data_file=path)
-        sampler = BatchSampler(dataset.labels, 0, 0, 1, False, batch_size=5, shuffle=True)
+        sampler = BatchSampler(dataset.labels, 0, 0, 1, False, Batching(batch_size=5, shuffle=True))
         loader = Loader(dataset, sampler, [], 0, num_workers=num_workers)
         found = [array.tobytes() for batch in loader.epoch(1) for array in (batch.images, batch.labels)]
         loader.close()

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from ppcls.data.loader.loader import Loader
-from ppcls.data.samplers.base import BatchSampler
+from ppcls.data.samplers.base import Batching, BatchSampler
 from ppcls.data.sources.names import Names
 from ppcls.data.sources.packed import Pack, PackedDataset, write_pack
 from ppcls.errors import CheckpointError, DataError
@@ -56,7 +56,7 @@ def test_a_pack_gives_back_what_was_put_in(path: str) -> None:
 def test_batches_are_equal_for_any_number_of_workers(path: str, use_shared_memory: bool) -> None:
     def batches(num_workers: int) -> list[bytes]:
         dataset = PackedDataset(PIPELINE, 3, data_file=path)
-        sampler = BatchSampler(dataset.labels, 7, 0, 1, False, batch_size=4, shuffle=True)
+        sampler = BatchSampler(dataset.labels, 7, 0, 1, False, Batching(batch_size=4, shuffle=True))
         loader = Loader(dataset, sampler, [], 7, num_workers=num_workers, use_shared_memory=use_shared_memory)
         found = [
             array.tobytes()

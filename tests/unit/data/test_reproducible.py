@@ -11,7 +11,7 @@ import pytest
 
 from ppcls.data.loader.loader import Loader
 from ppcls.data.loader.streams import stream
-from ppcls.data.samplers.base import ClassAwareSampler, DistributedBatchSampler, RepeatedAugSampler
+from ppcls.data.samplers.base import Batching, ClassAwareSampler, DistributedBatchSampler, RepeatedAugSampler
 from ppcls.data.sources.folders import ImageFolder
 from ppcls.images import TRANSFORMS
 from ppcls.images.pipeline import Pipeline
@@ -67,7 +67,7 @@ def images_of(
     found: dict[int, list[np.ndarray]] = {}
     for rank in range(world):
         dataset = ImageFolder(Pipeline(everything()), NUM_IMAGES, image_root=str(root))
-        batches = sampler(dataset.labels, seed, rank, world, False, batch_size=batch_size, shuffle=True)
+        batches = sampler(dataset.labels, seed, rank, world, False, Batching(batch_size=batch_size, shuffle=True))
         loader = Loader(dataset, batches, [], seed, num_workers=num_workers)
         for batch in loader.epoch(epoch, skip=skip):
             for image, label in zip(batch.images.copy(), batch.labels.tolist()):
@@ -129,7 +129,7 @@ def test_epoch_and_seed_change_every_sample(
 def test_a_sample_that_comes_again_in_an_epoch_is_another_image(root: Path, sampler: type) -> None:
     dataset = ImageFolder(Pipeline(everything()), NUM_IMAGES, image_root=str(root))
     labels = [0] * 10 + [1]  # the last image is the only one of its class
-    batches = sampler(labels, SEED, 0, 1, False, batch_size=11, shuffle=True)
+    batches = sampler(labels, SEED, 0, 1, False, Batching(batch_size=11, shuffle=True))
     (batch,) = Loader(dataset, batches, [], SEED, num_workers=0).epoch(0)
     images_of_label: dict[int, list[bytes]] = {}
     for image, label in zip(batch.images, batch.labels):
