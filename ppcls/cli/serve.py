@@ -24,7 +24,6 @@ _count = whole("count", 1)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `ppcls serve`."""
-    limits = Limits()
     parser.add_argument("folder", metavar="FOLDER", help="the exported model")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0: all (default: %(default)s)")
     parser.add_argument(
@@ -52,6 +51,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-batch", type=_count, default=8, help="maximum images per run of the model (default: %(default)s)"
     )
+    _add_limits(parser, Limits())
+
+
+def _add_limits(parser: argparse.ArgumentParser, limits: Limits) -> None:
     parser.add_argument(
         "--queue",
         type=_count,

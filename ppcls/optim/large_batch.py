@@ -1,8 +1,11 @@
 """The optimizers for batches of thousands: each layer moves in proportion to its own weights (docs/scaling.md)."""
 
+from dataclasses import asdict
+
 import paddle
 
 from ppcls.optim.groups import Exclusions, Target
+from ppcls.optim.optimizers import Betas
 from ppcls.optim.ranges import require
 from ppcls.paddle_private import DecayOfEach, MomentumOfMoves
 
@@ -57,24 +60,20 @@ class Lamb(DecayOfEach, paddle.optimizer.Lamb):
         self,
         target: Target,
         *,
-        beta1: float = 0.9,
-        beta2: float = 0.999,
+        betas: Betas = Betas(),
         epsilon: float = 1e-6,
         multi_precision: bool = False,
         weight_decay: float = 0.01,
         exclusions: Exclusions = Exclusions(),
     ) -> None:
         target.refuse_regularizer("Lamb")
-        require("beta1", beta1, 0.0, below=1.0)
-        require("beta2", beta2, 0.0, below=1.0)
         if weight_decay <= 0:
             raise ValueError(f"weight_decay: Lamb without decay is Adam; received {weight_decay}; use Adam")
         self.decays = target.decays(weight_decay, exclusions)
         super().__init__(
             **target.arguments(),
             lamb_weight_decay=float(weight_decay),
-            beta1=beta1,
-            beta2=beta2,
+            **asdict(betas),
             epsilon=epsilon,
             exclude_from_weight_decay_fn=lambda parameter: not self.decays[parameter.name],
             multi_precision=multi_precision,
