@@ -1,4 +1,4 @@
-# make demo: from nothing to predictions on real pictures.   make test: the tests.   make lint: style and types.
+# make demo: from nothing to predictions on real images.   make test: the tests.   make lint: style and types.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

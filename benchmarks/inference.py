@@ -56,7 +56,7 @@ def export(name: str, folder: Path) -> None:
 
 
 def settle(model: Any) -> None:
-    """Give the batch norms the statistics of noise, as trained ones have those of pictures.
+    """Give the batch norms the statistics of noise, as trained ones have those of images.
 
     Without, activations grow with the depth, and the scores saturate: bfloat16 gives quite other ones then.
     """

@@ -2,7 +2,7 @@
 
     python benchmarks/loader.py FOLDER [--num_workers 2] [--batch_size 64] [--rounds 5] [--step_ms 300]
 
-All read, decode, crop at random to 224, flip and normalize every picture below FOLDER, in turns. The bare calls throw
+All read, decode, crop at random to 224, flip and normalize every image below FOLDER, in turns. The bare calls throw
 their images away, while the loaders deliver batches. Prints medians in images a second. Then the loader feeds steps of
 `step_ms`, in which this process sleeps, and it prints how much of them went into waiting for and finishing batches.
 """
@@ -33,13 +33,13 @@ from ppcls.data.sources.base import ImageFiles
 from ppcls.images import TRANSFORMS
 from ppcls.images.pipeline import Pipeline
 
-LEAST_PICTURES = 4000
+LEAST_IMAGES = 4000
 LEVELS = np.arange(256, dtype=np.float32) / np.float32(255)
 TABLES = [((LEVELS - m) / s).reshape(1, 256) for m, s in ((0.485, 0.229), (0.456, 0.224), (0.406, 0.225))]
 
 
 def bare_calls(paths: list[str]) -> int:
-    """Do with each picture what the loader does, by the same calls, with nothing around them."""
+    """Do with each image what the loader does, by the same calls, with nothing around them."""
     cv2.setNumThreads(0)
     channels = np.empty((3, 224, 224), np.uint8)
     planes = np.empty((3, 224, 224), np.float32)
@@ -69,8 +69,8 @@ def ppcls_loader(files: list[str], num_workers: int, batch_size: int) -> Loader:
     return Loader(dataset, sampler, [], 0, num_workers=num_workers)
 
 
-class TorchvisionPictures:
-    """The pictures through torchvision's transforms, as its own ImageFolder reads them."""
+class TorchvisionImages:
+    """The images through torchvision's transforms, as its own ImageFolder reads them."""
 
     def __init__(self, files: list[str]) -> None:
         from torchvision import transforms
@@ -99,7 +99,7 @@ def torch_loader(files: list[str], num_workers: int, batch_size: int) -> Any:
     from torch.utils.data import DataLoader
 
     return DataLoader(
-        TorchvisionPictures(files),
+        TorchvisionImages(files),
         batch_size,
         num_workers=num_workers,
         persistent_workers=num_workers > 0,
@@ -135,7 +135,7 @@ def main() -> None:
     parser.add_argument("--step_ms", type=float, default=300)
     args = parser.parse_args()
     files = sorted(str(path) for path in Path(args.folder).rglob("*") if path.suffix.lower() in (".jpeg", ".jpg"))
-    files *= math.ceil(LEAST_PICTURES / len(files))
+    files *= math.ceil(LEAST_IMAGES / len(files))
     parts = [files[place : place + args.batch_size] for place in range(0, len(files), args.batch_size)]
     loader = ppcls_loader(files, args.num_workers, args.batch_size)
     os.environ.update(ENVIRONMENT)  # the bare calls get what the loader gives its workers
@@ -154,7 +154,7 @@ def main() -> None:
         speeds = [one[name] for one in rounds]
         share = statistics.median(one[name] / one["bare OpenCV"] for one in rounds)
         table.add_row([name, f"{statistics.median(speeds):.0f}", f"{share:.2f}", f"{max(speeds):.0f}"])
-    print(f"{len(files)} pictures, {args.num_workers} workers, {os.cpu_count()} cores, batches of {args.batch_size}")
+    print(f"{len(files)} images, {args.num_workers} workers, {os.cpu_count()} cores, batches of {args.batch_size}")
     print(table)
     milliseconds, share = waiting(loader, args.step_ms / 1000)
     print(f"the process that trains: {milliseconds:.1f} ms a batch, {share:.1%} of steps of {args.step_ms:.0f} ms")

@@ -38,11 +38,11 @@ ALL_REDUCE_SIZES = [1 << power for power in range(4, 27, 2)]  # bytes
 
 
 def write_config(folder: Path, arguments: argparse.Namespace, batch: int, num_batches: int) -> Path:
-    """Write random pictures for so many batches, and a training on them with nothing but their sizes changed."""
+    """Write random images for so many batches, and a training on them with nothing but their sizes changed."""
     rng, lines = np.random.default_rng(0), []
     for number in range(batch * num_batches):
-        picture = cv2.resize(rng.integers(0, 256, (8, 8, 3), dtype="uint8"), (256, 256))
-        cv2.imwrite(str(folder / f"{number}.jpg"), picture)
+        image = cv2.resize(rng.integers(0, 256, (8, 8, 3), dtype="uint8"), (256, 256))
+        cv2.imwrite(str(folder / f"{number}.jpg"), image)
         lines.append(f"{number}.jpg {number % 1000}\n")
     (folder / "list.txt").write_text("".join(lines))
     crop = f"RandCropImage: {{size: {arguments.side_px}}}"
@@ -223,7 +223,7 @@ def work(arguments: argparse.Namespace) -> None:
 
 
 def run_group(arguments: argparse.Namespace, ranks: int, threads: int, batch: int, one_bucket: bool) -> dict[str, Any]:
-    """Return what so many ranks, of so many threads and pictures a step each, have measured."""
+    """Return what so many ranks, of so many threads and images a step each, have measured."""
     with tempfile.TemporaryDirectory() as folder:
         config = write_config(Path(folder), arguments, batch, ranks)
         words = [sys.executable, "-m", "paddle.distributed.launch", "--log_level", "ERROR", "--log_dir", folder]
@@ -252,7 +252,7 @@ def ranks(arguments: argparse.Namespace) -> None:
     }
     print(f"{arguments.model}, {arguments.side_px} px, {arguments.cpu_ops} operators, one batch in memory; "
           f"medians of {arguments.turns} turns of {3 * arguments.steps} steps")  # fmt: skip
-    table = PrettyTable(["ranks", "threads each", "pictures each", "ms a step", "unshared", "images/s", "scaling"])
+    table = PrettyTable(["ranks", "threads each", "images each", "ms a step", "unshared", "images/s", "scaling"])
     table.align = "r"
     for name, (num_ranks, threads, size, one_bucket) in groups.items():
         if not one_bucket:
@@ -265,7 +265,7 @@ def ranks(arguments: argparse.Namespace) -> None:
     found = runs[0]["buckets"]
     for name in ("buckets", "one bucket"):
         cost = medians[name]["shared"] - medians[name]["alone"]
-        print(f"sharing the gradients of {batch} pictures: {1000 * cost:.0f} ms more, "
+        print(f"sharing the gradients of {batch} images: {1000 * cost:.0f} ms more, "
               f"{runs[0][name]['sent_bytes']['shared'] / 1e6:.1f} MB sent by both, "
               f"buckets of {megabytes(runs[0][name]['bucket_bytes'])} MB")  # fmt: skip
     report_constants(found, batch, medians)
@@ -342,7 +342,7 @@ def simulate(arguments: argparse.Namespace) -> None:
             row.append(f"{1000 * sum(each):.1f}")
             row += [f"{compute / (packing + step):.1%}" for step in (compute + sum(each), overlapped(each))]
         table.add_row([num_ranks, num_ranks * arguments.batch, *row])
-    print(f"{arguments.batch} pictures a rank in {arguments.compute_ms:g} ms, {sum(arguments.buckets_mb):.1f} MB of "
+    print(f"{arguments.batch} images per rank in {arguments.compute_ms:g} ms, {sum(arguments.buckets_mb):.1f} MB of "
           f"gradients, packed in {arguments.packing_ms:g} ms; {per_node} ranks a node, {arguments.node_gb_s:g} GB/s "
           f"and {arguments.node_latency_us:g} us inside, {arguments.net_gb_s:g} GB/s and {arguments.net_latency_us:g} "
           "us between nodes\nmilliseconds of the all-reduces, and the efficiency with them after, or during, the "
@@ -355,7 +355,7 @@ def main() -> None:
     for run in (overhead, ranks):
         command = commands.add_parser(run.__name__)
         command.add_argument("--model", default="ResNet18")
-        command.add_argument("--batch", type=int, default=8, help="pictures a rank")
+        command.add_argument("--batch", type=int, default=8, help="images per rank")
         command.add_argument("--side_px", type=int, default=224)
         command.add_argument("--cpu_ops", choices=["onednn", "stock"], default="onednn")
         command.add_argument("--turns", type=int, default=2)
@@ -368,7 +368,7 @@ def main() -> None:
     command.set_defaults(run=work)
     command = commands.add_parser("simulate", formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     command.add_argument("--ranks", nargs="+", type=int, default=[8, 64, 512, 4096], help="multiples of a node's")
-    command.add_argument("--batch", type=int, default=64, help="pictures a rank")
+    command.add_argument("--batch", type=int, default=64, help="images per rank")
     command.add_argument("--compute_ms", type=float, default=80, help="a step of one rank alone")
     command.add_argument("--backward_share", type=float, default=2 / 3, help="of those")
     command.add_argument("--packing_ms", type=float, default=0, help="of gradients into buckets and back")

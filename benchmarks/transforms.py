@@ -1,8 +1,8 @@
-"""How long each transform takes on a picture of 224x224, on one thread.
+"""How long each transform takes on an image of 224x224, on one thread.
 
     python benchmarks/transforms.py
 
-The arguments are those of docs/gallery.py. In a reading process one picture of ImageNet takes about a millisecond to
+The arguments are those of docs/gallery.py. In a reading process one image of ImageNet takes about a millisecond to
 decode and crop, so that a transform that takes longer halves its speed.
 """
 
@@ -26,7 +26,7 @@ DRAWS = 300
 
 def main() -> None:
     cv2.setNumThreads(0)
-    picture = square(0)
+    image = square(0)
     table = PrettyTable(["transform", "p50 ms", "p95 ms"], align="r")
     for name in TRANSFORMS.names():
         if name in FRAME:
@@ -35,7 +35,7 @@ def main() -> None:
         for seed in range(DRAWS):
             rng = np.random.default_rng(seed)
             started = time.perf_counter()
-            op(picture, rng)
+            op(image, rng)
             seconds.append(time.perf_counter() - started)
         table.add_row([name, *(f"{1000 * value:.3f}" for value in np.percentile(seconds, [50, 95]))])
     print(table)

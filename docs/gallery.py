@@ -1,4 +1,4 @@
-"""Writes docs/transforms.md and docs/gallery/: what each transform does to a picture that is drawn here.
+"""Writes docs/transforms.md and docs/gallery/: what each transform does to an image that is drawn here.
 
 `python docs/gallery.py`
 """
@@ -31,11 +31,11 @@ INTRODUCTION = """\
 <!-- Written by `make docs`: docs/gallery.py, from the registered transforms. -->
 # Transforms
 
-`DataLoader.*.dataset.transform_ops` lists what happens to a picture, in this order, by the names and arguments of
+`DataLoader.*.dataset.transform_ops` lists what happens to an image, in this order, by the names and arguments of
 PaddleClas:
 
-- `DecodeImage` starts the list (or is left out: files are decoded to RGB).
-- Everything in between takes and gives an RGB picture of 8 bits. It runs in the reading processes.
+- `DecodeImage` starts the list (optional: without it files are decoded to RGB).
+- Everything in between takes and gives an RGB image of 8 bits. It runs in the reading processes.
 - `NormalizeImage` and `ToCHWImage` end it, in either order; or, by Paddle's names, `ToTensor` and `Normalize` in this
   order. They are done once for a whole batch.
 - `Cutout`, `HideAndSeek`, `GridMask` and `RandomErasing` may stand before or after `NormalizeImage`, and at each place
@@ -48,8 +48,8 @@ All randomness of a sample is a function of `Global.seed`, the epoch and the num
 workers, the batch size, the number of ranks and where a run was resumed make no difference. A draw's number is the
 sample's index, and grows by the number of samples each time that the sampler takes it again in an epoch.
 
-In each row below the first tile is the picture itself; where there is only one more, nothing is random. What paints
-over parts is shown after `NormalizeImage`. The pictures are drawn by `docs/landscape.py`.\
+In each row below the first tile is the image itself; where there is only one more, nothing is random. What paints
+over parts is shown after `NormalizeImage`. The images are drawn by `docs/landscape.py`.\
 """
 BATCHES = """\
 # Batch transforms
@@ -106,7 +106,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "OpSampler": {"MixupOperator": {"alpha": 0.8, "prob": 0.5}, "CutmixOperator": {"alpha": 1.0, "prob": 0.4}},
     "MixupCutmixHybrid": {"mixup_alpha": 0.8, "cutmix_alpha": 1.0, "label_smoothing": 0.0},
 }
-# What has no picture: the start and the end of every list.
+# What has no image: the start and the end of every list.
 FRAME = ("DecodeImage", "NormalizeImage", "ToCHWImage", "ToTensor", "Normalize")
 # What only shows at full size, so that the middle is shown.
 FINE = ("BlurImage", "RandomInterpolationAugment")
@@ -134,27 +134,27 @@ def built(registry: Registry, name: str, facts: Facts = Facts()) -> Callable[...
 
 
 def tiles_of(name: str) -> list[Image]:
-    """Return tiles of the picture and of several draws of a transform, or of one if all are the same."""
+    """Return tiles of the image and of several draws of a transform, or of one if all are the same."""
     op = built(TRANSFORMS, name)
-    picture = landscape(0) if "Crop" in name or name == "Resize" else square(0)
+    image = landscape(0) if "Crop" in name or name == "Resize" else square(0)
     if isinstance(op, Erasing):
         rngs = map(np.random.default_rng, range(2, 2 + DRAWS))
-        images = list(map(shown, Pipeline([NormalizeImage(), op]).finish(np.stack([picture] * DRAWS), rngs=rngs)))
+        images = list(map(shown, Pipeline([NormalizeImage(), op]).finish(np.stack([image] * DRAWS), rngs=rngs)))
     else:
-        images = [op(picture, np.random.default_rng(seed)) for seed in range(DRAWS)]
+        images = [op(image, np.random.default_rng(seed)) for seed in range(DRAWS)]
     fixed = all(np.array_equal(image, images[0]) for image in images)
-    images = [picture, *(images[:1] if fixed else images)]
+    images = [image, *(images[:1] if fixed else images)]
     return [image[70 : 70 + TILE, 70 : 70 + TILE] if name in FINE else fitted(image) for image in images]
 
 
 def shown(image_CHW: NDArray[np.floating]) -> Image:
-    """Return a normalized image as a picture."""
+    """Return a normalized image in 8 bits."""
     image = image_CHW.transpose(1, 2, 0) * [0.229, 0.224, 0.225] + [0.485, 0.456, 0.406]
     return np.clip(255 * image, 0, 255).round().astype(np.uint8)
 
 
 def mixed_tiles(name: str) -> list[Image]:
-    """Return tiles of two pictures and of several mixtures of them, which say their shares in the label."""
+    """Return tiles of two images and of several mixtures of them, which say their shares in the label."""
     batch = Pipeline([NormalizeImage()]).finish(np.stack([square(0), square(5)]))
     tiles, seed = [fitted(square(0)), fitted(square(5))], 0
     while len(tiles) <= DRAWS:
@@ -223,8 +223,8 @@ def main() -> None:
     (DOCS / "transforms.md").write_text(page(), encoding="utf-8")
     for name in EXAMPLES:
         tiles = tiles_of(name) if name in TRANSFORMS else mixed_tiles(name)
-        picture = cv2.cvtColor(sheet(tiles), cv2.COLOR_RGB2BGR)
-        cv2.imwrite(str(DOCS / "gallery" / f"{name}.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, 72])
+        image = cv2.cvtColor(sheet(tiles), cv2.COLOR_RGB2BGR)
+        cv2.imwrite(str(DOCS / "gallery" / f"{name}.jpg"), image, [cv2.IMWRITE_JPEG_QUALITY, 72])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A picture for the gallery that is drawn, and so belongs to nobody else."""
+"""An image for the gallery that is drawn, and so belongs to nobody else."""
 
 import cv2
 import numpy as np
@@ -7,7 +7,7 @@ from ppcls.images.decode import Image
 
 
 def landscape(seed: int, height: int = 300, width: int = 400) -> Image:
-    """Draw a picture with soft and hard edges, fine texture, saturated colours and all tones; at night if odd."""
+    """Draw an image with soft and hard edges, fine texture, saturated colours and all tones; at night if odd."""
     rng = np.random.default_rng(seed)
     above, below = ((70, 130, 220), (250, 200, 150)), ((40, 110, 50), (120, 150, 60))
     if seed % 2:

@@ -1,6 +1,6 @@
 """From nothing to predictions: train, evaluate, export and predict handwritten digits. Run by `make demo`.
 
-The pictures are scikit-learn's copy of the UCI optical digits (1797 scans of 8x8 pixels, public domain),
+The images are scikit-learn's copy of the UCI optical digits (1797 scans of 8x8 pixels, public domain),
 written out as PNG class folders. Every step is the command that a user would type.
 """
 
@@ -22,17 +22,17 @@ INFERENCE = OUTPUT / "inference"
 SIDE_PX = 32
 
 
-def write_pictures(folder: Path) -> None:
+def write_images(folder: Path) -> None:
     """Write the digits as `folder/{train,val}/{0..9}/NUMBER.png`, one fifth of each class in val."""
     digits = load_digits()
     train, val = train_test_split(np.arange(len(digits.target)), test_size=0.2, stratify=digits.target, random_state=0)
     for split, indices in (("train", train), ("val", val)):
         for index in indices:
-            picture = (digits.images[index] * (255 / 16)).astype("uint8")
-            picture = cv2.resize(picture, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_NEAREST)
+            image = (digits.images[index] * (255 / 16)).astype("uint8")
+            image = cv2.resize(image, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_NEAREST)
             file = folder / split / str(digits.target[index]) / f"{index:04d}.png"
             file.parent.mkdir(parents=True, exist_ok=True)
-            cv2.imwrite(str(file), picture)
+            cv2.imwrite(str(file), image)
 
 
 def run(*arguments: str) -> str:
@@ -51,7 +51,7 @@ def run(*arguments: str) -> str:
 
 def main() -> None:
     started = time.perf_counter()
-    write_pictures(REPO / DATA)
+    write_images(REPO / DATA)
     config = ("-c", "configs/digits.yaml")
     weights = ("-o", f"Global.pretrained_model={OUTPUT / 'best_model'}")
     run("tools/train.py", *config, "-o", "Global.overwrite=True")  # as a demo may be seen twice
@@ -65,9 +65,9 @@ def main() -> None:
     top1 = max(record["top1"] for record in records if record["phase"] == "eval")
     ips = np.median([record["ips"] for record in records if record["phase"] == "train"])
     print(f"""
-Held-back digits recognised: {top1:.2%} (top-1 of {len(list((REPO / DATA / "val").glob("*/*.png")))} pictures)
+Held-back digits recognised: {top1:.2%} (top-1 of {len(list((REPO / DATA / "val").glob("*/*.png")))} images)
 Training speed:              {ips:.0f} images/s on this CPU; the demo took {time.perf_counter() - started:.0f} s
-The pictures:                {DATA}
+The images:                {DATA}
 Checkpoints, logs, config:   {OUTPUT}
 The exported model:          {INFERENCE}
 

@@ -60,7 +60,7 @@ def _copy(
             file.write(chunk)
         if checksum and digest.hexdigest() != checksum.lower():
             raise error(
-                f"{address}: another file than meant; its {_CHECKSUMS[key]} is {digest.hexdigest()}, not {checksum}; "
+                f"{address}: not the expected file; its {_CHECKSUMS[key]} is {digest.hexdigest()}, not {checksum}; "
                 "check address and checksum"
             )
         file.flush()

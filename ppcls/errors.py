@@ -20,11 +20,11 @@ class UserError(PpclsError):
 
 
 class ConfigError(UserError):
-    """One or more faults in a YAML file or in `-o` options, one a line."""
+    """One or more faults in a YAML file or in `-o` options, one per line."""
 
 
 class DataError(UserError):
-    """A data set, a list file or a picture can't be used."""
+    """A data set, a list file or an image can't be used."""
 
 
 class CheckpointError(UserError):
@@ -36,11 +36,11 @@ class DeviceError(UserError):
 
 
 class TrainingError(PpclsError):
-    """Training can't go on, for instance after a loss that is not a number."""
+    """Training can't continue, for instance after a loss that is not a number."""
 
 
 class TerminatedError(TrainingError):
-    """SIGTERM ended the training after a checkpoint was written: start it again to go on."""
+    """SIGTERM ended the training after a checkpoint was written: start it again to resume."""
 
     exit_status = 75  # EX_TEMPFAIL of sysexits.h
 

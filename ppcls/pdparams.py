@@ -40,7 +40,7 @@ def read_from(file: BinaryIO, name: str) -> dict[str, Any]:
         if isinstance(values, list) and len(values) == 1:
             values = values[0]
         if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
-            raise TypeError("it holds no mapping of names")
+            raise TypeError("it does not hold a mapping of names")
         _join_slices(values)
     except (pickle.UnpicklingError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise CheckpointError(
@@ -101,7 +101,7 @@ def _scalar(dtype: Any, raw: Any) -> Any:
 
 def _encode(text: Any = "", encoding: Any = "latin1") -> bytes:
     if type(text) is not str:
-        raise pickle.UnpicklingError("it encodes what is no text")
+        raise pickle.UnpicklingError("it encodes something that is not text")
     return text.encode("latin1")
 
 

@@ -130,17 +130,17 @@ class _Machine:
 
     def extend(self, items: list[Any]) -> None:
         if type(self.stack[-1]) is not list:
-            raise pickle.UnpicklingError("it appends to what is no list")
+            raise pickle.UnpicklingError("it appends to something that is not a list")
         self.stack[-1].extend(items)
 
     def update(self, items: list[Any]) -> None:
         if type(self.stack[-1]) is not dict or len(items) % 2:
-            raise pickle.UnpicklingError("it sets an item of what is no mapping")
+            raise pickle.UnpicklingError("it sets an item of something that is not a mapping")
         self.stack[-1].update(mapping(zip(items[::2], items[1::2])))
 
     def name(self, module: Any, of_module: Any) -> None:
         if type(module) is not str or type(of_module) is not str:
-            raise pickle.UnpicklingError("it asks for what has no name")
+            raise pickle.UnpicklingError("it asks for something without a name")
         name = f"{module}.{of_module}".replace("__builtin__.", "builtins.")
         if name not in self.functions:
             raise pickle.UnpicklingError(f"it asks for {name!a}, which no weights need")
@@ -149,7 +149,7 @@ class _Machine:
     def call(self, function: Any, arguments: Any) -> None:
         known = self.functions[function.name] if type(function) is Global else None
         if known is None or type(arguments) is not tuple:
-            raise pickle.UnpicklingError("it calls what is no function")
+            raise pickle.UnpicklingError("it calls something that is not a function")
         self.stack.append(known(*arguments))
         self.count(self.stack[-1])
 
@@ -159,7 +159,7 @@ class _Machine:
             target.build(state)
             self.count(target.value)
         elif type(target) is not dict:
-            raise pickle.UnpicklingError("it gives a state to what has none")
+            raise pickle.UnpicklingError("it gives a state to something that has none")
 
     def count(self, made: Any) -> None:
         """Count what a function has made, against one that makes much of the same few bytes again and again."""
@@ -170,7 +170,7 @@ class _Machine:
 
     def find(self, key: Any) -> None:
         if self.found is None:
-            raise pickle.UnpicklingError("it asks for what is not in the file")
+            raise pickle.UnpicklingError("it asks for something that is not in the file")
         self.push(self.found(key))
 
     def tree(self, value: Any) -> Any:

@@ -141,7 +141,7 @@ def _agreed(name: str, fact: Any, given: dict[str, Any]) -> Any:
     """Return the fact, which the YAML may repeat. Raises ValueError where it contradicts it."""
     said = given.pop(name, fact)
     if said is not fact and said != fact:
-        raise ValueError(f"{name}: the model has {fact}; received {said}; leave it out")
+        raise ValueError(f"{name}: the model has {fact}; received {said}; omit it")
     return fact
 
 

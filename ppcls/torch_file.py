@@ -53,7 +53,7 @@ def read(path: Path) -> dict[str, Any]:
             with zipfile.ZipFile(file) as archive:
                 values = _Archive(archive, path.stat().st_size).read()
                 if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
-                    raise pickle.UnpicklingError("it holds no mapping of names")
+                    raise pickle.UnpicklingError("it does not hold a mapping of names")
     except OSError as error:
         raise CheckpointError(f"{path}: can't be read; {error.strerror}; give a readable file") from error
     except _UNREADABLE as error:
@@ -68,7 +68,7 @@ def _not_a_zip(path: Path, *, is_old: bool) -> CheckpointError:
             f"{path}: in the form of PyTorch before 1.6, which is not read here; convert it with PyTorch: "
             "torch.save(torch.load(path, weights_only=True), new_path)"
         )
-    return CheckpointError(f"{path}: not a PyTorch file or damaged; it is no zip file; get it again")
+    return CheckpointError(f"{path}: not a PyTorch file or damaged; it is not a zip file; download it again")
 
 
 class _Archive:

@@ -26,7 +26,7 @@ class StoppedError(PpclsError):
     def __init__(self, number: int, status: int) -> None:
         saved = status == TerminatedError.exit_status
         place = "here" if saved else "the last checkpoint"
-        super().__init__(f"stopped by {signal.Signals(number).name}; --resume auto goes on from {place}")
+        super().__init__(f"stopped by {signal.Signals(number).name}; --resume auto continues from {place}")
         self.exit_status = status if saved else 128 + number
 
 

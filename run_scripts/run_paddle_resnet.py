@@ -98,8 +98,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--profiler", type=yes_or_no, default=False, metavar="BOOL", help="trace of steps 10 to 16")
     p.add_argument("--profiler_path", default="./profiler_log", help="where the trace goes")
     p.add_argument("--early_stop", type=at_least(-1), default=-1, help="stop at the end of this epoch")
-    p.add_argument("--resume", metavar="PREFIX", help="checkpoint to go on from; 'auto': the newest good one")
-    p.add_argument("--max_restart", type=at_least(0), default=0, help="after a failure go on, so many times")
+    p.add_argument("--resume", metavar="PREFIX", help="checkpoint to resume from; 'auto': the newest good one")
+    p.add_argument("--max_restart", type=at_least(0), default=0, help="resume after a failure, at most so many times")
     p.add_argument(
         "-o", "--override", action="append", default=[], metavar="KEY=VALUE", help="any key of the config; repeatable"
     )

@@ -32,7 +32,7 @@ Infer:
   PostProcess: {{name: Topk, topk: 5, class_id_map_file: {folder}/labels.txt}}
 """
 
-# Three colours to tell apart, in the pictures of the fixture `shapes`.
+# Three colours to tell apart, in the images of the fixture `shapes`.
 SHAPES_RUN = """
 Global: {{device: cpu, cpu_ops: stock, epochs: 4, save_interval: 10, image_shape: [3, 24, 24],
   output_dir: {folder}/output, save_inference_dir: {folder}/exported}}
@@ -87,7 +87,7 @@ def logger_as_before() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of reference numbers, pictures and weights beside the project; skips where it is absent."""
+    """The folder of reference numbers, images and weights beside the project; skips where it is absent."""
     folder = REPO.parent / "shared"
     if not folder.is_dir():
         pytest.skip(f"reference data not present: {folder}")
@@ -120,7 +120,7 @@ def photos() -> list[bytes]:
 
 @pytest.fixture(scope="session")
 def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `train` (26 pictures) and `val` (13), each with the class folders `blue`, `green` and `red`."""
+    """A folder with `train` (26 images) and `val` (13), each with the class folders `blue`, `green` and `red`."""
     folder = tmp_path_factory.mktemp("shapes")
     rng = np.random.default_rng(0)
     for split, counts in (("train", (8, 9, 9)), ("val", (4, 4, 5))):
@@ -128,9 +128,9 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (folder / split / name).mkdir(parents=True)
             for number in range(count):
                 height, width = rng.integers(20, 40, 2).tolist()
-                picture = rng.integers(0, 160, (height, width, 3), dtype="uint8")
-                picture[height // 4 : -height // 4, width // 4 : -width // 4, channel] = 230
-                cv2.imwrite(str(folder / split / name / f"{number}.png"), picture)
+                image = rng.integers(0, 160, (height, width, 3), dtype="uint8")
+                image[height // 4 : -height // 4, width // 4 : -width // 4, channel] = 230
+                cv2.imwrite(str(folder / split / name / f"{number}.png"), image)
     return folder
 
 

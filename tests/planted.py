@@ -1,4 +1,4 @@
-"""A data set with one of every fault, made of small generated pictures."""
+"""A data set with one of every fault, made of small generated images."""
 
 import io
 from collections.abc import Callable
@@ -12,7 +12,7 @@ Image = np.ndarray
 
 
 def scene(seed: int, width: int = 64, height: int = 48) -> Image:
-    """A smooth picture that looks like no other."""
+    """A smooth image that looks like no other."""
     coarse = np.random.default_rng(seed).integers(0, 256, (7, 9, 3), dtype=np.uint8)
     return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
 
@@ -113,7 +113,7 @@ OTHERS = {
 
 
 def plant_list(root: Path) -> str:
-    """Write pictures and a list of them with one fault of every kind that lists can have; return the list's path."""
+    """Write images and a list of them with one fault of every kind that lists can have; return the list's path."""
     for index in range(3):
         (root / f"{index} x.jpg").write_bytes(jpeg(scene(index)))
     lines = [

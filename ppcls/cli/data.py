@@ -21,9 +21,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the commands and their arguments."""
     commands = parser.add_subparsers(dest="data_command", required=True, metavar="COMMAND")
 
-    check = commands.add_parser("check", help="find what is wrong with images, lists, labels and splits")
+    check = commands.add_parser("check", help="find faults in images, lists, labels and splits")
     _add_source(check)
-    check.add_argument("--out", metavar="FOLDER", default="output/data_check", help="for report.html and report.json")
+    check.add_argument(
+        "--out", metavar="FOLDER", default="output/data_check", help="folder for report.html and report.json"
+    )
     _add_workers(check)
 
     show = commands.add_parser("show", help="write images of an epoch as the model gets them, with their labels")
@@ -41,15 +43,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     split = commands.add_parser("split", help="divide class folders or a list into train, val and test lists")
     split.add_argument("path", metavar="PATH", help="a folder with class folders, or a list beside its images")
-    split.add_argument("--val", type=_share, default=0.2, help="share of each class for validation (0.2)")
-    split.add_argument("--test", type=_share, default=0.0, help="share of each class for a test (0)")
+    split.add_argument("--val", type=_share, default=0.2, help="share of each class for validation (default: 0.2)")
+    split.add_argument("--test", type=_share, default=0.0, help="share of each class for a test (default: 0)")
     split.add_argument("--seed", type=_number, default=0, help="of what is drawn")
     split.add_argument("--out", metavar="FOLDER", help="where the lists go; by default beside the images")
     _add_workers(split)
 
-    pack = commands.add_parser("pack", help="put images into one file, for PackedDataset")
+    pack = commands.add_parser("pack", help="pack images into one file, for PackedDataset")
     _add_source(pack)
-    pack.add_argument("--split", metavar="NAME", help="which one, where there are several: train, val, Train, Eval ...")
+    pack.add_argument("--split", metavar="NAME", help="which one, if there are several: train, val, Train, Eval ...")
     pack.add_argument("--resize_short", type=_pixels, metavar="PIXELS", help="shrink the shorter side to this")
     pack.add_argument("--out", required=True, metavar="FILE", help="the file to write")
     _add_workers(pack)
@@ -98,7 +100,7 @@ def _show(arguments: argparse.Namespace) -> int:
     loader = build.loader(config, section, training=arguments.split == "Train")
     dataset = loader.dataset
     if arguments.index is None:
-        _require("--batch", arguments.batch, len(loader), "batches an epoch")
+        _require("--batch", arguments.batch, len(loader), "batches per epoch")
         batch = next(loader.epoch(arguments.epoch, skip=arguments.batch))
         what = f"batch {arguments.batch}"
     else:

@@ -17,8 +17,13 @@ EXAMPLES = """examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `ppcls export`."""
     add_config(parser)
-    parser.add_argument("--format", choices=("paddle", "onnx"), default="paddle", help="onnx: that too (%(default)s)")
-    parser.add_argument("--opset", type=int, default=17, help="of the ONNX file, 7 to 21 (%(default)s)")
+    parser.add_argument(
+        "--format",
+        choices=("paddle", "onnx"),
+        default="paddle",
+        help="onnx: also write an ONNX file (default: %(default)s)",
+    )
+    parser.add_argument("--opset", type=int, default=17, help="opset of the ONNX file, 7 to 21 (default: %(default)s)")
     parser.add_argument("--verify", metavar="DATA", help="compare with the trained model on a folder or list")
 
 
@@ -29,5 +34,5 @@ def run(arguments: argparse.Namespace) -> int:
 
     opset = arguments.opset if arguments.format == "onnx" else None
     folder = shlex.quote(str(export(engine, onnx_opset=opset, verify=arguments.verify)))
-    next_command.say("predict", f"{next_command.call('predict')} PICTURE_OR_FOLDER --model {folder}")
+    next_command.say("predict", f"{next_command.call('predict')} IMAGE_OR_FOLDER --model {folder}")
     return 0

@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `ppcls predict`."""
     parser.add_argument("images", nargs="?", metavar="IMAGES", help="an image, a folder or a .txt list")
     parser.add_argument("--model", metavar="MODEL", help="an exported folder, an .onnx file, or a name: ResNet50")
-    parser.add_argument("--out", metavar="FILE", help="write a .csv or .jsonl instead; complete it if it is there")
+    parser.add_argument("--out", metavar="FILE", help="write a .csv or .jsonl instead; an interrupted one is completed")
     add_config(parser, required=False)
 
 

@@ -24,7 +24,6 @@ _count = whole("count", 1)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `ppcls serve`."""
-    limits = Limits()
     parser.add_argument("folder", metavar="FOLDER", help="the exported model")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0: all (default: %(default)s)")
     parser.add_argument(
@@ -35,12 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--precision",
         choices=("float32", "bfloat16", "float16"),
         default="float32",
-        help="what the model computes in (default: %(default)s)",
+        help="number type that the model computes in (default: %(default)s)",
     )
     parser.add_argument(
         "--engine",
         choices=("paddle", "openvino", "onnxruntime"),
-        help="what runs the model (default: the fastest here)",
+        help="engine that runs the model (default: the fastest available)",
     )
     parser.add_argument("-c", "--config", metavar="FILE", help="a deploy YAML that replaces PreProcess or PostProcess")
     parser.add_argument(
@@ -52,6 +51,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-batch", type=_count, default=8, help="maximum images per run of the model (default: %(default)s)"
     )
+    _add_limits(parser, Limits())
+
+
+def _add_limits(parser: argparse.ArgumentParser, limits: Limits) -> None:
     parser.add_argument(
         "--queue",
         type=_count,

@@ -15,7 +15,7 @@ PURPOSE = "train the model of a config"
 EXAMPLES = """examples:
   python tools/train.py -c configs/ResNet50.yaml -o Global.device=gpu
   python tools/train.py -c configs/ResNet18.yaml -o Global.epochs=2 -o Optimizer.lr.learning_rate=0.1
-  python tools/train.py -c configs/ResNet50.yaml -o Global.checkpoints=output/ResNet50/latest   # go on
+  python tools/train.py -c configs/ResNet50.yaml -o Global.checkpoints=output/ResNet50/latest   # resume
   python tools/train.py -c configs/ResNet50.yaml --check          # build everything, then stop"""
 
 
@@ -58,12 +58,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _train(engine: "Engine", arguments: argparse.Namespace) -> None:
-    """Train; where that ends too early, tell how to go on."""
+    """Train; where that ends too early, say how to resume."""
     try:
         engine.train()
     except (KeyboardInterrupt, TrainingError):
-        if engine.resume_from and engine.pace.world_size == 1:  # else what has started the ranks goes on
+        if engine.resume_from and engine.pace.world_size == 1:  # else what has started the ranks resumes
             checkpoint = shlex.quote(f"Global.checkpoints={engine.resume_from}")
             call, options = next_command.call("train"), next_command.options(arguments)
-            next_command.say("go on", f"{call} {options} -o {checkpoint}")
+            next_command.say("resume", f"{call} {options} -o {checkpoint}")
         raise

@@ -13,9 +13,9 @@ from ppcls.registry import Part
 class GlobalSection:
     """What to predict, with which model, on what."""
 
-    infer_imgs: Optional[Paths] = key(None, "a picture, a folder, or a list of them")
+    infer_imgs: Optional[Paths] = key(None, "an image, a folder, or a list of them")
     inference_model_dir: str = key("./models", "the folder that export wrote")
-    batch_size: Count = key(1, "pictures at a time")
+    batch_size: Count = key(1, "images at a time")
     use_gpu: bool = key(False, "run on a GPU")
     use_sdaa: bool = key(False, "run on an SDAA accelerator")
     use_xpu: bool = key(False, "run on an XPU")
@@ -38,7 +38,7 @@ class GlobalSection:
 class PreProcessSection:
     """Overrides the artifact's own transforms."""
 
-    transform_ops: Transforms = key((), "what happens to a decoded RGB picture, in this order")
+    transform_ops: Transforms = key((), "what happens to a decoded RGB image, in this order")
 
 
 @dataclass(frozen=True)

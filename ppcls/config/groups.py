@@ -20,7 +20,7 @@ class Group:
         try:
             re.compile(self.pattern)
         except re.error as error:
-            raise ValueError(f"pattern: is no regular expression; received '{self.pattern}' ({error})") from error
+            raise ValueError(f"pattern: not a regular expression; received '{self.pattern}' ({error})") from error
 
     def has(self, name: str) -> bool:
         """Return whether a parameter of this name is in the group."""

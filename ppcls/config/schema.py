@@ -20,6 +20,7 @@ from ppcls.optim import OPTIMIZERS, REGULARIZERS, SCHEDULES
 from ppcls.registry import Part
 
 Count = Annotated[int, AtLeast(1)]
+Logger = Literal["TensorBoard", "WandB", "MLflow", "Csv"]
 Limit = Annotated[int, AtLeast(1, off=-1)]
 Paths = Union[str, tuple[str, ...]]
 Transforms = tuple[Annotated[Part, TRANSFORMS], ...]
@@ -44,27 +45,27 @@ class GlobalSection:
     """The run: how long, where, how often."""
 
     checkpoints: Optional[str] = key(
-        None, "resume from: a prefix such as `output/ResNet50/latest`, or `auto`: this run's newest, or anew"
+        None, "resume from: a prefix such as `output/ResNet50/latest`, or `auto`: this run's newest, else start anew"
     )
     pretrained_model: Optional[str] = key(None, "weights to start from: path (with or without suffix) or URL")
     output_dir: str = key("./output", "the run writes to `{output_dir}/{Arch.name}/`")
-    overwrite: bool = key(False, "let a new run replace the checkpoints of an earlier one there; else it is refused")
-    device: str = key("auto", "`cpu`, `gpu`, `gpu:0`, `sdaa` or any plug-in device; `auto`: the best one here")
+    overwrite: bool = key(False, "let a new run replace an earlier run's checkpoints there; otherwise it is refused")
+    device: str = key("auto", "`cpu`, `gpu`, `gpu:0`, `sdaa` or any plug-in device; `auto`: the best available")
     cpu_ops: Literal["auto", "onednn", "stock"] = key(
-        "auto", "operators on the CPU: oneDNN's, Paddle's own (`stock`), or what is faster for the whole run"
+        "auto", "operators on the CPU: oneDNN's, Paddle's own (`stock`), or whichever is faster for the whole run"
     )
     epochs: Count = key(120, "passes over the training set")
-    iter_per_epoch: Optional[Count] = key(None, "training batches an epoch; unset: the whole set")
+    iter_per_epoch: Optional[Count] = key(None, "training batches per epoch; unset: the whole set")
     update_freq: Count = key(1, "batches whose gradients add up to one optimizer update")
-    prof: Limit = key(-1, "stop each epoch after so many optimizer updates; -1: never")
+    prof: Limit = key(-1, "stop each epoch after this many optimizer updates; -1: never")
     early_stop: Limit = key(-1, "stop at the end of this epoch, schedules unchanged; -1: never")
-    hang_seconds: Limit = key(1800, "end a run in which no batch is finished for so long; -1: never")
+    hang_seconds: Limit = key(1800, "end a run in which no batch finishes for this long; -1: never")
     seed: Annotated[int, AtLeast(0)] = key(0, "of weights, shuffling and augmentation")
     save_interval: Limit = key(1, "epochs between the `epoch_N` checkpoints; -1: none")
     keep: Limit = key(3, "how many `epoch_N` checkpoints are kept, the newest ones; -1: all")
-    save_steps: Limit = key(-1, "also save `latest` every so many optimizer updates; -1: at the ends of epochs only")
+    save_steps: Limit = key(-1, "also save `latest` every this many optimizer updates; -1: at the ends of epochs only")
     save_minutes: Annotated[float, AtLeast(0, off=-1)] = key(
-        -1.0, "also save `latest` after so many minutes; -1: never"
+        -1.0, "also save `latest` after this many minutes; -1: never"
     )
     eval_during_train: bool = key(True, "evaluate while training, and keep `best_model`")
     eval_interval: Count = key(1, "epochs between evaluations")
@@ -72,7 +73,8 @@ class GlobalSection:
     print_batch_step: Count = key(10, "batches between lines of the log")
     log_ranks: Annotated[Union[int, str], RankList()] = key("0", "ranks that log, separated by commas: `0,1`")
     use_visualdl: bool = key(False, "write loss, learning rate and metrics for VisualDL")
-    print_mem_info: bool = key(True, "log the device memory that was used, where the device counts it")
+    loggers: tuple[Logger, ...] = key((), "where else loss, learning rate and metrics go; see docs/train.md")
+    print_mem_info: bool = key(True, "log the device memory used, where the device reports it")
     profiler: bool = key(False, "record a trace and a table of operators")
     profiler_batches: tuple[Count, Count] = key((10, 16), "the first and the last batch that `profiler` records")
     profiler_path: str = key("./profiler_log", "where `profiler` writes")
@@ -102,7 +104,7 @@ class GlobalSection:
 class AMPSection:
     """Mixed precision. A present section turns it on, an absent or empty one leaves it off."""
 
-    use_amp: bool = key(True, "off: the section is there but unused")
+    use_amp: bool = key(True, "False: the section is ignored")
     level: Literal["O1", "O2"] = key("O1", "O1: chosen operators in low precision; O2: the whole model")
     dtype: Optional[Literal["float16", "bfloat16"]] = key(None, "unset: float16 on accelerators, bfloat16 on the CPU")
     scale_loss: Annotated[float, AtLeast(1)] = key(1.0, "initial factor of the loss, against underflow in float16")
@@ -159,7 +161,7 @@ class OptimizerPart(Part):
 class DatasetPart(Part):
     """The data set and its arguments."""
 
-    transform_ops: Transforms = key((), "what happens to a picture, in this order")
+    transform_ops: Transforms = key((), "what happens to an image, in this order")
     batch_transform_ops: tuple[Annotated[Part, BATCH_TRANSFORMS], ...] = key((), "what happens to a whole batch")
 
 
@@ -167,7 +169,7 @@ class DatasetPart(Part):
 class LoaderSection:
     """The processes that read."""
 
-    num_workers: Annotated[int, AtLeast(0)] = key(4, "reading processes a rank; 0: the training process reads")
+    num_workers: Annotated[int, AtLeast(0)] = key(4, "reading processes per rank; 0: the training process reads")
     use_shared_memory: bool = key(True, "workers pass batches through shared memory")
 
 
@@ -204,9 +206,9 @@ class InferSection:
     """What `infer` reads and prints; export writes both lists into the artifact."""
 
     infer_imgs: Optional[Paths] = key(None, "an image, a folder, or a list of them")
-    infer_list: Optional[str] = key(None, "a list of images below the folder `infer_imgs`, a line each")
+    infer_list: Optional[str] = key(None, "a list of images below the folder `infer_imgs`, one per line")
     save_dir: Optional[str] = key(None, "also write the answers to this JSON file; `.json` is added if it is missing")
-    batch_size: Count = key(10, "pictures at a time")
+    batch_size: Count = key(10, "images at a time")
     transforms: Transforms = key((), "unset: those of `DataLoader.Eval`")
     PostProcess: Optional[Annotated[Part, POSTPROCESSES]] = key(None, "scores to answer")
 

@@ -49,7 +49,7 @@ def _read(resize_short: Optional[int], task: Task) -> list[bytes]:
             with OneImage():
                 data = task.read(place)
                 if data is None:
-                    raise DataError("was changed in its pack, as its checksum says; write that pack again")
+                    raise DataError("was changed in its pack: its checksum is wrong; write that pack again")
                 records.append(data if resize_short is None else shrink(data, resize_short))
         except DataError as error:
             raise type(error)(f"{printable(path)}: {error}; see `ppcls data check`") from error

@@ -84,7 +84,7 @@ def splits_at(path: str, findings: Findings) -> list[Split]:
     """Return the splits at a path: a pack, a list beside its images, or a folder.
 
     A folder has train_list.txt and the like, or folders train, val and test with class folders, or these.
-    Raises: DataError if it is nothing of that.
+    Raises: DataError if it is none of these.
     """
     if os.path.isfile(path):
         with open(path, "rb") as file:

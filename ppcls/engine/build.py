@@ -135,7 +135,7 @@ def gradients(config: RunConfig, trained: nn.Layer) -> Gradients:
 def postprocess(config: RunConfig) -> PostProcess:
     """Build what turns scores into predictions; names that the config does not give come with the weights.
 
-    A class that had no pictures has its number for a name.
+    A class that had no images has its number for a name.
     """
     part: Part = config.Infer.PostProcess or Part("Topk")
     names = label_names(config)

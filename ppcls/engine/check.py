@@ -32,12 +32,12 @@ def report(engine: Engine) -> str:
     rows: dict[str, Any] = {
         "model": f"{config.Arch.name}, {config.class_num} classes",
         "parameters": f"{parameters:,}",
-        "FLOPs of one picture": f"{2 * macs / len(batch) / 1e9:.3f} G (forward; a multiply-add is two)",
+        "FLOPs of one image": f"{2 * macs / len(batch) / 1e9:.3f} G (forward; a multiply-add is two)",
         "device, numbers": f"{engine.device}, {engine.precision}",
         **({"instruction set": environment.instruction_set()} if engine.device == "cpu" else {}),
         "training pictures": len(engine.train_loader.dataset),
         "batch": f"images {list(batch.images.shape)}, labels {list(batch.labels.shape)}, output {list(logits.shape)}",
-        "steps an epoch": f"{steps} of {config.Global.update_freq} batch(es)",
+        "steps per epoch": f"{steps} of {config.Global.update_freq} batch(es)",
         "learning rate": ", ".join(f"{name} {state.schedule.lr(step):.6g}" for name, step in learning_rates.items()),
         "loss of the first batch": f"{loss:.4f}",
     }

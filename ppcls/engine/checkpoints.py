@@ -88,7 +88,7 @@ def _replace(new: Path, prefix: Path) -> None:
 def write(prefix: Path, checkpoint: Checkpoint, *, also: Sequence[Path] = ()) -> None:
     """Write the checkpoint under the names `also` and then under `prefix`, replacing older ones.
 
-    `prefix` is the last: a run that is killed goes on from there, and comes by the other names again.
+    `prefix` is the last: a run that is killed resumes from there, and comes by the other names again.
     Raises: CheckpointError (disk full, ...).
     """
     new = _new(prefix)
@@ -160,7 +160,7 @@ def names_in(folder: Path) -> list[str]:
 
 
 def newest(folder: Path, *, but: Mapping[str, int] = NONE) -> Optional[tuple[Path, Checkpoint]]:
-    """Return the prefix and the content of a run's newest checkpoint that is whole, or None; say what is passed over.
+    """Return the prefix and the content of a run's newest checkpoint that is whole, or None; name the skipped.
 
     That is `latest`, and where it is damaged the last written one of `epoch_N` and `best_model`. Not the one of the
     highest step: that may be of an earlier, longer run in the same folder. Those that are as in the stamps `but` don't
@@ -177,7 +177,7 @@ def newest(folder: Path, *, but: Mapping[str, int] = NONE) -> Optional[tuple[Pat
             try:
                 return prefix, read(prefix)
             except CheckpointError as error:
-                logger.warning(f"passed over: {str(error).partition('; ')[0]}")
+                logger.warning(f"skipped: {str(error).partition('; ')[0]}")
     return None
 
 

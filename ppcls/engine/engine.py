@@ -22,6 +22,7 @@ from ppcls.engine.guard import Place, diverged
 from ppcls.engine.parts import Parts
 from ppcls.engine.progress import Progress, text_of
 from ppcls.engine.saving import SavePoints
+from ppcls.engine.scalars import Scalars, ScalarsOf, scalars
 from ppcls.engine.seed import seed_batch
 from ppcls.errors import TerminatedError, TrainingError
 from ppcls.files import write_text
@@ -36,7 +37,7 @@ class Engine(Parts):
     def __init__(self, config: RunConfig) -> None:
         super().__init__(config)
         self.claim = contextlib.ExitStack()  # of the run's folder, while it trains
-        self.scalars: log.Scalars = log.ScalarsOf()
+        self.scalars: Scalars = ScalarsOf()
         self.save_points = SavePoints(config.Global.save_steps, config.Global.save_minutes)
 
     def train(self) -> Optional[float]:
@@ -88,7 +89,7 @@ class Engine(Parts):
         settings, epoch = self.config.Global, self.state.epoch + 1
         if not settings.eval_during_train or epoch < settings.start_eval_epoch:
             return False
-        # Not at an early stop: a run that goes on from there must not differ from one that never stopped.
+        # Not at an early stop: a run that resumes from there must not differ from one that never stopped.
         due = [e for e in self.evaluators if epoch % e.every == 0 or epoch == settings.epochs]
         found = [self.evaluate_averages(evaluator) for evaluator in due]
         return bool(due) and due[0] is self.evaluators[0] and self.crown(due[0], found[0])
@@ -253,21 +254,21 @@ class Engine(Parts):
                 self.checkpoints.make_room(state.checkpoint())
                 write_text(self.folder / "config.yaml", dump_config(config))
                 log.start_file(self.folder / "train.log")
-                self.scalars = log.scalars(self.folder, done=done, use_visualdl=settings.use_visualdl)
+                self.scalars = scalars(self.folder, settings, done=done)
                 self.claim = claim.pop_all()
-        pace = f"{self.batches_per_epoch} batches an epoch"
-        logger.info(f"{self.summary(training=True)}; {len(train)} pictures, {pace}, seed {settings.seed}")
+        pace = f"{self.batches_per_epoch} batches per epoch"
+        logger.info(f"{self.summary(training=True)}; {len(train)} images, {pace}, seed {settings.seed}")
         if self.resume_from:
             within = f", batch {state.batches_done}" if state.batches_done else ""
-            logger.info(f"go on from '{self.resume_from}': epoch {state.epoch}{within}, step {state.step}")
+            logger.info(f"resuming from '{self.resume_from}': epoch {state.epoch}{within}, step {state.step}")
         if state.epoch >= self.last_epoch:
             logger.warning(f"nothing to train: {state.epoch} of {self.last_epoch} epochs are done; raise Global.epochs")
 
 
 def report_skipped(loader: Loader) -> None:
-    """Say which corrupt pictures an epoch left out, where the data set allows that (`skip_corrupt`)."""
+    """Name the corrupt images that an epoch skipped, where the data set allows that (`skip_corrupt`)."""
     if loader.skipped:
-        logger.warning(f"{len(loader.skipped)} corrupt picture(s) left out, the first: {loader.skipped[0]}")
+        logger.warning(f"{len(loader.skipped)} corrupt image(s) left out, the first: {loader.skipped[0]}")
 
 
 def tensors(batches: Iterable[Batch]) -> Iterator[Batch]:

@@ -26,7 +26,7 @@ STOCK_BYTES_PER_SECOND = 10e9
 def choose(config: RunConfig, model: nn.Layer, *, device: str, bfloat16: bool, passes: float) -> None:
     """Let the model compute with oneDNN's operators if `Global.cpu_ops` asks for them, or if they are worth it.
 
-    `passes`: how many pictures go through the model; a step of training counts as three.
+    `passes`: how many images go through the model; a step of training counts as three.
     What decides is the same each time, so that a run repeated gives the same numbers.
     Raises: DeviceError if they are asked for and can't be had.
     """

@@ -10,7 +10,7 @@ from paddle import nn
 from ppcls import device
 from ppcls.config.schema import RunConfig
 from ppcls.data.loader.loader import Loader
-from ppcls.engine import build, checkpoints, criteria, operators, ranks, resume
+from ppcls.engine import build, checkpoints, criteria, operators, ranks, resume, trackers
 from ppcls.engine.class_names import refuse_other_classes, refuse_other_run
 from ppcls.engine.ema import Ema, NoEma
 from ppcls.engine.evaluator import Evaluator
@@ -43,6 +43,7 @@ class Parts:
 
     def prepare(self) -> None:
         """Build and check all that training needs, before anything is written."""
+        trackers.refuse_missing(self.config.source, self.config.Global.loggers)
         evaluates = self.config.Global.eval_during_train
         # The model before the losses: one with weights of its own must not change what the model draws.
         for part in ("train_loader", *(["evaluators"] if evaluates else []), "model", "train_losses"):
@@ -108,9 +109,9 @@ class Parts:
         if found is None:
             names = self.train_loader.dataset.label_names
             build.load_start_weights(config, self.model, new_head=True, class_names=names)
-        # Of all epochs, also if this run stops early: one that goes on from there must compute with the same.
-        pictures = config.Global.epochs * self.batches_per_epoch * self.train_loader.batch_size(0)
-        self.choose_operators(passes=3 * pictures)
+        # Of all epochs, also if this run stops early: one that resumes from there must compute with the same.
+        images = config.Global.epochs * self.batches_per_epoch * self.train_loader.batch_size(0)
+        self.choose_operators(passes=3 * images)
         self.precision.prepare(trained, optimizer)
         ema = Ema(trained, config.EMA.decay) if config.EMA else NoEma()
         state = TrainState(trained, optimizer, schedule, self.precision.scaler, ema)
@@ -147,7 +148,7 @@ class Parts:
         )
 
     def choose_operators(self, *, passes: float) -> None:
-        """Choose what the model computes with, for so many pictures forward (see `operators.choose`)."""
+        """Choose what the model computes with, for so many images forward (see `operators.choose`)."""
         amp = self.precision.amp.use_amp
         operators.choose(self.config, self.model, device=self.device, bfloat16=amp, passes=passes)
 
@@ -165,7 +166,7 @@ class Parts:
 
     @functools.cached_property
     def batches_per_epoch(self) -> int:
-        """Training batches an epoch on this rank, within the limits `iter_per_epoch` and `prof`."""
+        """Training batches per epoch on this rank, within the limits `iter_per_epoch` and `prof`."""
         settings = self.config.Global
         limits = [len(self.train_loader), settings.iter_per_epoch, settings.prof * settings.update_freq]
         return min(limit for limit in limits if limit and limit > 0)

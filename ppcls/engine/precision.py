@@ -13,6 +13,7 @@ from ppcls import environment
 from ppcls.config.schema import AMPSection
 from ppcls.errors import DeviceError
 from ppcls.models.layers import STOCK
+from ppcls.paddle_private import GradScaler, convolving
 
 
 class Precision:
@@ -53,7 +54,7 @@ class Precision:
             raise DeviceError("\n".join(found))
 
     def _refuse_unsupported(self, device: str) -> None:
-        """Raise DeviceError where Paddle would only warn, and go on in float32."""
+        """Raise DeviceError where Paddle would only warn, and compute in float32."""
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
             try:
@@ -110,36 +111,22 @@ class Precision:
         return self.numbers(training=True)
 
 
-class LossScaler(paddle.amp.GradScaler):
-    """Paddle's, which counts the updates that it left out because their gradients overflowed."""
+class LossScaler(GradScaler):
+    """Counts the updates that it skipped because their gradients overflowed."""
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
-        self._decr_count: int
-        self._incr_count: int
-        self._scale: Any
         self.skipped = paddle.zeros([1], "int64")
         self.num_in_a_row = 0  # updates that overflowed, the last one included
 
     def step(self, optimizer: Any) -> None:
         super().step(optimizer)
         if self.is_enable():
-            self.skipped += self._found_inf.astype("int64")  # on the device: nobody waits for it
-            self.num_in_a_row = self.num_in_a_row + 1 if self._cache_found_inf else 0
-
-    def _update(self) -> None:
-        """Let the scale follow the overflows: Paddle's rule, whose own code fails at the first one with NumPy 2.4."""
-        if self._cache_found_inf:
-            self._incr_count, self._decr_count = 0, self._decr_count + 1
-        else:
-            self._incr_count, self._decr_count = self._incr_count + 1, 0
-        if self._decr_count == self._decr_every_n_nan_or_inf:
-            self._scale, self._decr_count = self._scale * self._decr_ratio, 0
-        if self._incr_count == self._incr_every_n_steps:
-            self._scale, self._incr_count = self._scale * self._incr_ratio, 0
+            self.skipped += self.overflow().astype("int64")  # on the device: nobody waits for it
+            self.num_in_a_row = self.num_in_a_row + 1 if self.overflowed() else 0
 
     def num_skipped(self) -> int:
-        """Return the number of updates left out in the whole run; waits for the device."""
+        """Return the number of updates skipped in the whole run; waits for the device."""
         return int(self.skipped.item())
 
     def state_dict(self) -> dict[str, Any]:
@@ -158,16 +145,7 @@ class _RoundedConv2D(nn.Conv2D):
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         if not (self.training or self.in_evaluation):
             return super().forward(x)
-        y = F.conv2d(
-            _rounded(x),
-            _rounded(self.weight),
-            self.bias,
-            stride=self._stride,
-            padding=self._padding,
-            dilation=self._dilation,
-            groups=self._groups,
-            data_format=self._data_format,
-        )
+        y = F.conv2d(_rounded(x), _rounded(self.weight), self.bias, **convolving(self)._asdict())
         return _rounded(y)
 
 

@@ -9,8 +9,8 @@ from typing import Callable, Optional, TypeVar
 import paddle
 
 from ppcls import device
-from ppcls.engine.log import Scalars
 from ppcls.engine.ranks import rows_of_ranks
+from ppcls.engine.scalars import Scalars
 from ppcls.engine.tally import Tally
 
 logger = logging.getLogger("ppcls")

@@ -1,4 +1,4 @@
-"""Going on from a checkpoint: which one, and what differs from the run that wrote it."""
+"""Resuming from a checkpoint: which one, and what differs from the run that wrote it."""
 
 import dataclasses
 import logging
@@ -21,8 +21,8 @@ logger = logging.getLogger("ppcls")
 # Keys, or the starts of keys, that may differ between the parts of one run without any effect on its numbers.
 FREE = tuple(
     "Global.checkpoints Global.pretrained_model Global.output_dir Global.early_stop Global.hang_seconds "
-    "Global.save_ Global.keep Global.print_ Global.log_ranks Global.use_visualdl Global.prof Infer. "
-    "DataLoader.Train.loader. DataLoader.Eval.loader. Evaluators".split()
+    "Global.save_ Global.keep Global.print_ Global.log_ranks Global.use_visualdl Global.loggers Global.prof "
+    "Infer. DataLoader.Train.loader. DataLoader.Eval.loader. Evaluators".split()
 )
 
 
@@ -46,12 +46,12 @@ def find(config: RunConfig, folder: Path) -> Optional[tuple[Path, Checkpoint]]:
         return Path(wanted), checkpoints.read(Path(wanted))
     found = checkpoints.newest(folder)
     if found is None:
-        logger.info(f"Global.checkpoints: auto: no checkpoint in '{folder}'; a new run begins")
+        logger.info(f"Global.checkpoints: auto: no checkpoint in '{folder}'; starting a new run")
     return found
 
 
 def restore(state: TrainState, saved: Checkpoint, config: RunConfig, pace: Pace) -> None:
-    """Go on from `saved`, at the pace of now. Raises CheckpointError if it does not fit."""
+    """Resume from `saved`, at the present pace. Raises CheckpointError if it does not fit."""
     state.restore(saved)
     before = Pace(**saved.states["pace"])
     if before != pace:
@@ -88,7 +88,7 @@ def _move(state: TrainState, before: Pace, now: Pace) -> None:
         if getattr(before, field.name) != getattr(now, field.name)
     )
     again = f"; {samples - groups * group} samples come again" if samples > groups * group else ""
-    logger.warning(f"the checkpoint is of another pace: {changes}; step {old_step} -> {state.step}{again}")
+    logger.warning(f"the checkpoint has another pace: {changes}; step {old_step} -> {state.step}{again}")
 
 
 def differences(before: Any, now: Any, key: str = "") -> list[str]:

@@ -41,7 +41,9 @@ def refuse_to_replace(folder: Path, settings: GlobalSection) -> None:
     )
     if found and not resumes and not settings.overwrite:
         if ranks.rank() == 0 and (folder / LOCK).exists():
-            _open_locked(folder / LOCK).close()  # where the run is not an earlier one but goes on, that is the reason
+            _open_locked(
+                folder / LOCK
+            ).close()  # where the run is not an earlier one but still runs, that is the reason
         raise CheckpointError(
             f"Global.output_dir: '{folder}' has the checkpoints of an earlier run ({', '.join(found)}); resume it with "
             "Global.checkpoints: auto, give another output_dir, or let Global.overwrite: True replace them one by one"
@@ -104,7 +106,7 @@ def _refuse_other_host(path: Path, file: TextIO) -> None:
         return
     if owner.get("host") != here["host"] and owner.get("boot") != here["boot"]:
         raise CheckpointError(
-            f"{path}: a run on another host has it: process {owner.get('pid')} on {owner.get('host')}; if that has "
+            f"{path}: held by a run on another host: process {owner.get('pid')} on {owner.get('host')}; if that has "
             "ended, remove this file"
         )
     logger.warning(f"{path}: its run, process {owner.get('pid')} on {owner.get('host')}, was killed; taken over")

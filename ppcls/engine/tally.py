@@ -64,7 +64,7 @@ class Tally:
         return {"names": self._names(), "ranks": [ranks.gather(counter.state()) for counter in self._counters]}
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
-        """Go on from a `state_dict`; from nothing if that is of other metrics. Of other ranks, the first takes all."""
+        """Take back a `state_dict`; start at zero if it is of other metrics. Of other ranks, the first takes all."""
         self.reset()
         if saved.get("names") != self._names():
             return

@@ -28,7 +28,7 @@ def exported(name: str) -> Path:
     folder = download.folder("models", CheckpointError) / name
     if (folder / DESCRIPTION).is_file():  # the last of its files
         return folder
-    print(f"{name}: made from {weights} once, and kept in {folder}", file=sys.stderr)
+    print(f"{name}: exported once from {weights}, kept in {folder}", file=sys.stderr)
     options = {
         "Arch": {"name": name, "pretrained": True},
         "Global.device": "cpu",

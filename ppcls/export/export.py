@@ -39,7 +39,7 @@ logger = logging.getLogger("ppcls")
 def export(engine: Engine, *, onnx_opset: Optional[int] = None, verify: Optional[str] = None) -> Path:
     """Write the artifact to `Global.save_inference_dir`, after checking that it gives the model's scores.
 
-    With an `onnx_opset` that has an ONNX file too. `verify` names pictures to check all on: a folder or a list.
+    With an `onnx_opset` that has an ONNX file too. `verify` names images to check all on: a folder or a list.
     Raises CheckpointError, having replaced nothing, if the scores differ.
     """
     config = engine.config

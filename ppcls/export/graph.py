@@ -46,7 +46,7 @@ class ScoresOfPixels(nn.Layer):
         if black.shape[1] != 3 or black.dtype != np.float32:
             raise ConfigError(
                 f"Global.export_with_preprocess: needs a NormalizeImage of 3 channels in float32; received "
-                f"{black.shape[1]} in {black.dtype}; leave it out"
+                f"{black.shape[1]} in {black.dtype}; omit it"
             )
         self.register_buffer("slope", paddle.to_tensor((white - black) / np.float32(255)))
         self.register_buffer("offset", paddle.to_tensor(black))

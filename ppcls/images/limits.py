@@ -7,7 +7,7 @@ from ppcls.images.header import Header
 MAX_PIXELS = (1 << 29) // 3
 # A resize of the shorter side makes the longer one of a narrower image huge.
 MAX_ASPECT = 100
-# A progressive JPEG is decoded once a scan, and a scan of millions of pixels may be a few bytes long.
+# A progressive JPEG is decoded once per scan, and a scan of millions of pixels may be a few bytes long.
 MAX_JPEG_SCANS = 100
 
 

@@ -90,7 +90,7 @@ class Pipeline:
     ) -> NDArray[np.floating]:
         """Return the uint8 images of `sample` as contiguous, normalized float32 NCHW, in `out` if it is given.
 
-        float16 if NormalizeImage has `output_fp16`. `rngs` are for what follows NormalizeImage, one an image; without
+        float16 if NormalizeImage has `output_fp16`. `rngs` are for what follows NormalizeImage, one per image; without
         them it draws the same each time.
         """
         finished = self._normalize.batch(images_NHWC, out)

@@ -1,4 +1,4 @@
-"""The files below a folder: each once, in one order, and nothing left out in silence."""
+"""The files below a folder: each once, in one order, and nothing ignored in silence."""
 
 import logging
 import os

@@ -79,7 +79,7 @@ def _print(config: DeployConfig, predictor: Predictor, sources: list[str]) -> in
 
 
 def _write(config: DeployConfig, sources: list[str], path: Path) -> int:
-    """Write a row for each image, from where an interrupted run left off."""
+    """Write a row for each image, from where an interrupted run stopped."""
     total = sum(1 for _ in stream.find(sources))
     todo = stream.find(sources, say=False)
     with Results(path, _made_by(config)) as results:

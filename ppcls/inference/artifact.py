@@ -59,7 +59,7 @@ class Artifact:
     """What `inference.yml` says. Input: `x` [N, *input_shape]; output: scores [N, class_num]."""
 
     Global: ModelSection = required("the model")
-    PreProcess: PreProcessSection = key(PreProcessSection(), "from a picture file to the input")
+    PreProcess: PreProcessSection = key(PreProcessSection(), "from an image file to the input")
     PostProcess: PostProcessSection = key(PostProcessSection(), "scores to answers")
     input_shape: Optional[tuple[int, int, int]] = key(None, "channels, height, width; unset: the model knows")
     input_type: Literal["float32", "uint8"] = key(
@@ -69,7 +69,7 @@ class Artifact:
     main: Optional[Annotated[Part, POSTPROCESSES]] = key(None, "the post-process that is meant, if PaddleX has none so")
     measured: Mapping[str, float] = field(default_factory=dict, metadata={"doc": "accuracy on the evaluation set"})
     sha256: Mapping[str, str] = field(default_factory=dict, metadata={"doc": "of the files of the model"})
-    Hpi: Mapping[str, Any] = field(default_factory=dict, metadata={"doc": "of PaddleX; passed over"})
+    Hpi: Mapping[str, Any] = field(default_factory=dict, metadata={"doc": "of PaddleX; ignored"})
 
     @property
     def postprocess(self) -> Part:

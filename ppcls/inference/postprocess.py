@@ -1,4 +1,4 @@
-"""What a model's scores become: predictions, and one line of text for each picture."""
+"""What a model's scores become: predictions, and one line of text for each image."""
 
 import logging
 from collections.abc import Iterable, Sequence
@@ -17,7 +17,7 @@ Activation = Literal["softmax", "sigmoid", "none"]
 
 @dataclass(frozen=True)
 class Prediction:
-    """The best classes of one picture, best first; `label_names` is empty where no names are known.
+    """The best classes of one image, best first; `label_names` is empty where no names are known.
 
     `attributes` says in words what an attribute model's scores mean together; of all others it is empty.
     """

@@ -1,4 +1,4 @@
-"""An exported model, ready to predict: pictures in, typed answers out."""
+"""An exported model, ready to predict: images in, typed answers out."""
 
 import copy
 import logging
@@ -12,16 +12,16 @@ import numpy as np
 from ppcls import environment
 from ppcls.config.deploy import DeployConfig
 from ppcls.config.load import load_deploy_config
-from ppcls.errors import CheckpointError, ConfigError, DataError, DeviceError
+from ppcls.errors import CheckpointError, ConfigError, DataError
 from ppcls.images import stream
 from ppcls.images.decode import Image
 from ppcls.images.pipeline import Pipeline
 from ppcls.images.sources import Source, name_of
 from ppcls.images.stream import Prepared
-from ppcls.inference import POSTPROCESSES, artifact
+from ppcls.inference import POSTPROCESSES, artifact, engines
 from ppcls.inference.artifact import Artifact, Files
 from ppcls.inference.postprocess import PostProcess, Prediction
-from ppcls.inference.runtimes import EngineName, Precision, Runtime, Settings, installed, load
+from ppcls.inference.runtimes import EngineName, Precision, Runtime, Settings
 from ppcls.inference.timing import Times, no_times
 from ppcls.registry import Facts, Part
 
@@ -73,15 +73,15 @@ class Predictor:
         isolated: bool = False,
     ) -> None:
         if threads is not None and threads < 1:
-            raise ConfigError(f"threads: must be at least 1; received {threads}; leave it out for all physical cores")
+            raise ConfigError(f"threads: must be at least 1; received {threads}; omit it for all physical cores")
         files = artifact.files_of(Path(model))
         threads = threads or environment.physical_cores()
         settings = Settings(device, threads, precision, onednn, optimise, tensorrt, gpu_mem_mib, profile, isolated)
         if not isinstance(deploy, DeployConfig):
             deploy = DeployConfig() if deploy is None else load_deploy_config(str(deploy))
-        settings = _computable(files, settings, engine)
-        chosen = engine or _choose(files, settings)
-        runtime = _load(chosen, files, settings)
+        settings = engines.computable(files, settings, engine)
+        chosen = engine or engines.fastest(files, settings)
+        runtime = engines.load(chosen, files, settings)
         self.artifact = _description(Path(model), runtime.description)
         self.pipeline = _pipeline(self.artifact, deploy, model)
         self.input_shape = self.artifact.input_shape or _shape_of_input(self.pipeline)
@@ -118,7 +118,7 @@ class Predictor:
         topk: Optional[int] = None,
         times: Times = no_times,
     ) -> Iterator[Outcome]:
-        """Yield what becomes of each image, in their order; they are read as they come, so that any number may.
+        """Yield what becomes of each image, in their order; they are read one by one, so that there may be any number.
 
         Threads decode the images of the next batches meanwhile; Paddle Inference stops them while it computes.
         """
@@ -181,11 +181,11 @@ class Predictor:
         if engine == "paddle" and settings.device == "cpu" and settings.onednn:
             problem = _problem(runtime, self._probe())
             if problem:
-                logger.warning(f"oneDNN can't run this model ({problem}); going on without it, which is slower")
+                logger.warning(f"oneDNN can't run this model ({problem}); continuing without it, which is slower")
                 settings = replace(settings, onednn=False, precision="float32")
-                return _load(engine, files, settings)
+                return engines.load(engine, files, settings)
         if settings.precision == "bfloat16":
-            exact = _load(engine, files, replace(settings, precision="float32"))
+            exact = engines.load(engine, files, replace(settings, precision="float32"))
             difference = float(np.abs(exact.scores(self._probe()) - runtime.scores(self._probe())).max())
             if not 0 < difference <= BFLOAT16_TOLERANCE:
                 change = f"a score by {difference:.2g}" if difference else "no score, as if it were not computed"
@@ -205,48 +205,6 @@ def _problem(runtime: Runtime, images: np.ndarray) -> str:
     except RuntimeError as error:
         return str(error).strip().splitlines()[-1]
     return "" if np.isfinite(scores).all() else "its scores are not finite"
-
-
-def _computable(files: Files, settings: Settings, engine: Optional[EngineName]) -> Settings:
-    """Return the settings with float32, after a warning, for a bfloat16 that nothing computes here.
-
-    What they rule out themselves is left to be refused, on every CPU alike.
-    """
-    if settings.precision != "bfloat16" or settings.device != "cpu" or not settings.onednn or engine == "onnxruntime":
-        return settings
-    reason = environment.bfloat16_obstacle()
-    if not (reason or files.model or engine or installed("openvino")):
-        reason = "bfloat16 of an ONNX file needs OpenVINO, which is not installed"
-    if not reason:
-        return settings
-    logger.warning(f"precision: {reason}; computing in float32")
-    return replace(settings, precision="float32")
-
-
-def _choose(files: Files, settings: Settings) -> EngineName:
-    """Return the fastest engine that is installed and does what the settings ask for."""
-    plain = settings == Settings(threads=settings.threads, precision=settings.precision, isolated=settings.isolated)
-    candidates: list[EngineName] = ["openvino"]
-    if settings.precision == "float32":
-        candidates.append("onnxruntime")
-    if files.onnx and plain:
-        for engine in candidates:
-            if installed(engine):
-                return engine
-    if files.model is None:
-        raise DeviceError(
-            f"'{files.onnx}': an ONNX file needs ONNX Runtime or OpenVINO, in float32 on the CPU; received "
-            f"{settings.precision} on {settings.device}; pip install onnxruntime, or use the exported folder"
-        )
-    return "paddle"
-
-
-def _load(engine: EngineName, files: Files, settings: Settings) -> Runtime:
-    model = files.model if engine == "paddle" else files.onnx
-    if model is None:
-        missing, remedy = ("Paddle model", "export it") if engine == "paddle" else ("ONNX file", "--format onnx")
-        raise CheckpointError(f"engine: {engine}: there is no {missing}; export with {remedy}, or use another engine")
-    return load(engine, model, files.weights, settings)
 
 
 def _description(model: Path, carried: Optional[str]) -> Artifact:
@@ -271,8 +229,8 @@ def _pipeline(about: Artifact, deploy: DeployConfig, model: Union[str, Path]) ->
     theirs = stream.pipeline(override)
     if about.transforms:
         ours = stream.pipeline(about.transforms)
-        picture, rng = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype="uint8"), np.random.default_rng
-        one, other = (it.finish(it.sample(picture, rng(0))[None]) for it in (ours, theirs))
+        image, rng = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype="uint8"), np.random.default_rng
+        one, other = (it.finish(it.sample(image, rng(0))[None]) for it in (ours, theirs))
         if one.shape != other.shape:
             raise ConfigError(
                 f"{deploy.source}: PreProcess: gives images {list(other.shape[1:])}; the model takes "

@@ -1,4 +1,4 @@
-"""The file of a large prediction, a row an image in their order; what an interrupted run left is completed."""
+"""The file of a large prediction, one row per image, in order; a later call completes what an interrupted one left."""
 
 import csv
 import io
@@ -50,7 +50,7 @@ class Results:
         try:
             good = self._read()
         except (ValueError, KeyError, TypeError, csv.Error, RecursionError) as error:
-            raise ConfigError(f"--out: '{path}' is there and holds other things; give another file") from error
+            raise ConfigError(f"--out: '{path}' already exists and holds something else; give another file") from error
         if self._file.seek(0, os.SEEK_END):
             _require_made_by(path, made_by)
         else:

@@ -32,7 +32,7 @@ class Times:
         for phase, seconds in {**self.seconds, "all": together}.items():
             percentiles = (f"{1000 * value:.2f}" for value in np.percentile(seconds, [50, 90, 99]))
             table.add_row([phase, *percentiles, f"{sum(seconds) / total:.1%}"])
-        return f"{table}\n{num_images} pictures, {num_images / total_seconds:.1f} images/s"
+        return f"{table}\n{num_images} images, {num_images / total_seconds:.1f} images/s"
 
 
 class _NoTimes(Times):

@@ -1,4 +1,4 @@
-"""Cross entropy, for labels of one class an image."""
+"""Cross entropy, for labels of one class per image."""
 
 from collections.abc import Sequence
 from typing import Literal, Optional, Union
@@ -63,6 +63,6 @@ def _factors(class_weight: Union[str, Sequence[float]], counts: NDArray[np.int64
     if len(class_weight) != len(counts) or min(class_weight) < 0:
         raise ValueError(
             f"class_weight: must be {len(counts)} numbers, none negative; received {list(class_weight)}; "
-            "give one a class, or auto"
+            "give one per class, or auto"
         )
     return np.array(class_weight, np.float32)

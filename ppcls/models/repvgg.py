@@ -12,6 +12,7 @@ from paddle import nn
 from ppcls.models.layers import Act, Add, BatchNorm, ConvNormAct, Flatten, GlobalAvgPool, Head, SqueezeExcite
 from ppcls.models.layers.rep import Kernel, fused, identity_kernel, padded, scaled, with_kernel
 from ppcls.models.model import Model
+from ppcls.paddle_private import convolving
 
 STAGE_CHANNELS = (64, 128, 256, 512)
 
@@ -48,7 +49,9 @@ class RepBlock(nn.Layer):
     def _others(self, dense: nn.Conv2D) -> list[Kernel]:
         others = [fused(self.rbr_1x1.convolution, self.rbr_1x1.norm)]
         if self.rbr_identity is not None:
-            others.append(scaled(identity_kernel(dense.weight.shape[0], dense._groups, 1), self.rbr_identity))
+            others.append(
+                scaled(identity_kernel(dense.weight.shape[0], convolving(dense).groups, 1), self.rbr_identity)
+            )
         return others
 
 

@@ -11,11 +11,12 @@ from ppcls.models.layers.linear import Head
 from ppcls.models.layers.norm import BatchNorm
 from ppcls.models.layers.operators import ACTIVATIONS
 from ppcls.ops import compiled
+from ppcls.paddle_private import convolving, normalizing, run_custom_op
 
 
 def run(name: str, *arguments: Any) -> Any:
     """Call the operator `name` of ppcls/ops/onednn; return the list of its results."""
-    return paddle._C_ops._run_custom_op(f"ppcls_{name}", *arguments)
+    return run_custom_op(f"ppcls_{name}", *arguments)
 
 
 # The activations that batch norm applies, too, and finds the gradient of without keeping its result.
@@ -62,13 +63,13 @@ class OneDNN:
     def conv_norm_act(self, layer: Any, x: paddle.Tensor, shortcut: Optional[paddle.Tensor]) -> paddle.Tensor:
         """Convolve, normalise, add the shortcut if there is one, and apply the layer's activation."""
         conv, norm = layer.convolution, layer.norm
-        window = _conv_window(conv, x.shape)
+        window, groups = _conv_window(conv, x.shape)
         if not (norm.training or paddle.is_grad_enabled()):
-            settings = (window, conv._groups, norm._epsilon, _name(layer.act))
-            statistics = (norm.weight, norm.bias, norm._mean, norm._variance)
-            (y,) = run("folded", x, conv.weight, *statistics, shortcut, *settings)
+            mean, variance, _, epsilon, _ = normalizing(norm)
+            statistics, settings = (norm.weight, norm.bias, mean, variance), (epsilon, _name(layer.act))
+            (y,) = run("folded", x, conv.weight, *statistics, shortcut, window, groups, *settings)
             return y
-        (y,) = run("convolution", x, conv.weight, window, conv._groups, not x.stop_gradient)
+        (y,) = run("convolution", x, conv.weight, window, groups, not x.stop_gradient)
         return _normalised(norm, y, shortcut, layer.act)
 
     def norm_act(self, layer: Any, x: paddle.Tensor) -> paddle.Tensor:
@@ -77,8 +78,7 @@ class OneDNN:
 
     def conv(self, layer: nn.Conv2D, x: paddle.Tensor) -> paddle.Tensor:
         """Convolve, and add the bias if there is one."""
-        window = _conv_window(layer, x.shape)
-        (y,) = run("convolution", x, layer.weight, window, layer._groups, not x.stop_gradient)
+        (y,) = run("convolution", x, layer.weight, *_conv_window(layer, x.shape), not x.stop_gradient)
         return y if layer.bias is None else run("add_bias", y, layer.bias)[0]
 
     def activation(self, layer: Any, x: paddle.Tensor) -> paddle.Tensor:
@@ -141,7 +141,7 @@ class OneDNN:
 
     def layer_norm(self, layer: nn.LayerNorm, x: paddle.Tensor) -> paddle.Tensor:
         """Normalise the last axis."""
-        return run("layer_norm", x, layer.weight, layer.bias, layer._epsilon)[0]
+        return run("layer_norm", x, layer.weight, layer.bias, layer.epsilon)[0]
 
     layer_norm_2d = layer_norm
 
@@ -185,8 +185,8 @@ def _normalised(
 ) -> paddle.Tensor:
     """Normalise, add the shortcut if there is one, and apply the activation: where it can be, in one operator."""
     within = act if act in (WITH_NORM if shortcut is None else (None, "relu")) else None
-    statistics = (norm.weight, norm.bias, norm._mean, norm._variance)
-    settings = (norm._momentum, norm._epsilon, _name(within), norm.training and not norm._use_global_stats)
+    mean, variance, momentum, epsilon, _ = normalizing(norm)
+    statistics, settings = (norm.weight, norm.bias, mean, variance), (momentum, epsilon, _name(within), norm.training)
     if shortcut is None:
         y = run("batch_norm", x, *statistics, *settings)[0]
     else:
@@ -198,12 +198,13 @@ def _pair(value: Union[int, Sequence[int]]) -> list[int]:
     return [value, value] if isinstance(value, int) else list(value)
 
 
-def _conv_window(conv: nn.Conv2D, shape_NHWC: list[int]) -> list[int]:
-    """Return strides, the padding at the top, bottom, left and right, and dilations."""
-    strides, dilations = _pair(conv._stride), _pair(conv._dilation)
-    lengths = [dilation * (size - 1) + 1 for dilation, size in zip(dilations, conv._kernel_size)]
-    paddings = _paddings(conv._padding, shape_NHWC, lengths, strides)
-    return [*strides, *(side for pair in paddings for side in pair), *dilations]
+def _conv_window(conv: nn.Conv2D, shape_NHWC: list[int]) -> tuple[list[int], int]:
+    """Return strides, the padding at the top, bottom, left and right, and dilations; and the number of groups."""
+    window = convolving(conv)
+    strides, dilations = _pair(window.stride), _pair(window.dilation)
+    lengths = [dilation * (size - 1) + 1 for dilation, size in zip(dilations, conv.weight.shape[2:])]
+    paddings = _paddings(window.padding, shape_NHWC, lengths, strides)
+    return [*strides, *(side for pair in paddings for side in pair), *dilations], window.groups
 
 
 def _pool_window(layer: Any, shape_NHWC: list[int]) -> list[int]:

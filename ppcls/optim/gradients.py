@@ -23,7 +23,7 @@ class Gradients:
     ) -> None:
         for name, norm in (("clip_norm", clip_norm), ("clip_global_norm", clip_global_norm)):
             if norm is not None and norm <= 0:
-                raise ValueError(f"{name}: not positive; received {norm}; leave it out for no clipping")
+                raise ValueError(f"{name}: not positive; received {norm}; omit it for no clipping")
         if clip_norm is not None and clip_global_norm is not None:
             raise ValueError(
                 f"clip_norm: received {clip_norm} beside a clip_global_norm of {clip_global_norm}; keep one"

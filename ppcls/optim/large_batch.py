@@ -1,14 +1,16 @@
 """The optimizers for batches of thousands: each layer moves in proportion to its own weights (docs/scaling.md)."""
 
-from typing import Any
+from dataclasses import asdict
 
 import paddle
 
 from ppcls.optim.groups import Exclusions, Target
+from ppcls.optim.optimizers import Betas
 from ppcls.optim.ranges import require
+from ppcls.paddle_private import DecayOfEach, MomentumOfMoves
 
 
-class LarsMomentum(paddle.optimizer.Momentum):
+class LarsMomentum(MomentumOfMoves):
     """Momentum whose rate in each layer is `lars_coeff * norm(weight) / (norm(gradient) + decay * norm(weight))`.
 
     The velocity is `momentum * v + rate * (gradient + decay * weight)`, so it keeps the rates of earlier steps.
@@ -36,20 +38,10 @@ class LarsMomentum(paddle.optimizer.Momentum):
         self.coeff, self.epsilon = lars_coeff, epsilon
         self.decays = target.decays(weight_decay, exclusions)
 
-    def _append_optimize_op(self, block: Any, param_and_grad: tuple[paddle.Tensor, paddle.Tensor]) -> None:
-        """Update one parameter: what Paddle's optimizers define, in place of their operator."""
-        parameter, gradient = param_and_grad
-        weight = self._master_weights.get(parameter.name, parameter)
-        move = gradient.astype(weight.dtype)
-        decay = self.decays[parameter.name]
-        if decay:
-            move = self._local_rate(weight, move, decay) * (move + decay * weight)
-        velocity = self._get_accumulator_master(self._velocity_acc_str, parameter)
-        rate = self._create_param_lr(param_and_grad)
-        paddle.assign(self._momentum * velocity + rate * move, velocity)
-        paddle.assign(weight - velocity, weight)
-        if weight is not parameter:
-            paddle.assign(weight.astype(parameter.dtype), parameter)
+    def move(self, name: str, weight: paddle.Tensor, gradient: paddle.Tensor) -> paddle.Tensor:
+        """Return what the velocity of a parameter takes in, before the learning rate."""
+        decay = self.decays[name]
+        return self._local_rate(weight, gradient, decay) * (gradient + decay * weight) if decay else gradient
 
     def _local_rate(self, weight: paddle.Tensor, gradient: paddle.Tensor, decay: float) -> paddle.Tensor:
         """Return the layer's share of the learning rate; 1 where a norm is 0, as for a bias that begins there."""
@@ -58,7 +50,7 @@ class LarsMomentum(paddle.optimizer.Momentum):
         return paddle.where(of_weight * of_gradient > 0, rate, paddle.ones_like(rate))
 
 
-class Lamb(paddle.optimizer.Lamb):
+class Lamb(DecayOfEach, paddle.optimizer.Lamb):
     """AdamW whose step in each layer is as long as `rate * norm(weight)`. Source: arXiv 1904.00962, algorithm 2.
 
     Parameters that are not decayed move as with Adam; so a decay of 0 is refused.
@@ -68,30 +60,21 @@ class Lamb(paddle.optimizer.Lamb):
         self,
         target: Target,
         *,
-        beta1: float = 0.9,
-        beta2: float = 0.999,
+        betas: Betas = Betas(),
         epsilon: float = 1e-6,
         multi_precision: bool = False,
         weight_decay: float = 0.01,
         exclusions: Exclusions = Exclusions(),
     ) -> None:
         target.refuse_regularizer("Lamb")
-        require("beta1", beta1, 0.0, below=1.0)
-        require("beta2", beta2, 0.0, below=1.0)
         if weight_decay <= 0:
             raise ValueError(f"weight_decay: Lamb without decay is Adam; received {weight_decay}; use Adam")
         self.decays = target.decays(weight_decay, exclusions)
         super().__init__(
             **target.arguments(),
             lamb_weight_decay=float(weight_decay),
-            beta1=beta1,
-            beta2=beta2,
+            **asdict(betas),
             epsilon=epsilon,
             exclude_from_weight_decay_fn=lambda parameter: not self.decays[parameter.name],
             multi_precision=multi_precision,
         )
-
-    def _append_optimize_op(self, block: Any, param_and_grad: tuple[paddle.Tensor, paddle.Tensor]) -> Any:
-        """Update one parameter, with its own decay."""
-        self._lamb_weight_decay = self.decays[param_and_grad[0].name]
-        return super()._append_optimize_op(block, param_and_grad)

@@ -6,12 +6,27 @@ Arguments that they share: `weight_decay` (short for an L2 regularizer, except i
 (float32 master weights where the model's are float16 or bfloat16), and those of `Exclusions`.
 """
 
-from typing import Any, Optional
+from dataclasses import asdict, dataclass
+from typing import Optional
 
 import paddle
 
 from ppcls.optim.groups import Exclusions, Target
 from ppcls.optim.ranges import require
+from ppcls.paddle_private import DecayOfEach
+from ppcls.registry import Shared
+
+
+@dataclass(frozen=True)
+class Betas(Shared):
+    """How Adam and those like it average: the gradient by `beta1`, its square by `beta2`."""
+
+    beta1: float = 0.9
+    beta2: float = 0.999
+
+    def __post_init__(self) -> None:
+        require("beta1", self.beta1, 0.0, below=1.0)
+        require("beta2", self.beta2, 0.0, below=1.0)
 
 
 class SGD(paddle.optimizer.SGD):
@@ -86,53 +101,40 @@ class Adam(paddle.optimizer.Adam):
         self,
         target: Target,
         *,
-        beta1: float = 0.9,
-        beta2: float = 0.999,
+        betas: Betas = Betas(),
         epsilon: float = 1e-8,
         multi_precision: bool = False,
         weight_decay: Optional[float] = None,
         exclusions: Exclusions = Exclusions(),
     ) -> None:
-        require("beta1", beta1, 0.0, below=1.0)
-        require("beta2", beta2, 0.0, below=1.0)
         super().__init__(
             **target.arguments(),
-            beta1=beta1,
-            beta2=beta2,
+            **asdict(betas),
             epsilon=epsilon,
             weight_decay=target.gradient_decay(weight_decay, exclusions),
             multi_precision=multi_precision,
         )
 
 
-class AdamW(paddle.optimizer.AdamW):
+class AdamW(DecayOfEach, paddle.optimizer.AdamW):
     """Adam whose decay multiplies the weights by `1 - rate * weight_decay`. Source: arXiv 1711.05101."""
 
     def __init__(
         self,
         target: Target,
         *,
-        beta1: float = 0.9,
-        beta2: float = 0.999,
+        betas: Betas = Betas(),
         epsilon: float = 1e-8,
         multi_precision: bool = False,
         weight_decay: float = 0.01,
         exclusions: Exclusions = Exclusions(),
     ) -> None:
         target.refuse_regularizer("AdamW")
-        require("beta1", beta1, 0.0, below=1.0)
-        require("beta2", beta2, 0.0, below=1.0)
         self.decays = target.decays(weight_decay, exclusions)
         super().__init__(
             **target.arguments(),
-            beta1=beta1,
-            beta2=beta2,
+            **asdict(betas),
             epsilon=epsilon,
             weight_decay=float(weight_decay),
             multi_precision=multi_precision,
         )
-
-    def _append_optimize_op(self, block: Any, param_and_grad: tuple[paddle.Tensor, paddle.Tensor]) -> Any:
-        """Update one parameter, with its own decay."""
-        self._weight_decay = self.decays[param_and_grad[0].name]
-        return super()._append_optimize_op(block, param_and_grad)

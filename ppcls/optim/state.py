@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from paddle import nn
 
 from ppcls.errors import CheckpointError
+from ppcls.paddle_private import state_of
 
 
 def refuse_misfits(where: str, expected: Mapping[str, paddle.Tensor], given: Mapping[str, NDArray[Any]]) -> None:
@@ -33,24 +34,8 @@ def refuse_misfits(where: str, expected: Mapping[str, paddle.Tensor], given: Map
 
 
 def _variables(optimizer: paddle.optimizer.Optimizer, model: nn.Layer) -> dict[str, paddle.Tensor]:
-    """Return the tensors that hold the state, as `parameter/kind`, for all trainable parameters.
-
-    Paddle creates them at the first update; here they are created now, so that a state is always complete.
-    The private names are those of Paddle 3.3: its public `state_dict` does not say whose each tensor is.
-    """
-    trainable = {name: p for name, p in model.named_parameters() if not p.stop_gradient}
-    block = paddle.static.default_main_program().global_block()
-    optimizer._create_accumulators(block, list(trainable.values()))
-    variables = {}
-    for name, parameter in trainable.items():
-        master = optimizer._master_weights.get(parameter.name)
-        if master is not None:
-            variables[f"{name}/master_weight"] = master
-        owner = parameter if master is None else master
-        for kind, of_parameter in optimizer._accumulators.items():
-            if owner.name in of_parameter:
-                variables[f"{name}/{kind}"] = of_parameter[owner.name]
-    return variables
+    """Return the tensors that hold the state, as `parameter/kind`, for all trainable parameters: always complete."""
+    return state_of(optimizer, {name: p for name, p in model.named_parameters() if not p.stop_gradient})
 
 
 def optimizer_state(optimizer: paddle.optimizer.Optimizer, model: nn.Layer) -> dict[str, NDArray[Any]]:

@@ -1,4 +1,4 @@
-"""One model, one batch, a sum of losses. One class an image or several is the business of losses and metrics alone."""
+"""One model, one batch, a sum of losses. One class per image or several is the business of losses and metrics alone."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Callable

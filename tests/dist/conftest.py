@@ -1,4 +1,4 @@
-"""Pictures, a small config and a way to run the launcher, for tests with several processes."""
+"""Images, a small config and a way to run the launcher, for tests with several processes."""
 
 import os
 import signal
@@ -26,24 +26,24 @@ def environment() -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of 160 training and 9 held-back pictures in 4 class folders each."""
-    root, rng = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 160 training and 9 held-back images in 4 class folders each."""
+    root, rng = tmp_path_factory.mktemp("images"), np.random.default_rng(0)
     for split, count in (("train", 160), ("val", 9)):
         for index in range(count):
-            picture = cv2.resize(rng.integers(0, 256, (8, 8, 3), dtype="uint8"), (40, 40))
-            picture[..., index % 3] //= 1 + index % 4
+            image = cv2.resize(rng.integers(0, 256, (8, 8, 3), dtype="uint8"), (40, 40))
+            image[..., index % 3] //= 1 + index % 4
             file = root / split / f"class{index % 4}" / f"{index}.png"
             file.parent.mkdir(parents=True, exist_ok=True)
-            cv2.imwrite(str(file), picture)
+            cv2.imwrite(str(file), image)
     return root
 
 
 @pytest.fixture(scope="session")
-def config(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def config(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A config file of a small training."""
     file = tmp_path_factory.mktemp("config") / "small.yaml"
-    file.write_text(SMALL_CONFIG.format(repo=REPO, pictures=pictures))
+    file.write_text(SMALL_CONFIG.format(repo=REPO, images=images))
     return file
 
 

@@ -18,14 +18,14 @@ Optimizer: {{lr: {{name: Constant, learning_rate: 0.01}}}}
 DataLoader:
   Train:
     dataset:
-      image_root: {pictures}/train
+      image_root: {images}/train
       cls_label_path: null
       transform_ops: [DecodeImage, {{RandCropImage: {{size: 32}}}}, NormalizeImage, ToCHWImage]
     sampler: {{batch_size: 8}}
     loader: {{num_workers: 0}}
   Eval:
     dataset:
-      image_root: {pictures}/val
+      image_root: {images}/val
       cls_label_path: null
       transform_ops: [DecodeImage, {{ResizeImage: {{size: 32}}}}, NormalizeImage, ToCHWImage]
     sampler: {{batch_size: 8}}

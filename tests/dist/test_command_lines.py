@@ -1,4 +1,4 @@
-"""The launcher's command lines, as users type them, on small pictures."""
+"""The launcher's command lines, as users type them, on small images."""
 
 import json
 import os
@@ -18,9 +18,9 @@ TWO_NODES = "--model_name resnet18 --nproc_per_node 1 --nnode 2 --bs 8 --lr 0.06
 
 
 def test_a_smoke_run_stops_after_its_steps_and_says_so_at_its_end(
-    launch: Launch, pictures: Path, tmp_path: Path
+    launch: Launch, images: Path, tmp_path: Path
 ) -> None:
-    run = launch(*ONE_CARD, "--dataset_path", str(pictures), *SMALL)
+    run = launch(*ONE_CARD, "--dataset_path", str(images), *SMALL)
     assert run.wait() == 0, run.printed()
     lines = run.printed().splitlines()
     assert " -m paddle.distributed.launch " in lines[0] and "tools/train.py" in lines[0]
@@ -43,10 +43,10 @@ def check_nodes(nodes: list[Run]) -> None:
 
 
 def test_two_nodes_on_one_machine_train_together(
-    launch: Launch, pictures: Path, tmp_path: Path, free_port: int
+    launch: Launch, images: Path, tmp_path: Path, free_port: int
 ) -> None:
     addresses = ("--master_addr", "127.0.0.1,127.0.0.1", "--master_port", str(free_port))
-    flags = (*TWO_NODES, *addresses, "--dataset_path", str(pictures), *SMALL, "-o", "Global.log_ranks=0,1")
+    flags = (*TWO_NODES, *addresses, "--dataset_path", str(images), *SMALL, "-o", "Global.log_ranks=0,1")
     check_nodes([launch(*flags, "--node_rank", str(rank), folder=tmp_path / str(rank)) for rank in range(2)])
 
 
@@ -77,8 +77,8 @@ def machines() -> Iterator[tuple[str, str]]:
 
 
 def test_two_machines_find_their_ranks_by_their_addresses_and_train_together(
-    launch: Launch, pictures: Path, tmp_path: Path, machines: tuple[str, str]
+    launch: Launch, images: Path, tmp_path: Path, machines: tuple[str, str]
 ) -> None:
     flags = (*TWO_NODES, "--master_addr", "10.200.0.1,10.200.0.2", "--master_port", "29500")
-    flags = (*flags, "--dataset_path", str(pictures), *SMALL, "-o", "Global.log_ranks=0,1")
+    flags = (*flags, "--dataset_path", str(images), *SMALL, "-o", "Global.log_ranks=0,1")
     check_nodes([launch(*flags, machine=machine, folder=tmp_path / machine) for machine in machines])

@@ -69,10 +69,10 @@ def eval_line(run: Run) -> tuple[float, float]:
 
 
 def test_every_number_of_ranks_evaluates_the_trained_model_alike(
-    launch: Launch, pictures: Path, tmp_path: Path
+    launch: Launch, images: Path, tmp_path: Path
 ) -> None:
     flags = "--model_name resnet18 --nproc_per_node 2 --bs 4 --lr 0.01 --device cpu --num_workers 0 --epoch 1".split()
-    train = launch(*flags, "--dataset_path", str(pictures), *SMALL, "-o", "Global.iter_per_epoch=3", script=LAUNCHER)
+    train = launch(*flags, "--dataset_path", str(images), *SMALL, "-o", "Global.iter_per_epoch=3", script=LAUNCHER)
     assert train.wait() == 0, train.printed()
     assert (tmp_path / "output/launch/workerlog.1").read_text() == ""  # only the first rank speaks
 
@@ -80,7 +80,7 @@ def test_every_number_of_ranks_evaluates_the_trained_model_alike(
     words = ("-c", resolved, "-o", f"Global.pretrained_model={weights}", "-o", "DataLoader.Eval.sampler.batch_size=8")
     alone = launch(*words, script=str(REPO / "tools/eval.py"))
     assert alone.wait() == 0, alone.printed()
-    # 9 pictures for 4 ranks of 8: three for each but the last, which has none.
+    # 9 images for 4 ranks of 8: three for each but the last, which has none.
     options = ("--log_level", "ERROR", "--log_dir", "logs", "--nproc_per_node", "4")
     four = launch(*options, str(REPO / "tools/eval.py"), *words, script=PADDLE_LAUNCHER)
     assert four.wait() == 0, four.printed()

@@ -15,15 +15,15 @@ import pytest
 from launches import LAUNCHER, SMALL, Launch, Run
 
 
-def flags(pictures: Path, *more: str) -> tuple[str, ...]:
+def flags(images: Path, *more: str) -> tuple[str, ...]:
     words = "--model_name resnet18 --nproc_per_node 2 --bs 8 --lr 0.01 --device cpu --num_workers 0".split()
-    return (*words, "--dataset_path", str(pictures), *SMALL, *more)
+    return (*words, "--dataset_path", str(images), *SMALL, *more)
 
 
-def test_a_rank_that_fails_ends_the_run_with_its_message(launch: Launch, pictures: Path, tmp_path: Path) -> None:
+def test_a_rank_that_fails_ends_the_run_with_its_message(launch: Launch, images: Path, tmp_path: Path) -> None:
     damaged = tmp_path / "damaged"
-    shutil.copytree(pictures, damaged)
-    (damaged / "train/class3/107.png").write_bytes(b"not a picture")  # of one batch, and so of one rank
+    shutil.copytree(images, damaged)
+    (damaged / "train/class3/107.png").write_bytes(b"not an image")  # of one batch, and so of one rank
     run = launch(*flags(damaged))
     assert run.wait() != 0
     assert "107.png: " in run.printed()
@@ -31,8 +31,8 @@ def test_a_rank_that_fails_ends_the_run_with_its_message(launch: Launch, picture
     assert not run.ranks()
 
 
-def test_a_rank_that_is_killed_ends_the_run_within_seconds(launch: Launch, pictures: Path) -> None:
-    run = launch(*flags(pictures, "--epoch", "50"))
+def test_a_rank_that_is_killed_ends_the_run_within_seconds(launch: Launch, images: Path) -> None:
+    run = launch(*flags(images, "--epoch", "50"))
     run.wait_for("Iter: 1/")
     started = time.monotonic()
     os.kill(run.ranks()[1], signal.SIGKILL)
@@ -43,8 +43,8 @@ def test_a_rank_that_is_killed_ends_the_run_within_seconds(launch: Launch, pictu
     assert not run.ranks()
 
 
-def test_a_rank_that_hangs_ends_the_run_and_the_others_say_where_they_stand(launch: Launch, pictures: Path) -> None:
-    run = launch(*flags(pictures, "--epoch", "50", "-o", "Global.hang_seconds=10"))
+def test_a_rank_that_hangs_ends_the_run_and_the_others_say_where_they_stand(launch: Launch, images: Path) -> None:
+    run = launch(*flags(images, "--epoch", "50", "-o", "Global.hang_seconds=10"))
     run.wait_for("Iter: 1/")
     os.kill(run.ranks()[1], signal.SIGSTOP)
     assert run.wait() == 1
@@ -58,9 +58,9 @@ LONG = ("--bs", "4", "-o", "Global.save_steps=5", "-o", "EMA.decay=0.9")
 
 
 @pytest.fixture(scope="module")
-def whole(environment: dict[str, str], pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def whole(environment: dict[str, str], images: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What a run that nobody stopped has written."""
-    run = Run(tmp_path_factory.mktemp("whole"), environment, (sys.executable, LAUNCHER, *flags(pictures, *LONG)))
+    run = Run(tmp_path_factory.mktemp("whole"), environment, (sys.executable, LAUNCHER, *flags(images, *LONG)))
     assert run.wait() == 0, run.printed()
     return written(run)
 
@@ -78,36 +78,36 @@ def written(run: Run) -> dict[str, Any]:
 
 
 def test_after_a_failure_a_run_goes_on_and_ends_as_one_without(
-    launch: Launch, pictures: Path, whole: dict[str, Any]
+    launch: Launch, images: Path, whole: dict[str, Any]
 ) -> None:
-    run = launch(*flags(pictures, *LONG, "--max_restart", "1"))
+    run = launch(*flags(images, *LONG, "--max_restart", "1"))
     run.wait_for("[Iter: 7/")
     os.kill(run.ranks()[1], signal.SIGKILL)
     assert run.wait() == 0
-    assert re.search(r"go on from 'output/ResNet18/latest': epoch 0, batch (\d+), step \1\n", run.printed())
+    assert re.search(r"resuming from 'output/ResNet18/latest': epoch 0, batch (\d+), step \1\n", run.printed())
     assert run.printed().endswith("experiment ended\n")
     assert run.printed().count("experiment ended") == 1
     assert written(run) == whole
 
 
 def test_a_launcher_that_is_told_to_stop_saves_and_the_run_goes_on_as_if_it_had_not(
-    launch: Launch, pictures: Path, whole: dict[str, Any]
+    launch: Launch, images: Path, whole: dict[str, Any]
 ) -> None:
-    stopped = launch(*flags(pictures, *LONG, "--max_restart", "3"))
+    stopped = launch(*flags(images, *LONG, "--max_restart", "3"))
     stopped.wait_for("[Iter: 2/")
     stopped.process.send_signal(signal.SIGTERM)
     assert stopped.wait(40) == 75
     assert not stopped.ranks()
     assert re.search(r"SIGTERM: the training stops after 0 epochs and \d+ batches", stopped.printed())
     assert "experiment ended" not in stopped.printed()
-    assert stopped.printed().endswith("stopped by SIGTERM; --resume auto goes on from here\n")
-    resumed = launch(*flags(pictures, *LONG, "--resume", "auto"))
+    assert stopped.printed().endswith("stopped by SIGTERM; --resume auto continues from here\n")
+    resumed = launch(*flags(images, *LONG, "--resume", "auto"))
     assert resumed.wait() == 0
     assert written(resumed) == whole
 
 
-def test_a_second_signal_does_not_wait_for_a_rank(launch: Launch, pictures: Path) -> None:
-    run = launch(*flags(pictures, "--epoch", "50", "--max_restart", "3"))
+def test_a_second_signal_does_not_wait_for_a_rank(launch: Launch, images: Path) -> None:
+    run = launch(*flags(images, "--epoch", "50", "--max_restart", "3"))
     run.wait_for("Iter: 1/")
     os.kill(run.ranks()[1], signal.SIGSTOP)
     run.process.send_signal(signal.SIGINT)
@@ -118,8 +118,8 @@ def test_a_second_signal_does_not_wait_for_a_rank(launch: Launch, pictures: Path
     assert "experiment ended" not in run.printed()
 
 
-def test_all_processes_end_with_a_launcher_that_is_killed(launch: Launch, pictures: Path) -> None:
-    run = launch(*flags(pictures, "--epoch", "50", "--num_workers", "1"))
+def test_all_processes_end_with_a_launcher_that_is_killed(launch: Launch, images: Path) -> None:
+    run = launch(*flags(images, "--epoch", "50", "--num_workers", "1"))
     run.wait_for("Iter: 1/")
     assert len(run.processes()) == 6  # launcher, paddle.distributed.launch, two ranks and a loader of each
     run.process.kill()

@@ -18,7 +18,7 @@ def test_the_commands_to_try_without_a_card_run_as_written(
 ) -> None:
     if page == "sdaa.md" and shutil.which("g++") is None:
         pytest.skip("no g++ here to build the simulated device with")
-    pytest.importorskip("sklearn", reason="the pictures are scikit-learn's")
+    pytest.importorskip("sklearn", reason="the images are scikit-learn's")
     section = (REPO / "docs" / page).read_text(encoding="utf-8").partition("\n## Try it")[2]
     (block,) = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
     shutil.copytree(REPO, tmp_path / "repo", ignore=OURS)

@@ -15,10 +15,10 @@ CORRUPT = (0, 1, 2, 3, 5, 8, 13, 14, 15, 21, 34)
 
 
 @pytest.fixture
-def damaged(pictures: Path, tmp_path: Path) -> Path:
+def damaged(images: Path, tmp_path: Path) -> Path:
     """A folder with 40 training images, 11 of which can't be decoded."""
     folder = tmp_path / "damaged"
-    shutil.copytree(pictures, folder)
+    shutil.copytree(images, folder)
     for index in range(160):
         file = folder / f"train/class{index % 4}/{index}.png"
         if index >= 40:

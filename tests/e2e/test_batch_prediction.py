@@ -1,4 +1,4 @@
-"""`ppcls predict PICTURES --out FILE`: all rows, resumed where it was stopped."""
+"""`ppcls predict IMAGES --out FILE`: all rows, resumed where it was stopped."""
 
 import csv
 import json
@@ -19,8 +19,8 @@ COMMAND = [sys.executable, "-c", "import sys; from ppcls.cli import main; sys.ex
 
 @pytest.fixture
 def folder(photos: list[bytes], tmp_path: Path) -> Path:
-    """A folder of 200 pictures, one of them broken."""
-    folder = tmp_path / "pictures"
+    """A folder of 200 images, one of them broken."""
+    folder = tmp_path / "images"
     for number in range(200):
         file = folder / f"{number // 50}/{number:03}.jpg"
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -29,7 +29,7 @@ def folder(photos: list[bytes], tmp_path: Path) -> Path:
     return folder
 
 
-def test_the_table_has_a_row_for_each_picture_in_order(
+def test_the_table_has_a_row_for_each_image_in_order(
     folder: Path, exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["predict", str(folder), "--model", str(exported), "-o", "Global.batch_size=16", "--out"]
@@ -40,7 +40,7 @@ def test_the_table_has_a_row_for_each_picture_in_order(
     assert [row["name"] for row in rows] == sorted(map(str, folder.rglob("*.jpg")))
     assert [row["name"] for row in rows if row["error"]] == [f"{folder}/2/101.jpg"]
     assert rows[0]["label_names"].split("|")[0] == f"digit {rows[0]['class_ids'].split('|')[0]}"
-    # The same pictures repeat.
+    # The same images repeat.
     assert rows[0]["class_ids"] == rows[20]["class_ids"]
     # Nothing is left to do, and nothing changes.
     before = (tmp_path / "out.csv").read_bytes()
@@ -67,7 +67,7 @@ def test_a_killed_run_goes_on_where_it_was(folder: Path, exported: Path, tmp_pat
     assert [row["class_ids"] for row in one] == [row["class_ids"] for row in other]
 
 
-def test_rows_of_other_pictures_are_not_mixed_in(
+def test_rows_of_other_images_are_not_mixed_in(
     folder: Path, exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["predict", "--model", str(exported), "--out", str(tmp_path / "out.csv")]
@@ -76,7 +76,7 @@ def test_rows_of_other_pictures_are_not_mixed_in(
     assert "has row 50 for" in capsys.readouterr().err
 
 
-def test_the_model_and_the_pictures_must_be_named(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_model_and_the_images_must_be_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["predict", "--model", "."]) == 2
     assert capsys.readouterr().err == "-o: missing key 'Global.infer_imgs'; `predict` needs it\n"
 

@@ -48,7 +48,7 @@ def test_a_model_is_made_once_and_then_needs_no_network(
     first, errors = capsys.readouterr()
     assert first.startswith("0.png:\tclass id(s): [")
     assert first.count("label_name(s): ['") == 1
-    assert errors.startswith("ResNet18: made from https://paddle-imagenet-models-name.bj.bcebos.com/dygraph/")
+    assert errors.startswith("ResNet18: exported once from https://paddle-imagenet-models-name.bj.bcebos.com/dygraph/")
     mirror.socket.close()
     assert main(["predict", image, "--model", "ResNet18"]) == 0
     assert capsys.readouterr().out == first

@@ -27,7 +27,7 @@ def data(*words: object) -> int:
 
 
 def flowers(root: Path, count: int = 20) -> Path:
-    """Two class folders; every fifth picture is there twice, the second time smaller."""
+    """Two class folders; every fifth image is there twice, the second time smaller."""
     for index in range(count):
         folder = root / ("a rose" if index % 2 else "daisy")
         folder.mkdir(parents=True, exist_ok=True)
@@ -85,7 +85,7 @@ def test_check_reads_what_a_config_names(tmp_path: Path, capsys: pytest.CaptureF
         (["split", "{shapes}"], "is divided or packed already"),
         (["split", "{shapes}/train", "--val", "0.6", "--test", "0.4"], "--val, --test: must leave a share to train on"),
         (["show", "-c", "{yaml}", "--index", "26", "--out", "{tmp}/x.png"], "--index: there are 26 samples; rec"),
-        (["show", "-c", "{yaml}", "--batch", "9", "--out", "{tmp}/x.png"], "--batch: there are 4 batches an epoch"),
+        (["show", "-c", "{yaml}", "--batch", "9", "--out", "{tmp}/x.png"], "--batch: there are 4 batches per epoch"),
         (["show", "-c", "{yaml}", "--index", "0", "--out", "/nowhere/x.png"], "--out: can't be written; received"),
     ],
 )  # fmt: skip
@@ -120,8 +120,8 @@ def test_show_writes_a_sample_and_a_batch_as_the_model_gets_them(
     assert (show("--epoch", 4, "--index", 17) != first).any()
     assert show("--epoch", 3, "--batch", 1).shape == (3 * 192 - 4, 3 * 172 - 4, 3)
     evaluated = show("--split", "Eval", "--index", 12)[:168:7, :168:7]
-    (picture,) = (path for path in [Path(capsys.readouterr().out.splitlines()[-1].split(" of epoch")[0])])
-    np.testing.assert_array_equal(evaluated, cv2.resize(cv2.imread(str(picture)), (24, 24)))
+    (image,) = (path for path in [Path(capsys.readouterr().out.splitlines()[-1].split(" of epoch")[0])])
+    np.testing.assert_array_equal(evaluated, cv2.resize(cv2.imread(str(image)), (24, 24)))
 
 
 def test_list_writes_lists_that_train_the_same_classes(tmp_path: Path, shapes: Path) -> None:
@@ -189,7 +189,7 @@ def test_split_divides_each_class_by_the_seed_and_keeps_look_alikes_together(tmp
     assert set(split("two")) == {"train_list", "val_list"}
 
 
-def test_split_refuses_pictures_that_can_not_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_split_refuses_images_that_can_not_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = flowers(tmp_path / "flowers")
     (root / "daisy/0.jpg").write_bytes(b"broken")
     assert data("split", root, "--num_workers", 0) == 2
@@ -228,7 +228,7 @@ def test_pack_refuses_what_it_can_not_shrink_and_leaves_nothing(
     assert [path.name for path in tmp_path.iterdir()] == ["flowers"]
 
 
-def test_training_stops_at_a_corrupt_picture_or_leaves_it_out_by_name(
+def test_training_stops_at_a_corrupt_image_or_leaves_it_out_by_name(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], shapes_yaml: str
 ) -> None:
     plant(tmp_path / "pets")
@@ -246,7 +246,7 @@ def test_training_stops_at_a_corrupt_picture_or_leaves_it_out_by_name(
     assert re.search(r"train/cat/(empty.jpg|page.jpg|cut.jpg|line.png|float.tif): ", capsys.readouterr().err)
     assert main(["train", *options, "-o", "DataLoader.Train.dataset.skip_corrupt=True"]) == 0
     printed = capsys.readouterr().out
-    assert "5 corrupt picture(s) left out, the first: " in printed
+    assert "5 corrupt image(s) left out, the first: " in printed
 
 
 SMALL_SHM = """
@@ -255,10 +255,10 @@ subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", "/dev/shm"], 
 sys.path.insert(0, {repo!r})
 from ppcls.data.sources.folders import ImageFolder
 from ppcls.data.loader.loader import Loader
-from ppcls.data.samplers.base import BatchSampler
+from ppcls.data.samplers.base import Batching, BatchSampler
 from ppcls.images.pipeline import Pipeline
 dataset = ImageFolder(Pipeline([]), 2, image_root={root!r})
-loader = Loader(dataset, BatchSampler(dataset.labels, 0, 0, 1, False, batch_size=20), [], 0, num_workers=2)
+loader = Loader(dataset, BatchSampler(dataset.labels, 0, 0, 1, False, Batching(batch_size=20)), [], 0, num_workers=2)
 print(sum(len(batch) for _ in range(3) for batch in loader.epoch(0)))
 loader.close()
 """

@@ -32,21 +32,21 @@ def printed(output: str) -> Answers:
 
 
 def test_all_give_the_same_five_classes(shared: Path, tmp_path: Path) -> None:
-    pictures, model = tmp_path / "pictures", tmp_path / "inference"
-    pictures.mkdir()
+    images, model = tmp_path / "images", tmp_path / "inference"
+    images.mkdir()
     for photo in sorted((shared / "data/imagenet-sample").glob("*.JPEG"))[::20]:
-        shutil.copy(photo, pictures)
-    shutil.copy(shared / "data/ILSVRC2012_val_00030010.jpeg", pictures)
+        shutil.copy(photo, images)
+    shutil.copy(shared / "data/ILSVRC2012_val_00030010.jpeg", images)
     config = ["-c", "configs/ResNet18.yaml", "-o", "Global.device=cpu", "-o", f"Global.output_dir={tmp_path}"]
     config += ["-o", f"Global.pretrained_model={shared}/weights/resnet18-imagenet1k.safetensors"]
-    infer = printed(run("tools/infer.py", *config, "-o", f"Infer.infer_imgs={pictures}"))
+    infer = printed(run("tools/infer.py", *config, "-o", f"Infer.infer_imgs={images}"))
     run("tools/export_model.py", *config, "-o", f"Global.save_inference_dir={model}", "--format", "onnx")
     predict = ["deploy/python/predict_cls.py", "-c", "deploy/configs/inference_cls.yaml"]
-    predict += ["-o", f"Global.infer_imgs={pictures}", "-o"]
+    predict += ["-o", f"Global.infer_imgs={images}", "-o"]
     paddle = printed(run(*predict, f"Global.inference_model_dir={model}", "-o", "Global.engine=paddle"))
     onnx = printed(run(*predict, f"Global.inference_model_dir={model}/inference.onnx"))
     with server(model) as running:
-        files = sorted(pictures.iterdir())
+        files = sorted(images.iterdir())
         request = urllib.request.Request(
             f"http://127.0.0.1:{running.port}/v1/predict",
             form([file.read_bytes() for file in files]),

@@ -66,7 +66,7 @@ def test_the_whole_way(journey: Journey, shapes: Path) -> None:
 
     script, *words = hint(journey.export.stdout, "predict")
     assert (journey.folder / script).resolve() == REPO / PREDICT
-    assert words == ["PICTURE_OR_FOLDER", "--model", str(folder)]
+    assert words == ["IMAGE_OR_FOLDER", "--model", str(folder)]
     words = [sys.executable, str(REPO / PREDICT), f"{shapes}/val", *words[1:], "-o", "PostProcess.Topk.topk=3"]
     predicted = subprocess.run(words, cwd=journey.folder, capture_output=True, text=True, check=False)
     assert (predicted.returncode, predicted.stderr) == (0, "")

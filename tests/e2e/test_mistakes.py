@@ -17,7 +17,7 @@ from scripts import EVAL, EXPORT, INFER, REPO, TRAIN, Journey, command, run
 from ppcls.engine import checkpoints
 
 TRAIN_SET, EVAL_SET = "DataLoader.Train.dataset", "DataLoader.Eval.dataset"
-LISTED = f"{TRAIN_SET}={{name: ImageNetDataset, image_root: pictures, cls_label_path: %s}}"
+LISTED = f"{TRAIN_SET}={{name: ImageNetDataset, image_root: images, cls_label_path: %s}}"
 WEIGHTS = "Global.pretrained_model={best}"
 
 # Name -> script, options, the whole message. {user} is the user's folder, {best} the weights of the journey.
@@ -85,7 +85,7 @@ CASES: dict[str, tuple[str, list[str], str]] = {
         [f"{TRAIN_SET}.image_root=empty"],
         "image_root: has no folders; received 'empty'; give a folder",
     ),
-    "a class without pictures": (
+    "a class without images": (
         TRAIN,
         [f"{TRAIN_SET}.image_root=.", "Arch.class_num=100"],
         "image_root: a class folder has no image; received",
@@ -108,16 +108,16 @@ CASES: dict[str, tuple[str, list[str], str]] = {
         "label.txt:2: here is the first of 1 labels that are out of range; received 3 for class_num 3; use 0 to 2",
     ),
     "no label": (TRAIN, [LISTED % "text.txt"], "text.txt:1: no integer label at the end; received 'good.png one'"),
-    "no picture": (TRAIN, [LISTED % "missing.txt"], "missing.txt:1: 1 of 2 images are missing; received 'gone.png'"),
-    "corrupt picture": (
+    "no image": (TRAIN, [LISTED % "missing.txt"], "missing.txt:1: 1 of 2 images are missing; received 'gone.png'"),
+    "corrupt image": (
         TRAIN,
         [LISTED % "corrupt.txt"],
-        "pictures/corrupt.png: damaged: a PNG ",
+        "images/corrupt.png: damaged: a PNG ",
     ),
-    "corrupt picture for evaluation": (
+    "corrupt image for evaluation": (
         EVAL,
-        [f"{EVAL_SET}={{name: ImageNetDataset, image_root: pictures, cls_label_path: corrupt.txt}}", WEIGHTS],
-        "pictures/corrupt.png: damaged: a PNG ",
+        [f"{EVAL_SET}={{name: ImageNetDataset, image_root: images, cls_label_path: corrupt.txt}}", WEIGHTS],
+        "images/corrupt.png: damaged: a PNG ",
     ),
     "output below a file": (
         TRAIN,
@@ -149,10 +149,10 @@ CASES: dict[str, tuple[str, list[str], str]] = {
         ["Global.pretrained_model=empty"],
         "empty: no weights there; tried the suffixes .pdparams, ",
     ),
-    "a picture for weights": (
+    "an image for weights": (
         EVAL,
-        ["Global.pretrained_model=pictures/good.png"],
-        "pictures/good.png: not a file of weights by its suffix; give one of .pdparams, ",
+        ["Global.pretrained_model=images/good.png"],
+        "images/good.png: not a file of weights by its suffix; give one of .pdparams, ",
     ),
     "a text for weights": (
         EVAL,
@@ -193,7 +193,7 @@ CASES: dict[str, tuple[str, list[str], str]] = {
     ),
 }
 # What a run has written before it could find out.
-LATE = {"corrupt picture", "corrupt picture for evaluation", "a file for the export"}
+LATE = {"corrupt image", "corrupt image for evaluation", "a file for the export"}
 
 
 @pytest.fixture(scope="module")
@@ -202,10 +202,10 @@ def results(journey: Journey, write_shapes_yaml: Any, shapes: Path, tmp_path_fac
     user = tmp_path_factory.mktemp("mistakes")
     write_shapes_yaml(user)
     (user / "empty").mkdir()
-    (user / "pictures").mkdir()
+    (user / "images").mkdir()
     good = cv2.imencode(".png", np.zeros((30, 30, 3), "uint8"))[1].tobytes()
-    (user / "pictures/good.png").write_bytes(good)
-    (user / "pictures/corrupt.png").write_bytes(good[: len(good) // 2])
+    (user / "images/good.png").write_bytes(good)
+    (user / "images/corrupt.png").write_bytes(good[: len(good) // 2])
     lists = {
         "empty": "\n",
         "label": "good.png 0\ngood.png 3\n",
@@ -288,7 +288,7 @@ def test_ctrl_c_tells_how_to_go_on(write_shapes_yaml: Any, tmp_path: Path) -> No
                 break
         rest, errors = process.stdout.read(), process.stderr.read()
     assert (process.returncode, errors) == (130, "interrupted\n")
-    hint = rest.splitlines()[-1].partition("INFO: to go on: python ")[2]
+    hint = rest.splitlines()[-1].partition("INFO: to resume: python ")[2]
     latest = tmp_path / "output/ResNet18/latest"
     assert (tmp_path / shlex.split(hint)[0]).resolve() == REPO / TRAIN
     assert shlex.split(hint)[-2:] == ["-o", f"Global.checkpoints={latest}"]
@@ -301,4 +301,4 @@ def test_ctrl_c_tells_how_to_go_on(write_shapes_yaml: Any, tmp_path: Path) -> No
         check=False,
     )
     assert (resumed.returncode, resumed.stderr) == (0, "")
-    assert f"go on from '{latest}': epoch " in resumed.stdout
+    assert f"resuming from '{latest}': epoch " in resumed.stdout

@@ -41,7 +41,7 @@ def export(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
 
 @pytest.fixture(scope="module")
 def user(tmp_path_factory: pytest.TempPathFactory, photos: list[bytes]) -> Path:
-    """A folder with a config, weights and pictures."""
+    """A folder with a config, weights and images."""
     import paddle
 
     import ppcls
@@ -51,15 +51,15 @@ def user(tmp_path_factory: pytest.TempPathFactory, photos: list[bytes]) -> Path:
     (folder / "labels.txt").write_text("".join(f"{index} digit {index}\n" for index in range(10)))
     paddle.seed(0)
     paddle.save(ppcls.create_model("ResNet18", class_num=10).state_dict(), str(folder / "weights.pdparams"))
-    (folder / "pictures").mkdir()
+    (folder / "images").mkdir()
     for number, photo in enumerate(photos):
-        (folder / f"pictures/{number:02}.jpg").write_bytes(photo)
+        (folder / f"images/{number:02}.jpg").write_bytes(photo)
     return folder
 
 
 @pytest.fixture(scope="module")
 def exported(user: Path) -> Path:
-    done = export(user, "--format", "onnx", "--opset", "17", "--verify", str(user / "pictures"))
+    done = export(user, "--format", "onnx", "--opset", "17", "--verify", str(user / "images"))
     assert done.returncode == 0, done.stderr
     for engine in ("Paddle Inference", "ONNX Runtime"):
         assert any(engine in line and "the same top 5 for 20 of 20 images" in line for line in done.stdout.splitlines())
@@ -95,8 +95,8 @@ def test_each_engine_gives_the_same_scores(exported: Path, photos: list[bytes], 
 def test_the_file_alone_is_enough(exported: Path, user: Path, tmp_path: Path, engine: str) -> None:
     pytest.importorskip(engine, reason=f"{engine} is not installed")
     shutil.copy(exported / "inference.onnx", tmp_path / "digits.onnx")
-    expected = Predictor(exported, engine="paddle").predict(str(user / "pictures"))
-    for one, other in zip(Predictor(tmp_path / "digits.onnx", engine=engine).predict(str(user / "pictures")), expected):
+    expected = Predictor(exported, engine="paddle").predict(str(user / "images"))
+    for one, other in zip(Predictor(tmp_path / "digits.onnx", engine=engine).predict(str(user / "images")), expected):
         assert (one.class_ids, one.label_names) == (other.class_ids, other.label_names)
         assert len(one.class_ids) == 4
         np.testing.assert_allclose(one.scores, other.scores, atol=1e-4)
@@ -112,7 +112,7 @@ def test_a_folder_with_an_onnx_file_is_run_by_the_faster_engine_unless_another_i
 def test_the_command_predicts_the_same_with_the_file(
     exported: Path, user: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["predict", str(user / "pictures"), "--model"]
+    words = ["predict", str(user / "images"), "--model"]
     assert main([*words, str(exported), "-o", "Global.engine=paddle"]) == 0
     expected = capsys.readouterr().out
     assert expected.count("class id(s): [") == 20
@@ -127,8 +127,8 @@ def test_a_model_that_normalizes_by_itself_is_converted_too(user: Path, exported
     assert done.returncode == 0, done.stderr
     session = onnxruntime.InferenceSession(str(target / "inference.onnx"))
     assert (session.get_inputs()[0].type, session.get_inputs()[0].shape) == ("tensor(uint8)", ["N", 32, 32, 3])
-    expected = Predictor(exported).predict(str(user / "pictures"))
-    for one, other in zip(Predictor(target / "inference.onnx").predict(str(user / "pictures")), expected):
+    expected = Predictor(exported).predict(str(user / "images"))
+    for one, other in zip(Predictor(target / "inference.onnx").predict(str(user / "images")), expected):
         np.testing.assert_allclose(one.scores, other.scores, atol=1e-4)
 
 

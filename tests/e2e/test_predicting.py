@@ -15,7 +15,7 @@ from ppcls.cli import main
 # The form of PaddleClas's deploy/configs/inference_cls.yaml.
 PADDLECLAS_FORM = """
 Global:
-  infer_imgs: "{pictures}"
+  infer_imgs: "{images}"
   inference_model_dir: "{model}"
   batch_size: 1
   use_gpu: True
@@ -56,7 +56,7 @@ Predict = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def predict(journey: Journey, shapes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Predict:
-    """Return what predicts the pictures of the class `red`, with options; gives status, output and errors."""
+    """Return what predicts the images of the class `red`, with options; gives status, output and errors."""
 
     def call(*overrides: str) -> tuple[int, str, str]:
         config = tmp_path / "deploy.yaml"
@@ -71,7 +71,7 @@ def predict(journey: Journey, shapes: Path, tmp_path: Path, capsys: pytest.Captu
 
 @pytest.fixture
 def infer(journey: Journey, shapes: Path, capsys: pytest.CaptureFixture[str]) -> Predict:
-    """Return what infers the pictures of the class `red` with the weights."""
+    """Return what infers the images of the class `red` with the weights."""
 
     def call(*overrides: str) -> tuple[int, str, str]:
         options = [f"Infer.infer_imgs={shapes}/val/red", TRANSFORMS, *overrides]
@@ -102,7 +102,7 @@ def names(output: str) -> list[str]:
     return [line.partition(":\t")[0] for line in output.splitlines() if ":\tclass id(s): [" in line]
 
 
-def test_pictures_come_in_batches_of_any_size(predict: Predict) -> None:
+def test_images_come_in_batches_of_any_size(predict: Predict) -> None:
     one_by_one = predict()
     assert one_by_one[0] == 0
     assert names(one_by_one[1]) == [f"{number}.png" for number in range(5)]
@@ -123,20 +123,20 @@ def test_the_names_of_the_folders_travel_with_the_weights(predict: Predict, infe
 
 
 @pytest.mark.parametrize("kind", ["predict", "infer"])
-def test_a_corrupt_picture_is_reported_and_the_others_predicted(
+def test_a_corrupt_image_is_reported_and_the_others_predicted(
     request: pytest.FixtureRequest, kind: str, shapes: Path, tmp_path: Path
 ) -> None:
     call: Predict = request.getfixturevalue(kind)
-    shutil.copytree(shapes / "val/red", tmp_path / "pictures")
-    whole = (tmp_path / "pictures/1.png").read_bytes()
-    (tmp_path / "pictures/1.png").write_bytes(whole[: len(whole) // 2])
-    (tmp_path / "pictures/empty.jpg").touch()
+    shutil.copytree(shapes / "val/red", tmp_path / "images")
+    whole = (tmp_path / "images/1.png").read_bytes()
+    (tmp_path / "images/1.png").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "images/empty.jpg").touch()
     section = "Global" if kind == "predict" else "Infer"
-    status, output, errors = call(f"{section}.infer_imgs={tmp_path}/pictures", f"{section}.batch_size=2")
+    status, output, errors = call(f"{section}.infer_imgs={tmp_path}/images", f"{section}.batch_size=2")
     assert status == 1
     assert names(output) == ["0.png", "2.png", "3.png", "4.png"]
     for name in ("1.png", "empty.jpg"):
-        assert f"{tmp_path}/pictures/{name}: " in output + errors
+        assert f"{tmp_path}/images/{name}: " in output + errors
     assert "Traceback" not in output + errors
 
 
@@ -158,7 +158,7 @@ def test_a_damaged_model_is_refused(predict: Predict, journey: Journey, tmp_path
             ["Global.use_gpu=True", "Global.use_npu=True"],
             "Global: one device at a time; received use_gpu, use_npu; keep",
         ),
-        (["Global.use_fp16=True"], "use_fp16: works on a GPU only; received device 'cpu'; leave it out"),
+        (["Global.use_fp16=True"], "use_fp16: works on a GPU only; received device 'cpu'; omit it"),
         (["Global.infer_imgs=null"], "missing key 'Global.infer_imgs'; `predict` needs it"),
         (["Global.infer_imgs=nowhere.jpg"], "infer_imgs: 'nowhere.jpg' does not exist; give an image, a folder or a"),
         (
@@ -201,8 +201,8 @@ def test_a_deploy_yaml_of_paddleclas_works(
     journey: Journey, shapes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "labels.txt").write_text("0 bleu\n1 vert\n2 rouge\n")
-    model, pictures = journey.folder / "exported", shapes / "val/red"
-    places = {"pictures": pictures, "model": model, "labels": tmp_path / "labels.txt", "saved": tmp_path / "saved"}
+    model, images = journey.folder / "exported", shapes / "val/red"
+    places = {"images": images, "model": model, "labels": tmp_path / "labels.txt", "saved": tmp_path / "saved"}
     (tmp_path / "theirs.yaml").write_text(PADDLECLAS_FORM.format(**places))
     assert main(["-c", str(tmp_path / "theirs.yaml"), "-o", "Global.use_gpu=False"], command="predict") == 0
     output, errors = capsys.readouterr()
@@ -210,10 +210,10 @@ def test_a_deploy_yaml_of_paddleclas_works(
     assert names(output) == [f"{number}.png" for number in range(5)]
     assert "'rouge'" in output
     assert re.search(r"\| +run \| +\d+\.\d\d \| +\d+\.\d\d \| +\d+\.\d\d \| +\d+\.\d% \|\n", output)
-    assert re.search(r"^5 pictures, \d+\.\d images/s$", output, re.MULTILINE)
+    assert re.search(r"^5 images, \d+\.\d images/s$", output, re.MULTILINE)
     best = [int(line.partition("[")[2].partition(",")[0]) for line in output.splitlines() if "class id" in line]
     for number, class_id in enumerate(best):
-        assert (tmp_path / f"saved/{class_id}/{number}.png").read_bytes() == (pictures / f"{number}.png").read_bytes()
+        assert (tmp_path / f"saved/{class_id}/{number}.png").read_bytes() == (images / f"{number}.png").read_bytes()
 
 
 def test_other_preprocessing_than_the_model_s_is_warned_of(predict: Predict, tmp_path: Path) -> None:
@@ -227,7 +227,7 @@ def test_other_preprocessing_than_the_model_s_is_warned_of(predict: Predict, tmp
     )
 
 
-def test_a_folder_for_predicted_pictures_that_cannot_be_is_one_line(predict: Predict, tmp_path: Path) -> None:
+def test_a_folder_for_predicted_images_that_cannot_be_is_one_line(predict: Predict, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     status, _, errors = predict(f"PostProcess.SavePreLabel.save_dir={tmp_path}/file/saved")
     assert status == 2

@@ -1,4 +1,4 @@
-"""The evaluation and the exported model make the same images of the same pictures, bit for bit."""
+"""The evaluation and the exported model make the same arrays of the same images, bit for bit."""
 
 import io
 from pathlib import Path
@@ -71,7 +71,7 @@ def test_of_real_photos(journey: Journey, shared: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("turned_by", [1, TURNED_LEFT])
-def test_a_picture_is_turned_upright_by_its_exif_orientation(
+def test_an_image_is_turned_upright_by_its_exif_orientation(
     journey: Journey, photos: list[bytes], tmp_path: Path, turned_by: int
 ) -> None:
     exif = Image.Exif()

@@ -43,10 +43,10 @@ def test_the_black_grouse_comes_first(shared: Path, tmp_path: Path) -> None:
     exported = run(tmp_path, EXPORT, CONFIG, *given)
     assert exported.returncode == 0, exported.stderr
     photos = [shared / "data/imagenet-sample/n01795545_black_grouse.JPEG", shared / "data/ILSVRC2012_val_00030010.jpeg"]
-    pictures = f"infer_imgs=[{photos[0]}, {photos[1]}]"
+    images = f"infer_imgs=[{photos[0]}, {photos[1]}]"
     deploy = str(REPO / "deploy/configs/inference_cls.yaml")
-    predicted = run(tmp_path, PREDICT, deploy, "Global.inference_model_dir=inference", f"Global.{pictures}")
-    inferred = run(tmp_path, INFER, CONFIG, *given, f"Infer.{pictures}")
+    predicted = run(tmp_path, PREDICT, deploy, "Global.inference_model_dir=inference", f"Global.{images}")
+    inferred = run(tmp_path, INFER, CONFIG, *given, f"Infer.{images}")
     for done in (predicted, inferred):
         assert done.returncode == 0, done.stderr
         lines = [line for line in done.stdout.splitlines() if "class id(s)" in line]

@@ -137,7 +137,7 @@ def test_a_wrong_argument_gives_one_clear_line(
     assert message in ended.stderr and ended.stderr.count("\n") == 1
 
 
-def test_the_page_shows_the_answer_to_a_chosen_a_dropped_and_a_pasted_picture(
+def test_the_page_shows_the_answer_to_a_chosen_a_dropped_and_a_pasted_image(
     exported: Path, photos: list[bytes], tmp_path: Path
 ) -> None:
     photo = tmp_path / "photo.jpg"

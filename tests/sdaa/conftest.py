@@ -32,9 +32,9 @@ def sdaa(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of 32 training and 8 held-back pictures in 4 class folders each."""
-    root, rng = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 32 training and 8 held-back images in 4 class folders each."""
+    root, rng = tmp_path_factory.mktemp("images"), np.random.default_rng(0)
     for split, count in (("train", 32), ("val", 8)):
         for index in range(count):
             file = root / split / f"class{index % 4}" / f"{index}.png"

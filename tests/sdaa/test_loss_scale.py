@@ -1,4 +1,4 @@
-"""Updates whose gradients overflow are left out and counted. On a CPU Paddle turns its scaler off."""
+"""Updates whose gradients overflow are skipped and counted. On a CPU Paddle turns its scaler off."""
 
 import json
 import subprocess

@@ -31,10 +31,10 @@ def succeed(script: str, *words: str, sdaa: dict[str, str], cwd: Path) -> str:
     return done.stdout
 
 
-def launched(device: str, pictures: Path, *more: str) -> tuple[str, ...]:
+def launched(device: str, images: Path, *more: str) -> tuple[str, ...]:
     """Return the launcher's flags for two ranks and two steps."""
     words = f"--model_name resnet18 --nproc_per_node 2 --bs 4 --lr 0.01 --device {device} --step 2 --num_workers 0"
-    return (*words.split(), "--dataset_path", str(pictures), *SMALL, *more)
+    return (*words.split(), "--dataset_path", str(images), *SMALL, *more)
 
 
 def numbers(folder: Path) -> list[dict[str, Any]]:
@@ -44,10 +44,10 @@ def numbers(folder: Path) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def trained_on_cpu(sdaa: dict[str, str], pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained_on_cpu(sdaa: dict[str, str], images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run of two ranks on the CPU, of a machine with one device."""
     folder, one = tmp_path_factory.mktemp("cpu"), {**sdaa, "SDAA_VISIBLE_DEVICES": "0"}
-    succeed("run_scripts/run_paddle_resnet.py", *launched("cpu", pictures), sdaa=one, cwd=folder)
+    succeed("run_scripts/run_paddle_resnet.py", *launched("cpu", images), sdaa=one, cwd=folder)
     return folder
 
 
@@ -56,29 +56,29 @@ def test_cpu_ranks_may_be_more_than_the_devices(trained_on_cpu: Path) -> None:
 
 
 def test_two_devices_train_as_two_cpu_ranks_do_bit_for_bit(
-    sdaa: dict[str, str], pictures: Path, trained_on_cpu: Path, tmp_path: Path
+    sdaa: dict[str, str], images: Path, trained_on_cpu: Path, tmp_path: Path
 ) -> None:
     # The collectives are the simulated device's own, over shared memory.
-    printed = succeed("run_scripts/run_paddle_resnet.py", *launched("sdaa", pictures), sdaa=sdaa, cwd=tmp_path)
+    printed = succeed("run_scripts/run_paddle_resnet.py", *launched("sdaa", images), sdaa=sdaa, cwd=tmp_path)
     assert "on sdaa:0, float32" in printed
     assert printed.endswith("experiment ended\n")
     assert numbers(tmp_path) == numbers(trained_on_cpu)
 
 
-def test_weights_in_float16_train_and_are_profiled(sdaa: dict[str, str], pictures: Path, tmp_path: Path) -> None:
+def test_weights_in_float16_train_and_are_profiled(sdaa: dict[str, str], images: Path, tmp_path: Path) -> None:
     options = ("--autocast", "True", "--grad_scale", "True", "--scale_loss", "128", "-o", "AMP.level=O2")
     profiler = ("--step", "13", "--profiler", "True", "-o", "DataLoader.Train.sampler.batch_size=1")
-    flags = launched("sdaa", pictures, *options, *profiler)
+    flags = launched("sdaa", images, *options, *profiler)
     printed = succeed("run_scripts/run_paddle_resnet.py", *flags, sdaa=sdaa, cwd=tmp_path)
     assert "on sdaa:0, float16, level O2" in printed
     assert "conv2d" in (tmp_path / "profiler_log/operators.txt").read_text()
 
 
 def test_mixed_precision_evaluation_export_and_prediction_run_on_the_device(
-    sdaa: dict[str, str], pictures: Path, trained_on_cpu: Path, tmp_path: Path
+    sdaa: dict[str, str], images: Path, trained_on_cpu: Path, tmp_path: Path
 ) -> None:
     half = ("--autocast", "True", "--grad_scale", "True")
-    flags = launched("sdaa", pictures, *half)
+    flags = launched("sdaa", images, *half)
     printed = succeed("run_scripts/run_paddle_resnet.py", *flags, sdaa=sdaa, cwd=tmp_path)
     assert "on sdaa:0, float16, level O1" in printed
     here, there = numbers(tmp_path), numbers(trained_on_cpu)
@@ -95,7 +95,7 @@ def test_mixed_precision_evaluation_export_and_prediction_run_on_the_device(
         "-o",
         f"Global.inference_model_dir={tmp_path}/exported",
         "-o",
-        f"Global.infer_imgs={pictures}/val/class0",
+        f"Global.infer_imgs={images}/val/class0",
     )
     lines = [
         succeed("deploy/python/predict_cls.py", "-c", f"configs/{name}.yaml", *options, sdaa=sdaa, cwd=REPO / "deploy")
@@ -118,8 +118,8 @@ def test_mixed_precision_evaluation_export_and_prediction_run_on_the_device(
     ],
 )
 def test_a_device_that_is_not_there_is_told_with_what_is(
-    sdaa: dict[str, str], pictures: Path, tmp_path: Path, flags: tuple[str, ...], message: str
+    sdaa: dict[str, str], images: Path, tmp_path: Path, flags: tuple[str, ...], message: str
 ) -> None:
-    done = run("run_scripts/run_paddle_resnet.py", *launched("sdaa", pictures, *flags), sdaa=sdaa, cwd=tmp_path)
+    done = run("run_scripts/run_paddle_resnet.py", *launched("sdaa", images, *flags), sdaa=sdaa, cwd=tmp_path)
     assert done.returncode == 2
     assert message in done.stdout + done.stderr

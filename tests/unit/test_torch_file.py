@@ -118,7 +118,7 @@ WHOLE = Storage("FloatStorage", "0", 2)
         (rebuilt(Storage("FloatStorage", "0", 3), 0, (2,), (1,)), "data/'0' has 8 bytes"),
         (rebuilt(Storage("FloatStorage", "7", 2), 0, (2,), (1,)), "There is no item named 'archive/data/7'"),
         (rebuilt(Storage("QuantStorage", "0", 2), 0, (2,), (1,)), "it asks for 'torch.QuantStorage'"),
-        (("w", 1), "it holds no mapping of names"),
+        (("w", 1), "it does not hold a mapping of names"),
     ],
 )
 def test_anything_but_whole_tensors_is_refused_and_nothing_is_run(
@@ -150,7 +150,7 @@ def test_the_old_form_is_told_with_the_way_to_convert_it(path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"<html>log in</html>", b"version https://git-lfs.github.com/spec/v1\n"])
 def test_what_is_no_zip_file_is_refused(path: Path, content: bytes) -> None:
     path.write_bytes(content)
-    with pytest.raises(CheckpointError, match="not a PyTorch file or damaged; it is no zip file; get it again"):
+    with pytest.raises(CheckpointError, match="not a PyTorch file or damaged; it is not a zip file; download it again"):
         torch_file.read(path)
 
 

@@ -49,7 +49,7 @@ class Loader:
     until `close`. They hand images over in shared memory, or through pipes without `use_shared_memory`.
     All that is random depends on seed, epoch and sample only.
 
-    `skipped` holds a message for each corrupt picture left out in the current epoch (`skip_corrupt`).
+    `skipped` holds a message for each corrupt image skipped in the current epoch (`skip_corrupt`).
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Loader:
         return len(self._sampler)
 
     def batch_size(self, batch: int) -> int:
-        """Return the number of samples in a batch, those included that `skip_corrupt` leaves out."""
+        """Return the number of samples in a batch, including those that `skip_corrupt` skips."""
         return self._sampler.size(batch)
 
     def close(self) -> None:
@@ -101,7 +101,7 @@ class Loader:
         """Yield the batches of an epoch, from batch number `skip` on.
 
         It may be left before its end; a later epoch then forgets the rest.
-        Raises: DataError for a picture that can't be used, TrainingError if a worker process ends.
+        Raises: DataError for an image that can't be used, TrainingError if a worker process ends.
         """
         try:
             yield from self._batches(epoch, skip)
@@ -143,7 +143,7 @@ class Loader:
                 del finished
                 yield handed_over.pop()  # held no longer than by its user
             if this_epoch != self._epochs_begun:
-                raise RuntimeError("this epoch was given up when a later one began or the loader was closed")
+                raise RuntimeError("this epoch was abandoned when a later one began or the loader was closed")
 
     def _begin(
         self,
@@ -162,7 +162,7 @@ class Loader:
                 pool.submit(Task(number, epoch, batch.slot, start, draws[start : start + self._part]))
 
     def _finish(self, batch: _Begun, lending: Lending, epoch: int, number: int) -> Optional[Batch]:
-        """Return the finished batch, or None if no picture of it could be decoded."""
+        """Return the finished batch, or None if no image of it could be decoded."""
         if batch.errors:
             raise batch.errors[min(batch.errors)]
         images, draws = lending.lend(batch.slot, len(batch.draws)), batch.draws
@@ -171,8 +171,8 @@ class Loader:
             good = [place for place in range(len(draws)) if place not in batch.corrupt]
             if not good and not self._sampler.exact:
                 raise DataError(
-                    "skip_corrupt: a training batch has no picture left, and each one is a step on every rank; "
-                    f"received {self.skipped[-1]}; remove the corrupt pictures or raise batch_size"
+                    "skip_corrupt: a training batch has no image left, and each one is a step on every rank; "
+                    f"received {self.skipped[-1]}; remove the corrupt images or raise batch_size"
                 )
             if not good:
                 return None
@@ -198,7 +198,7 @@ class Loader:
         return Processes(self.dataset, self._seed, slots, self._num_workers, shared_memory=self._use_shared_memory)
 
     def _first_image(self) -> Images:
-        """Return what the transforms make of the first picture that can be decoded: [1, C, H, W]."""
+        """Return what the transforms make of the first image that can be decoded: [1, C, H, W]."""
         for index in range(len(self.dataset)):
             try:
                 images: Images = self.sample(0, index).images
@@ -206,4 +206,4 @@ class Loader:
             except UndecodableError:
                 if not self.dataset.skip_corrupt:
                     raise
-        raise DataError(f"skip_corrupt: none of {len(self.dataset)} pictures can be decoded; check image_root")
+        raise DataError(f"skip_corrupt: none of {len(self.dataset)} images can be decoded; check image_root")

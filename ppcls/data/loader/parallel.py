@@ -1,4 +1,4 @@
-"""Work on many pictures in several processes, in bounded memory."""
+"""Work on many images in several processes, in bounded memory."""
 
 import warnings
 from collections import deque
@@ -39,8 +39,8 @@ def in_processes(function: Callable[[Task], Result], tasks: Iterable[Task], num_
                 yield running.popleft().result()
         except BrokenProcessPool as error:
             raise PpclsError(
-                "a process that reads pictures ended; often memory ran out; lower --num_workers, or run with "
-                "--num_workers 0 to see the picture"
+                "a process that reads images ended; often memory ran out; lower --num_workers, or run with "
+                "--num_workers 0 to see the image"
             ) from error
         finally:
             for future in running:

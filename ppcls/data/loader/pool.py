@@ -23,14 +23,14 @@ from ppcls.errors import TrainingError
 # Enough that no worker runs dry while the training step runs; few enough that tasks never fill a socket.
 TASKS_A_WORKER = 3
 
-# Without the first two, glibc gives each picture's memory back and asks for it anew: 1.2 to 1.7 times slower.
+# Without the first two, glibc gives each image's memory back and asks for it anew: 1.2 to 1.7 times slower.
 # Older releases ignore a threshold above 32 MiB.
 ENVIRONMENT = {
     "MALLOC_MMAP_THRESHOLD_": "33554432",
     "MALLOC_TRIM_THRESHOLD_": "268435456",
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
-    "OPENCV_LOG_LEVEL": "SILENT",  # a damaged picture is reported by its path
+    "OPENCV_LOG_LEVEL": "SILENT",  # a damaged image is reported by its path
 }
 
 

@@ -32,7 +32,7 @@ class Task(NamedTuple):
         return slice(self.start, self.start + len(self.draws))
 
 
-# Position in the task -> message for each picture that was left out, or what ends the epoch.
+# Position in the task -> message for each image that was skipped, or what ends the epoch.
 Result = Union[dict[int, str], DataError]
 
 

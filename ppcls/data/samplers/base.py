@@ -6,14 +6,37 @@ an epoch gets a number of its own, and so another augmentation.
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Union
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ppcls.data.loader.streams import stream
+from ppcls.registry import Shared
 
 Draws = NDArray[np.int64]
+Labels = Union[Sequence[int], NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Batching(Shared):
+    """`batch_size` counts the samples of one rank; `drop_last` drops the smaller last global batch."""
+
+    batch_size: int
+    drop_last: bool = False
+    shuffle: bool = False
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size: must be at least 1; received {self.batch_size}")
+
+
+@dataclass(frozen=True)
+class ShuffledBatching(Batching):
+    """The same, shuffled unless the config says otherwise."""
+
+    shuffle: bool = True
 
 
 class DistributedBatchSampler:
@@ -23,24 +46,10 @@ class DistributedBatchSampler:
     The last global batch may be smaller, and each rank takes an equal share of it. For training it is padded
     with the epoch's first samples to a multiple of `world_size`, as all ranks must take the same number of steps.
     With `exact`, for evaluation, nothing is padded: each sample comes once on one rank.
-
-    `batch_size` counts the samples of one rank; `drop_last` drops the smaller last global batch.
     """
 
-    def __init__(
-        self,
-        labels: Union[Sequence[int], NDArray[Any]],
-        seed: int,
-        rank: int,
-        world_size: int,
-        exact: bool,
-        *,
-        batch_size: int,
-        drop_last: bool = False,
-        shuffle: bool = False,
-    ) -> None:
-        if batch_size < 1:
-            raise ValueError(f"batch_size: must be at least 1; received {batch_size}")
+    def __init__(self, labels: Labels, seed: int, rank: int, world_size: int, exact: bool, batching: Batching) -> None:
+        batch_size, drop_last = batching.batch_size, batching.drop_last
         if exact and drop_last:
             raise ValueError("drop_last: an evaluation must see every sample; received True; set it to False")
         self.batch_size = batch_size
@@ -49,7 +58,7 @@ class DistributedBatchSampler:
         self.exact = exact
         self._num_samples = len(labels)
         self._seed = seed
-        self._shuffle = shuffle
+        self._shuffle = batching.shuffle
         self._num_draws = self._draws_an_epoch()
         self._full, rest = divmod(self._num_draws, world_size * batch_size)
         # This rank's part of the last global batch.
@@ -105,15 +114,13 @@ class RepeatedAugSampler(DistributedBatchSampler):
 
     def __init__(
         self,
-        labels: Union[Sequence[int], NDArray[Any]],
+        labels: Labels,
         seed: int,
         rank: int,
         world_size: int,
         exact: bool,
+        batching: Batching,
         *,
-        batch_size: int,
-        drop_last: bool = False,
-        shuffle: bool = False,
         num_repeats: int = 3,
         selected_round: int = 256,
     ) -> None:
@@ -123,9 +130,7 @@ class RepeatedAugSampler(DistributedBatchSampler):
         _for_training(exact)
         self._repeats = num_repeats
         self._round = selected_round
-        super().__init__(
-            labels, seed, rank, world_size, exact, batch_size=batch_size, drop_last=drop_last, shuffle=shuffle
-        )
+        super().__init__(labels, seed, rank, world_size, exact, batching)
 
     def _draws_an_epoch(self) -> int:
         return self._num_samples - self._num_samples % self._round or self._num_samples
@@ -148,25 +153,14 @@ class ClassAwareSampler(DistributedBatchSampler):
     """
 
     def __init__(
-        self,
-        labels: Union[Sequence[int], NDArray[Any]],
-        seed: int,
-        rank: int,
-        world_size: int,
-        exact: bool,
-        *,
-        batch_size: int,
-        drop_last: bool = False,
-        shuffle: bool = True,
+        self, labels: Labels, seed: int, rank: int, world_size: int, exact: bool, batching: ShuffledBatching
     ) -> None:
         _for_training(exact)
         if np.ndim(labels) != 1:
             raise ValueError(
-                f"labels: it needs one class a picture; received {np.shape(labels)[1]}; use another sampler"
+                f"labels: it needs one class per image; received {np.shape(labels)[1]}; use another sampler"
             )
-        super().__init__(
-            labels, seed, rank, world_size, exact, batch_size=batch_size, drop_last=drop_last, shuffle=shuffle
-        )
+        super().__init__(labels, seed, rank, world_size, exact, batching)
         by_class = np.argsort(labels, kind="stable")
         sizes = np.unique(labels, return_counts=True)[1]
         self._members = np.split(by_class, np.cumsum(sizes)[:-1])

@@ -62,7 +62,7 @@ def check_exist(root: str, paths: Sequence[str], lines: Sequence[int], list_path
 
 
 def find_missing(root: str, paths: Sequence[str]) -> list[int]:
-    """Return which files aren't there, with one listing a folder instead of one system call a file."""
+    """Return which files aren't there, with one listing per folder instead of one system call per file."""
     places_in: dict[str, array[int]] = {}
     for place, path in enumerate(paths):
         places_in.setdefault(path.rpartition("/")[0], array("q")).append(place)

@@ -91,8 +91,8 @@ class Cifar(ImagesInMemory):
             records = np.frombuffer(files[f"{stem}.bin"], np.uint8)
             if len(records) == 0 or len(records) % size:
                 raise DataError(
-                    f"{data_file}: {stem}.bin has no whole number of images; received {len(records)} bytes, "
-                    f"{size} an image; get the original file again"
+                    f"{data_file}: {stem}.bin does not hold a whole number of images; received {len(records)} bytes, "
+                    f"{size} an image; download the original file again"
                 )
             records = records.reshape(-1, size)
             return records[:, self.label_bytes - 1], records[:, self.label_bytes :]
@@ -101,8 +101,8 @@ class Cifar(ImagesInMemory):
             labels, pixels = np.array(batch.get(self.labels_key, [])), batch.get("data")
             if not isinstance(pixels, np.ndarray) or pixels.shape != (labels.size, _PIXELS) or not labels.size:
                 raise DataError(
-                    f"{data_file}: {stem} is no file of {type(self).__name__}; received the keys {', '.join(batch)}; "
-                    "get the original file again"
+                    f"{data_file}: {stem} is not of {type(self).__name__}; received the keys {', '.join(batch)}; "
+                    "download the original file again"
                 )
             return labels, pixels
         raise DataError(
@@ -164,7 +164,9 @@ def _members(path: Path, wanted: Set[str]) -> dict[str, bytes]:
         reason = error.strerror or error
         raise DataError(f"data_file: can't be read; received '{path}' ({reason}); check the path") from error
     except (tarfile.TarError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: no archive or damaged; received '{error}'; get the original file again") from error
+        raise DataError(
+            f"{path}: not an archive, or damaged; received '{error}'; download the original file again"
+        ) from error
 
 
 def _unpacked(archive: tarfile.TarFile, wanted: Set[str]) -> Iterator[tuple[str, bytes]]:
@@ -181,4 +183,4 @@ def _unpickled(data: bytes, name: str) -> dict[str, Any]:
     try:
         return pdparams.read_from(io.BytesIO(data), name)
     except CheckpointError as error:
-        raise DataError(f"{name}: is no file of CIFAR; received a pickle that isn't one; get the original") from error
+        raise DataError(f"{name}: not a CIFAR file; received another pickle; get the original") from error

@@ -18,7 +18,7 @@ _SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing",
 
 
 class ImageFolder(ImageFiles):
-    """The images below one folder a class; the label is the rank of the folder's name in sorted order.
+    """The images below one folder per class; the label is the rank of the folder's name in sorted order.
 
     `class_id_map_file` gives the labels instead, as lines `label name`; it may name more classes than there are.
     Images are found at any depth by their suffix; hidden names, such as those that start with a dot, are skipped.
@@ -80,7 +80,7 @@ def in_class_folders(image_root: str, class_num: int, class_id_map_file: Optiona
     labels = np.repeat(class_labels, counts)
     note_absent(image_root, labels, class_num)
     name_of = {label: as_utf8(name) for name, label in label_of.items() if label < class_num}
-    # A label that the map leaves out has its number for a name.
+    # A label that is not in the map has its number for a name.
     return Classified(paths, labels, [name_of.get(label, str(label)) for label in range(max(name_of) + 1)])
 
 
@@ -95,7 +95,7 @@ def class_folders(root: str) -> dict[str, Identity]:
         raise DataError(f"image_root: can't be listed; received '{printable(root)}' ({error.strerror})") from error
     if not names:
         raise DataError(
-            f"image_root: has no folders; received '{printable(root)}'; give a folder with one folder a class, "
+            f"image_root: has no folders; received '{printable(root)}'; give a folder with one folder per class, "
             "or use ImageNetDataset with a list"
         )
     name_of: dict[Identity, str] = {}

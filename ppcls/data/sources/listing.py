@@ -56,7 +56,7 @@ WANTED: dict[Callable[[str], Any], str] = {
 
 
 def read_list(path: str, delimiter: Optional[str], parse: Callable[[str], Any]) -> Listing:
-    """Read the lines of a list file; `parse`, of `WANTED`, reads the label. Raises DataError if it is no text."""
+    """Read the lines of a list file; `parse`, of `WANTED`, reads the label. Raises DataError if it is not text."""
     listing = Listing([], [], [], [])
     for number, text in lines(path, "cls_label_path"):
         listed, label = split(text, delimiter)
@@ -91,7 +91,7 @@ def checked_list(path: str, delimiter: Optional[str], parse: Callable[[str], Any
 def names_of(path: str, class_id_map_file: Optional[str]) -> Sequence[str]:
     """Return the names of the classes of a list: of a map, or of `labels.txt` beside it; none where there is none.
 
-    Raises DataError for a map that is none; a file beside the list may be another's, and is ignored with a warning.
+    Raises DataError for a map that can't be read; that beside the list may be another's, and is ignored with a warning.
     """
     if class_id_map_file is not None:
         return read_label_map(class_id_map_file)

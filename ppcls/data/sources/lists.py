@@ -40,7 +40,7 @@ class ImageNetDataset(ImageFiles):
         skip_corrupt: bool = False,
     ) -> None:
         if delimiter == "":
-            raise ValueError("delimiter: must not be empty; received ''; leave it out for white space")
+            raise ValueError("delimiter: must not be empty; received ''; omit it for white space")
         if cls_label_path is None:
             found = in_class_folders(image_root, class_num, class_id_map_file)
             super().__init__(pipeline, image_root=image_root, **found._asdict(), skip_corrupt=skip_corrupt)

@@ -24,7 +24,7 @@ from ppcls.images.pipeline import Pipeline
 class MNIST(ImagesInMemory):
     """MNIST: 28x28 grey images of ten digits; 60000 to train, 10000 to test.
 
-    `image_path` and `label_path` are the original files (IDX, also as .gz); those left out are downloaded once.
+    `image_path` and `label_path` are the original files (IDX, also as .gz); those not given are downloaded once.
     """
 
     site = "https://ossci-datasets.s3.amazonaws.com/mnist"
@@ -55,7 +55,7 @@ class MNIST(ImagesInMemory):
         images, labels = _idx(image_path, 3), _idx(label_path, 1).astype(np.int64)
         if len(images) != len(labels):
             raise DataError(
-                f"{label_path}: has another number of entries than '{image_path}'; received {len(labels)} labels "
+                f"{label_path}: has a different number of entries than '{image_path}'; received {len(labels)} labels "
                 f"for {len(images)} images; give two files of one set"
             )
         check_range(labels, class_num, lambda index: f"{label_path}: image {index}")
@@ -94,7 +94,7 @@ def _idx(path: str, axes: int) -> Image:
     start = 4 + 4 * axes
     if data[:4] != bytes([0, 0, 8, axes]) or len(shape) != axes or len(data) != start + math.prod(shape):
         raise DataError(
-            f"{path}: is no IDX file of bytes with {axes} axes; received {len(data)} bytes starting with "
+            f"{path}: not an IDX file of bytes with {axes} axes; received {len(data)} bytes starting with "
             f"{data[:8]!r}; give the original file"
         )
     images: Image = np.frombuffer(data, np.uint8, offset=start).reshape(shape)

@@ -37,7 +37,7 @@ class MultiLabelDataset(ImageFiles):
         if wrong:
             raise DataError(
                 f"{printable(cls_label_path)}:{listing.lines[wrong[0]]}: here is the first of {len(wrong)} lines with "
-                f"another number of labels; received {len(listing.labels[wrong[0]])} for class_num {class_num}; "
+                f"a different number of labels; received {len(listing.labels[wrong[0]])} for class_num {class_num}; "
                 "give each class a 0 or a 1, or set class_num"
             )
         check_exist(image_root, listing.paths, listing.lines, cls_label_path)

@@ -1,6 +1,6 @@
-"""Many pictures in one file: no small files to open, and one to copy.
+"""Many images in one file: no small files to open, and one to copy.
 
-A pack is a header, the pictures' files one after another, and an index (an .npz of where each ends, its CRC-32,
+A pack is a header, the images' files one after another, and an index (an .npz of where each ends, its CRC-32,
 label and name). The header, written last, has the index's place and CRC-32, and its own.
 """
 
@@ -31,7 +31,7 @@ _START = _HEADER.size + 4
 def write_pack(path: str, records: Iterable[bytes], labels: Labels, names: Names, label_names: Sequence[str]) -> int:
     """Write a pack, whole or not at all; return its size in bytes. Raises what `records` raises, or CheckpointError.
 
-    There is one record, the bytes of a picture file, for each of `labels` and `names`.
+    There is one record, the bytes of an image file, for each of `labels` and `names`.
     """
     with replacing(path) as file:
         file.write(bytes(_START))
@@ -67,7 +67,7 @@ def _write_index(file: BinaryIO, index: bytes) -> None:
 class Pack:
     """A pack that is open for reading. Another process gets it by its path and opens it anew.
 
-    Raises: DataError if it is no pack, or its header or index is damaged.
+    Raises: DataError if it is not a pack, or its header or index is damaged.
     """
 
     def __init__(self, path: str) -> None:
@@ -99,7 +99,9 @@ class Pack:
                 fault = "it is cut or its index is damaged"
                 if len(index) == length and zlib.crc32(index) == checksum:
                     return self._arrays(index, offset)
-        raise DataError(f"{self.path}: no pack or damaged; received a file where {fault}; write it again (data pack)")
+        raise DataError(
+            f"{self.path}: not a pack, or damaged; received a file where {fault}; write it again (data pack)"
+        )
 
     def _arrays(self, index: bytes, records_end: int) -> Mapping[str, NDArray[Any]]:
         try:
@@ -114,16 +116,16 @@ class Pack:
             sound = sound and bool((np.diff(name_bounds) >= 0).all()) and arrays["names"].dtype == np.uint8
             sound = sound and arrays["label_names"].dtype.kind == "U" and count > 0
         except (KeyError, ValueError, TypeError, zipfile.BadZipFile, zlib.error, EOFError) as error:
-            raise DataError(f"{self.path}: no pack; received a false index ({error}); write it again") from error
+            raise DataError(f"{self.path}: not a pack; received a wrong index ({error}); write it again") from error
         if not sound:
-            raise DataError(f"{self.path}: no pack; received a false index; write it again (data pack)")
+            raise DataError(f"{self.path}: not a pack; received a wrong index; write it again (data pack)")
         return arrays
 
     def __len__(self) -> int:
         return len(self.ends)
 
     def read(self, index: int) -> bytes:
-        """Return the bytes of a picture file."""
+        """Return the bytes of an image file."""
         start = int(self.ends[index - 1]) if index else _START
         end = int(self.ends[index])
         # Read as a whole, not page by page as it is touched.
@@ -132,7 +134,7 @@ class Pack:
         return self._map[start:end]
 
     def is_intact(self, index: int) -> bool:
-        """Return whether a picture's bytes are those that were packed."""
+        """Return whether an image's bytes are those that were packed."""
         return bool(zlib.crc32(self.read(index)) == self.sums[index])
 
     def __getstate__(self) -> dict[str, Any]:
@@ -147,7 +149,7 @@ class Pack:
 
 
 class PackedDataset(LabelledImages):
-    """The pictures of a file that `ppcls data pack` wrote, with the labels that they had there."""
+    """The images of a file that `ppcls data pack` wrote, with the labels that they had there."""
 
     def __init__(self, pipeline: Pipeline, class_num: int, *, data_file: str, skip_corrupt: bool = False) -> None:
         pack = Pack(data_file)
@@ -155,7 +157,7 @@ class PackedDataset(LabelledImages):
             check_range(pack.labels, class_num, lambda index: f"{data_file}: {pack.names[index]}")
         elif pack.labels.shape[1] != class_num:
             raise DataError(
-                f"{data_file}: has another number of labels a picture; received {pack.labels.shape[1]} for "
+                f"{data_file}: has a different number of labels per image; received {pack.labels.shape[1]} for "
                 f"class_num {class_num}; set class_num"
             )
         note_absent(data_file, pack.labels, class_num)

@@ -18,7 +18,7 @@ class MixupCutmixHybrid:
     its kind out. `cutmix_minmax` draws each side of the rectangle between two fractions of the image's instead.
     `mode`: one draw for the whole `batch`, for each `pair`, or for each `elem`; `prob` of the draws mix, others do not.
     Labels say what is really inside the image, or without `correct_lam` what was drawn. `label_smoothing` of every
-    label is spread over all classes: leave out the loss's `epsilon`, or set this to 0. `num_classes` may repeat the
+    label is spread over all classes: omit the loss's `epsilon`, or set this to 0. `num_classes` may repeat the
     model's number of classes.
 
     Source: timm; Zhang et al. 2017 (arXiv:1710.09412); Yun et al. 2019 (arXiv:1905.04899).
@@ -41,14 +41,14 @@ class MixupCutmixHybrid:
         if min(mixup_alpha, cutmix_alpha) < 0 or (not (mixup_alpha or cutmix_alpha or cutmix_minmax)):
             raise ValueError(
                 f"mixup_alpha, cutmix_alpha: one must be positive, none negative; received {mixup_alpha}, "
-                f"{cutmix_alpha}; leave the operator out to mix nothing"
+                f"{cutmix_alpha}; omit the operator to mix nothing"
             )
         if cutmix_minmax and not (len(cutmix_minmax) == 2 and 0 <= cutmix_minmax[0] < cutmix_minmax[1] <= 1):
             raise ValueError(
                 f"cutmix_minmax: must be two fractions, low < high; received {list(cutmix_minmax)}; e.g. [0.2, 0.8]"
             )
         if num_classes not in (None, class_num):
-            raise ValueError(f"num_classes: the model has {class_num}; received {num_classes}; leave it out")
+            raise ValueError(f"num_classes: the model has {class_num}; received {num_classes}; omit it")
         self._classes = class_num
         self._mixup_alpha = mixup_alpha
         self._cutmix_alpha = 1.0 if cutmix_minmax else cutmix_alpha

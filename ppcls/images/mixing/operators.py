@@ -36,7 +36,7 @@ class _Mixing(ABC):
 
     def __init__(self, class_num: int, alpha: float) -> None:
         if alpha <= 0:
-            raise ValueError(f"alpha: must be positive; received {alpha}; leave the operator out to mix nothing")
+            raise ValueError(f"alpha: must be positive; received {alpha}; omit the operator to mix nothing")
         self._alpha = alpha
         self._class_num = class_num
 
@@ -89,7 +89,7 @@ class CutmixOperator(_Mixing):
 class FmixOperator(_Mixing):
     """Replace a region of each image by that of another one, the same region in the whole batch.
 
-    The region is where a random smooth picture is brightest: its Fourier spectrum falls with the power `decay_power`
+    The region is where a random smooth image is brightest: its Fourier spectrum falls with the power `decay_power`
     of the frequency. Its area is a share drawn from Beta(alpha, alpha), with `reformulate` Beta(alpha + 1, alpha).
     `max_soft` (0 to 0.5) is the share of the image at each side of the border over which the two are blended.
 

@@ -51,7 +51,7 @@ class RandCropImageV2(RandomCropImage):
 class RandomCrop(RandomCropImage):
     """Add margins of `padding` pixels as Pad does, then cut `size` out at a random place.
 
-    `size` is one number of pixels, or `[height, width]`. `pad_if_needed` adds to each side what a picture lacks of it.
+    `size` is one number of pixels, or `[height, width]`. `pad_if_needed` adds to each side what an image lacks of it.
 
     Source: He et al. 2015 (arXiv:1512.03385), section 4.2, with `size: 32, padding: 4`.
     """
@@ -134,7 +134,7 @@ class RandomResizedCrop:
 
 
 class RandomResizedCropAndInterpolation(RandomResizedCrop):
-    """RandomResizedCrop by Pillow's filters; `random` draws bilinear or bicubic for each picture.
+    """RandomResizedCrop by Pillow's filters; `random` draws bilinear or bicubic for each image.
 
     Source: timm; Peng et al. 2022 (arXiv:2208.06366) train BEiT v2 with it.
     """
@@ -154,7 +154,7 @@ class RandomResizedCropAndInterpolation(RandomResizedCrop):
 class CropWithPadding:
     """Keep a random part as RandomResizedCrop draws it and paint the rest with `padding_num`, with probability `prob`.
 
-    `size` chooses nothing here, as the picture keeps its own.
+    `size` chooses nothing here, as the image keeps its own.
 
     Source: Kim et al. 2022 (arXiv:2204.00964), section 4.1.
     """

@@ -1,4 +1,4 @@
-"""Parts of a picture painted over. These may also stand after NormalizeImage, and then paint normalized values."""
+"""Parts of an image painted over. These may also stand after NormalizeImage, and then paint normalized values."""
 
 import math
 from abc import ABC, abstractmethod
@@ -17,7 +17,7 @@ Pixels = NDArray[Any]
 
 
 class Erasing(ABC):
-    """A transform that keeps the size of a picture and paints over parts of it."""
+    """A transform that keeps the size of an image and paints over parts of it."""
 
     # Whether what it paints only makes sense among normalized numbers.
     normalized_only = False
@@ -77,7 +77,7 @@ class GridMask(Erasing):
     """Paint the bars of a regular grid with 0 (`mode: 0`), or the squares between them (`mode: 1`).
 
     The grid repeats every `d1` to `d2` - 1 pixels; `ratio` of that is the width of a bar. It is turned by up to
-    `rotate` - 1 degrees. `prob` is the share of pictures; it is the same in each epoch (the paper lets it grow).
+    `rotate` - 1 degrees. `prob` is the share of images; it is the same in each epoch (the paper lets it grow).
 
     Source: Chen et al. 2020 (arXiv:2001.04086).
     """
@@ -111,7 +111,7 @@ class GridMask(Erasing):
     def _kept(self, height: int, width: int, rng: np.random.Generator) -> NDArray[np.uint8]:
         period = int(rng.integers(*self._periods))
         bar = int(period * self._ratio + 0.5)
-        # Larger than the picture, so that it covers the corners when it is turned.
+        # Larger than the image, so that it covers the corners when it is turned.
         sides = int(1.5 * height), int(1.5 * width)
         rows, columns = ((np.arange(side) - rng.integers(period)) % period >= bar for side in sides)
         kept = np.outer(rows, columns).astype(np.uint8)
@@ -127,8 +127,8 @@ class GridMask(Erasing):
 class RandomErasing(Erasing):
     """Paint a random rectangle, with the probability `EPSILON`.
 
-    Its area is `sl` to `sh` of the picture, its height over its width `r1` to 1 / `r1`, uniformly, or uniformly in
-    the logarithm with `use_log_aspect`. If `attempt` draws give none that fits, the picture stays as it is.
+    Its area is `sl` to `sh` of the image, its height over its width `r1` to 1 / `r1`, uniformly, or uniformly in
+    the logarithm with `use_log_aspect`. If `attempt` draws give none that fits, the image stays as it is.
     `mode`: `const` paints `mean`, `rand` one colour and `pixel` each pixel from a standard normal distribution;
     these two belong after NormalizeImage.
 
@@ -185,7 +185,7 @@ class RandomErasing(Erasing):
 
 
 def _three(name: str, values: Sequence[float]) -> Sequence[float]:
-    """Return one number a channel."""
+    """Return one number per channel."""
     if len(values) != 3:
-        raise ValueError(f"{name}: must be three numbers, one a channel; received {list(values)}")
+        raise ValueError(f"{name}: must be three numbers, one per channel; received {list(values)}")
     return values

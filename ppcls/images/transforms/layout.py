@@ -17,7 +17,7 @@ class NormalizeImage:
     """`(image * scale - mean) / std` in float32; by default 1/255 and the statistics of ImageNet.
 
     `order` states the layout at this place of the list, `hwc` (or empty) before ToCHWImage and `chw` after
-    it; it may be left out. `channel_num: 4` adds a channel of zeros; `output_fp16` rounds to float16.
+    it; it is optional. `channel_num: 4` adds a channel of zeros; `output_fp16` rounds to float16.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class NormalizeImage:
         mean_std = {"mean": mean or _IMAGENET_MEAN, "std": std or _IMAGENET_STD}
         for name, values in mean_std.items():
             if len(values) != 3:
-                raise ValueError(f"{name}: must be three numbers, one a channel; received {list(values)}")
+                raise ValueError(f"{name}: must be three numbers, one per channel; received {list(values)}")
         if min(mean_std["std"]) <= 0:
             raise ValueError(f"std: must be positive; received {std}; the default is {list(_IMAGENET_STD)}")
         if channel_num not in (3, 4):
@@ -76,12 +76,12 @@ class NormalizeImage:
 class ToCHWImage:
     """States that the channels come first; stands beside NormalizeImage at the end of the list.
 
-    It may as well be left out: a finished batch is always NCHW.
+    It is optional: a finished batch is always NCHW.
     """
 
 
 class Normalize(NormalizeImage):
-    """`(image - mean) / std` of what ToTensor gives, 0 to 1; `mean` and `std` are one number, or one a channel."""
+    """`(image - mean) / std` of what ToTensor gives, 0 to 1; `mean` and `std` are one number, or one per channel."""
 
     def __init__(self, *, mean: Union[float, Sequence[float]] = 0.0, std: Union[float, Sequence[float]] = 1.0) -> None:
         means, stds = ((value,) * 3 if isinstance(value, (int, float)) else value for value in (mean, std))

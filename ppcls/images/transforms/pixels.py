@@ -1,7 +1,7 @@
 """The operations that policies are made of: HWC uint8 RGB in and out, each changed by one amount.
 
 They follow the Pillow functions of their names (ImageOps, ImageEnhance, Image.transform), within one level.
-Only moved pictures differ at their edges, and by the cubic kernel, which is OpenCV's.
+Only moved images differ at their edges, and by the cubic kernel, which is OpenCV's.
 """
 
 import math
@@ -37,7 +37,7 @@ def blend(other: Image, image: Image, factor: float) -> Image:
 
 
 def look_up(image: Image, table: NDArray[np.generic]) -> Image:
-    """Return the image through a table of 256 levels, [256] or one a channel [256, 3]; clipped, cut to integers."""
+    """Return the image through a table of 256 levels, [256] or one per channel [256, 3]; clipped, cut to integers."""
     table = np.clip(table, 0, 255).astype(np.uint8)
     changed: Image = cv2.LUT(image, np.broadcast_to(table.reshape(1, 256, -1), (1, 256, 3)).copy())
     return changed
@@ -79,7 +79,7 @@ def _solarize_add(image: Image, add: float) -> Image:
 
 
 def _posterize(image: Image, bits: float) -> Image:
-    """Keep the highest bits; at least one, or the picture would be black."""
+    """Keep the highest bits; at least one, or the image would be black."""
     kept: Image = image & np.uint8(256 - 2 ** (8 - min(max(int(bits), 1), 8)))
     return kept
 

@@ -35,7 +35,7 @@ class RandomRot90:
 class RandomRotation:
     """Turn by a random angle, with the probability `prob`.
 
-    `degrees` is the largest angle either way, or the interval, counter-clockwise. `expand` makes the picture
+    `degrees` is the largest angle either way, or the interval, counter-clockwise. `expand` makes the image
     large enough to hold what is turned; else it keeps its size, and `center` (x, y in pixels) says about what
     point it turns. `fill` is the colour of what comes into view, a grey or three numbers.
     """
@@ -82,7 +82,7 @@ class Pad:
     """Add margins of `padding` pixels: one number, `[x, y]` or `[left, top, right, bottom]`.
 
     `padding_mode`: painted with `fill` (a grey or three numbers), or continued: `edge` repeats the last pixel,
-    `reflect` and `symmetric` mirror the picture without and with it. `backend` chooses nothing here.
+    `reflect` and `symmetric` mirror the image without and with it. `backend` chooses nothing here.
     """
 
     def __init__(
@@ -114,9 +114,9 @@ class Pad:
 
 
 class Padv2:
-    """Paint margins so that the picture becomes `size`, or its sides multiples of `size_divisor`.
+    """Paint margins so that the image becomes `size`, or its sides multiples of `size_divisor`.
 
-    `pad_mode` says where they go: 0 right and bottom, 1 all around, 2 left and top, -1 so that the picture starts
+    `pad_mode` says where they go: 0 right and bottom, 1 all around, 2 left and top, -1 so that the image starts
     at `offsets`, x and y. `fill_value` is a grey or three numbers.
     """
 

@@ -104,7 +104,7 @@ _AUGMIX = by_name(
 class AutoAugment:
     """One of 25 pairs of operations that were found best for ImageNet, each with its probability and amount.
 
-    `fillcolor` is what comes into view where the picture is moved.
+    `fillcolor` is what comes into view where the image is moved.
 
     Source: Cubuk et al. 2018 (arXiv:1805.09501).
     """
@@ -216,11 +216,11 @@ def mixture(
 
 
 class AugMix:
-    """The picture mixed with chains of random operations, with the probability `prob`.
+    """The image mixed with chains of random operations, with the probability `prob`.
 
     `mixture_width` chains of `mixture_depth` operations (-1: 1 to 3), each with an amount drawn from 0.1 to
     `aug_severity` of 10. Shares of the chains come from Dirichlet and Beta distributions of `aug_prob_coeff`:
-    small ones let one chain, or the picture itself, rule.
+    small ones let one chain, or the image itself, rule.
 
     Source: Hendrycks et al. 2019 (arXiv:1912.02781).
     """

@@ -96,7 +96,7 @@ class TimmAutoAugment:
       Posterize as it was in the researchers' code
 
     and in each of them `mstd`, the standard deviation of the magnitude. `mean` (0 to 1) is the colour of what
-    comes into view. `img_size` chooses nothing here, as translations are fractions of the picture's side.
+    comes into view. `img_size` chooses nothing here, as translations are fractions of the image's side.
 
     Source: Cubuk et al. 2019 (arXiv:1909.13719); Hendrycks et al. 2019 (arXiv:1912.02781); the texts: timm.
     """
@@ -152,7 +152,7 @@ class TimmAutoAugment:
 
 
 class RawTimmAutoAugment(TimmAutoAugment):
-    """TimmAutoAugment for every picture."""
+    """TimmAutoAugment for every image."""
 
     def __init__(
         self,

@@ -71,7 +71,7 @@ _ADJUSTMENTS = {"brightness": brightness, "contrast": contrast, "saturation": co
 
 
 class RandomGrayscale:
-    """Make the picture grey, in three equal channels, with the probability `p`."""
+    """Make the image grey, in three equal channels, with the probability `p`."""
 
     def __init__(self, *, p: float = 0.1) -> None:
         self._prob = probability("p", p)
@@ -81,7 +81,7 @@ class RandomGrayscale:
 
 
 class PCALighting:
-    """Add one colour to the whole picture, along the axes in which the colours of ImageNet differ most.
+    """Add one colour to the whole image, along the axes in which the colours of ImageNet differ most.
 
     `alphastd` is the standard deviation of the strength, 0.1 in the paper.
 
@@ -100,7 +100,7 @@ class PCALighting:
 
 
 class BlurImage:
-    """Blur a `ratio` of the pictures: half of them by a Gaussian, half along a line as if moved.
+    """Blur a `ratio` of the images: half of them by a Gaussian, half along a line as if moved.
 
     Kernels are odd, from 5 to below `gaussian_max_ksize` and `motion_max_ksize` pixels; the line is within
     `motion_max_angle` degrees of the diagonal.

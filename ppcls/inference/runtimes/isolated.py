@@ -1,4 +1,4 @@
-"""A model in a process of its own, so that threads of this one go on while it computes, or even if it crashes."""
+"""A model in a process of its own, so that threads of this one continue while it computes, or even if it crashes."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""A model run by Paddle Inference. Its `run` keeps Python's lock: no other thread of the process goes on meanwhile."""
+"""A model run by Paddle Inference. Its `run` keeps Python's lock: no other thread of the process runs meanwhile."""
 
 import copy
 from pathlib import Path
@@ -46,11 +46,11 @@ def _config(model: Path, weights: Path, settings: Settings) -> Any:
     half, bfloat16 = settings.precision == "float16", settings.precision == "bfloat16"
     if settings.device != "gpu" and (half or settings.tensorrt):
         wanted = "use_fp16" if half else "use_tensorrt"
-        raise DeviceError(f"{wanted}: works on a GPU only; received device '{settings.device}'; leave it out")
+        raise DeviceError(f"{wanted}: works on a GPU only; received device '{settings.device}'; omit it")
     if bfloat16 and not (settings.device == "cpu" and settings.onednn):
         raise DeviceError(
             f"bfloat16: works on the CPU with oneDNN only; received device '{settings.device}', "
-            f"oneDNN {'on' if settings.onednn else 'off'}; leave it out"
+            f"oneDNN {'on' if settings.onednn else 'off'}; omit it"
         )
     config = inference.Config(str(model), str(weights))
     config.disable_glog_info()

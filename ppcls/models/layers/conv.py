@@ -8,6 +8,7 @@ from paddle import nn
 
 from ppcls.models.layers.norm import BatchNorm
 from ppcls.models.layers.operators import Activation, DataFormat, Operation
+from ppcls.paddle_private import sublayer
 
 Size = Union[int, tuple[int, int]]
 
@@ -64,12 +65,11 @@ class ConvNormAct(Operation, nn.Layer):
 
     @property
     def convolution(self) -> nn.Conv2D:
-        return self._sub_layers[self.conv_name]
+        return sublayer(self, self.conv_name)
 
     @property
     def norm(self) -> nn.Layer:
-        # Not by getattr: the layer's name may be that of this property.
-        return self._sub_layers[self.norm_name]
+        return sublayer(self, self.norm_name)
 
     def forward(self, x: paddle.Tensor, shortcut: Optional[paddle.Tensor] = None) -> Any:
         """Return the layer's result for `x`; a `shortcut` of its shape is added before the activation."""

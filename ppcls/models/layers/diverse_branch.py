@@ -13,6 +13,7 @@ from ppcls.models.layers.conv import ConvNormAct
 from ppcls.models.layers.norm import BatchNorm
 from ppcls.models.layers.operators import Activation, activate
 from ppcls.models.layers.rep import Kernel, fused, identity_kernel, padded, scaled, with_kernel
+from ppcls.paddle_private import normalizing
 
 
 class DiverseBranchBlock(nn.Layer):
@@ -91,7 +92,8 @@ class NormAndPad(nn.Layer):
 
     def forward(self, x_NCHW: paddle.Tensor) -> paddle.Tensor:
         y = self.bn(x_NCHW)
-        of_zero = self.bn.bias - self.bn.weight * self.bn._mean / (self.bn._variance + self.bn._epsilon).sqrt()
+        mean, variance, _, epsilon, _ = normalizing(self.bn)
+        of_zero = self.bn.bias - self.bn.weight * mean / (variance + epsilon).sqrt()
         of_zero = of_zero.reshape([1, -1, 1, 1])
         return F.pad(y - of_zero, 4 * [self.padding]) + of_zero
 

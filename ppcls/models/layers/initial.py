@@ -3,6 +3,8 @@
 import paddle
 from paddle import nn
 
+from ppcls.paddle_private import convolving
+
 
 def truncated_normal(*parameters: paddle.Tensor, std: float = 0.02) -> None:
     """Draw parameters anew from a normal distribution that is cut at two standard deviations."""
@@ -24,5 +26,5 @@ def draw_by_fan_out(model: nn.Layer, *, of_each_group: bool = False) -> None:
     for layer in model.sublayers():
         if isinstance(layer, nn.Conv2D):
             out_channels, _, height, width = layer.weight.shape
-            fan_out = height * width * out_channels // (layer._groups if of_each_group else 1)
+            fan_out = height * width * out_channels // (convolving(layer).groups if of_each_group else 1)
             nn.initializer.Normal(std=(2 / fan_out) ** 0.5)(layer.weight)

@@ -43,6 +43,7 @@ class LayerNorm(Operation, nn.LayerNorm):
 
     def __init__(self, num_channels: int, *, epsilon: float = 1e-5) -> None:
         super().__init__(num_channels, epsilon=epsilon)
+        self.epsilon = epsilon
 
 
 class LayerNorm2D(Operation, nn.LayerNorm):
@@ -52,3 +53,4 @@ class LayerNorm2D(Operation, nn.LayerNorm):
 
     def __init__(self, num_channels: int, *, epsilon: float = 1e-6) -> None:
         super().__init__(num_channels, epsilon=epsilon)
+        self.epsilon = epsilon

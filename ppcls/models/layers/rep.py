@@ -8,6 +8,7 @@ import paddle.nn.functional as F
 from paddle import nn
 
 from ppcls.models.layers.conv import Conv2D
+from ppcls.paddle_private import convolving, normalizing
 
 Kernel = tuple[paddle.Tensor, paddle.Tensor]  # weight [out, in / groups, height, width] and bias [out]
 
@@ -19,8 +20,9 @@ def fused(conv: nn.Conv2D, norm: nn.Layer) -> Kernel:
 
 def scaled(weight: paddle.Tensor, norm: nn.Layer) -> Kernel:
     """Return a kernel with the batch norm after it taken in."""
-    factor = norm.weight / (norm._variance + norm._epsilon).sqrt()
-    return weight * factor.reshape([-1, 1, 1, 1]), norm.bias - norm._mean * factor
+    statistics = normalizing(norm)
+    factor = norm.weight / (statistics.variance + statistics.epsilon).sqrt()
+    return weight * factor.reshape([-1, 1, 1, 1]), norm.bias - statistics.mean * factor
 
 
 def identity_kernel(channels: int, groups: int, size: int) -> paddle.Tensor:
@@ -40,13 +42,14 @@ def with_kernel(like: nn.Conv2D, kernel: Kernel) -> nn.Conv2D:
     """Return a convolution with that kernel, and the stride, groups and layout of `like`; "same" padding."""
     weight, bias = kernel
     out_channels, within, height, width = weight.shape
+    window = convolving(like)
     conv = Conv2D(
-        within * like._groups,
+        within * window.groups,
         out_channels,
         (height, width),
-        stride=like._stride,
+        stride=window.stride,
         padding=(height // 2, width // 2),
-        groups=like._groups,
+        groups=window.groups,
     )
     conv.weight.set_value(weight)
     conv.bias.set_value(bias)

@@ -7,6 +7,7 @@ from paddle import nn
 
 from ppcls.models.layers.norm import BatchNorm
 from ppcls.models.layers.operators import activate
+from ppcls.paddle_private import normalizing, sync_batch_norm
 
 
 class MeanOverRanks(paddle.autograd.PyLayer):
@@ -33,16 +34,17 @@ class ComposedSyncBatchNorm(BatchNorm):
     def forward(self, x: paddle.Tensor) -> Any:
         if not self.training:
             return super().forward(x)
-        channel_axis = 1 if self._data_layout == "NCHW" else x.ndim - 1
+        running_mean, running_variance, momentum, epsilon, data_format = normalizing(self)
+        channel_axis = 1 if data_format == "NCHW" else x.ndim - 1
         axes = [axis for axis in range(x.ndim) if axis != channel_axis]
         shape = [-1 if axis == channel_axis else 1 for axis in range(x.ndim)]
         mean = MeanOverRanks.apply(x.mean(axes))
         centered = x - mean.reshape(shape)
         variance = MeanOverRanks.apply((centered * centered).mean(axes))
         with paddle.no_grad():
-            for running, new in ((self._mean, mean), (self._variance, variance)):
-                paddle.assign(self._momentum * running + (1 - self._momentum) * new, running)
-        scale = self.weight * (variance + self._epsilon).rsqrt()
+            for running, new in ((running_mean, mean), (running_variance, variance)):
+                paddle.assign(momentum * running + (1 - momentum) * new, running)
+        scale = self.weight * (variance + epsilon).rsqrt()
         return activate(self.act, centered * scale.reshape(shape) + self.bias.reshape(shape))
 
 
@@ -64,17 +66,4 @@ class _OperatorSyncBatchNorm(BatchNorm):
     """A batch norm by Paddle's operator for several ranks."""
 
     def forward(self, x: paddle.Tensor) -> Any:
-        y, *_ = paddle._C_ops.sync_batch_norm_(
-            x,
-            self._mean,
-            self._variance,
-            self.weight,
-            self.bias,
-            not self.training,
-            self._momentum,
-            self._epsilon,
-            self._data_layout,
-            False,
-            False,
-        )
-        return activate(self.act, y)
+        return activate(self.act, sync_batch_norm(self, x))

@@ -155,8 +155,8 @@ def test_a_list_is_built_and_makes_a_batch(tmp_path: Path, name: str) -> None:
     data = load(tmp_path, LISTS[name]).DataLoader.Train
     assert data is not None
     pipeline = stream.pipeline(data.dataset.transform_ops)
-    picture = np.random.default_rng(0).integers(0, 256, (400, 500, 3), dtype=np.uint8)
-    images = np.stack([pipeline.sample(picture, np.random.default_rng(seed)) for seed in range(2)])
+    image = np.random.default_rng(0).integers(0, 256, (400, 500, 3), dtype=np.uint8)
+    images = np.stack([pipeline.sample(image, np.random.default_rng(seed)) for seed in range(2)])
     assert pipeline.finish(images).dtype == np.float32
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from ppcls.data import DATASETS
 from ppcls.data.loader.loader import Loader
-from ppcls.data.samplers.base import BatchSampler
+from ppcls.data.samplers.base import Batching, BatchSampler
 from ppcls.data.sources.folders import ImageFolder
 from ppcls.data.sources.lists import ImageNetDataset, relabelled
 from ppcls.data.sources.multi_label import MultiLabelDataset
@@ -24,7 +24,7 @@ RNG = np.random.default_rng(0)
 PIPELINE = Pipeline([])
 
 
-def picture(path: Path, level: int) -> None:
+def image(path: Path, level: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), np.full((6, 8, 3), level, np.uint8))
 
@@ -32,7 +32,7 @@ def picture(path: Path, level: int) -> None:
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     for place, name in enumerate(["a/one.png", "a/with space.png", "b/deep/three.png"]):
-        picture(tmp_path / name, place)
+        image(tmp_path / name, place)
     return tmp_path
 
 
@@ -126,11 +126,11 @@ def multi_label(root: Path, text: str, class_num: int = 3, **arguments: Any) -> 
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
-def test_pictures_of_several_classes_come_with_a_vector_of_labels(root: Path, num_workers: int) -> None:
+def test_images_of_several_classes_come_with_a_vector_of_labels(root: Path, num_workers: int) -> None:
     dataset = multi_label(root, "a/one.png\t0,1,1\na/with space.png\t0,0,0\nb/deep/three.png\t1,0,0\n")
     loader = Loader(
         dataset,
-        BatchSampler(dataset.labels, 0, 0, 1, False, batch_size=2, shuffle=True),
+        BatchSampler(dataset.labels, 0, 0, 1, False, Batching(batch_size=2, shuffle=True)),
         [],
         0,
         num_workers=num_workers,
@@ -175,7 +175,7 @@ def test_paths_that_lead_nowhere_are_refused(root: Path) -> None:
         ImageNetDataset(PIPELINE, 9, (), image_root=str(root), cls_label_path=str(root / "list.txt"))
 
 
-def test_a_picture_that_can_not_be_used_is_named(root: Path) -> None:
+def test_an_image_that_can_not_be_used_is_named(root: Path) -> None:
     dataset = from_list(root, "a/one.png 1\nb/deep/three.png 1\na/with space.png 1")
     (root / "a/one.png").write_bytes(b"broken")
     (root / "b/deep/three.png").unlink()

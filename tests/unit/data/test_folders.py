@@ -17,7 +17,7 @@ RNG = np.random.default_rng(0)
 PIPELINE = Pipeline([])
 
 
-def picture(path: Path, level: int) -> None:
+def image(path: Path, level: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), np.full((6, 8, 3), level, np.uint8))
 
@@ -25,13 +25,13 @@ def picture(path: Path, level: int) -> None:
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     for place, name in enumerate(["a/one.png", "a/with space.png", "b/deep/three.png"]):
-        picture(tmp_path / name, place)
+        image(tmp_path / name, place)
     return tmp_path
 
 
 def test_a_folder_takes_its_labels_from_the_sorted_folder_names(root: Path) -> None:
-    (root / "a/notes.txt").write_text("no picture")
-    picture(root / ".cache/x.png", 9)
+    (root / "a/notes.txt").write_text("no image")
+    image(root / ".cache/x.png", 9)
     dataset = ImageFolder(PIPELINE, 1000, image_root=str(root))
     assert dataset.labels.tolist() == [0, 0, 1]
     assert list(dataset.label_names) == ["a", "b"]
@@ -73,14 +73,14 @@ def test_faulty_folders_are_refused(root: Path, tmp_path: Path) -> None:
     (root / "empty").mkdir()
     with pytest.raises(DataError, match=r"a class folder has no image; received '.*empty'"):
         ImageFolder(PIPELINE, 3, image_root=str(root))
-    with pytest.raises(DataError, match="image_root: has no folders; received .*; give a folder with one folder a"):
+    with pytest.raises(DataError, match="image_root: has no folders; received .*; give a folder with one folder per"):
         ImageFolder(PIPELINE, 3, image_root=str(root / "empty"))
 
 
 def test_folders_that_are_no_classes_are_refused(tmp_path: Path) -> None:
     for split in ("train", "val"):
         for name in ("cat", "dog"):
-            picture(tmp_path / split / "pets" / name / "1.png", 9)
+            image(tmp_path / split / "pets" / name / "1.png", 9)
     message = f"its folders are splits and no classes; .* with train, val; give .*'{tmp_path}/train'"
     with pytest.raises(DataError, match=message):
         ImageFolder(PIPELINE, 2, image_root=str(tmp_path))
@@ -114,7 +114,7 @@ def test_what_is_not_used_of_a_folder_is_said_once(root: Path, caplog: pytest.Lo
 
 def test_links_give_no_image_a_second_label(root: Path, caplog: pytest.LogCaptureFixture) -> None:
     elsewhere = root / ".elsewhere"
-    picture(elsewhere / "4.png", 4)
+    image(elsewhere / "4.png", 4)
     (root / "a/all").symlink_to("..")
     (root / "a/other").symlink_to("../b")
     (root / "b/more").symlink_to(elsewhere)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from ppcls.data.loader.loader import Loader
-from ppcls.data.samplers.base import BatchSampler
+from ppcls.data.samplers.base import Batching, BatchSampler
 from ppcls.data.sources.folders import ImageFolder
 from ppcls.errors import DataError, TrainingError
 from ppcls.images import TRANSFORMS
@@ -25,13 +25,13 @@ from ppcls.images.transforms.layout import NormalizeImage
 
 CropImage, RandCropImage, RandFlipImage = map(TRANSFORMS.load, ("CropImage", "RandCropImage", "RandFlipImage"))
 REPO = Path(__file__).resolve().parents[3]
-PICTURES = 22
+IMAGES = 22
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     rng = np.random.default_rng(0)
-    for index in range(PICTURES):
+    for index in range(IMAGES):
         folder = tmp_path / f"class{index % 3}"
         folder.mkdir(exist_ok=True)
         cv2.imwrite(str(folder / f"{index:02}.png"), rng.integers(0, 256, (20, 30, 3), dtype=np.uint8))
@@ -59,7 +59,7 @@ def build(
     **options: Any,
 ) -> Loader:
     dataset = ImageFolder(Pipeline(ops), 3, image_root=str(root), skip_corrupt=skip_corrupt)
-    sampler = BatchSampler(dataset.labels, 11, rank, world, exact, batch_size=batch_size, shuffle=True)
+    sampler = BatchSampler(dataset.labels, 11, rank, world, exact, Batching(batch_size=batch_size, shuffle=True))
     return Loader(dataset, sampler, [MixupOperator(3)] if options.pop("mixup", False) else [], 11, **options)
 
 
@@ -140,7 +140,7 @@ def test_samples_do_not_depend_on_the_batch_size_or_the_ranks(root: Path) -> Non
 
 
 def test_each_epoch_has_an_order_and_random_crops_of_its_own(root: Path) -> None:
-    loader = build(root, batch_size=PICTURES, num_workers=0)
+    loader = build(root, batch_size=IMAGES, num_workers=0)
     (first, labels), (again, _), (second, other_labels) = (batches(loader, epoch)[0] for epoch in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert labels.tolist() != other_labels.tolist()
@@ -163,12 +163,12 @@ def test_an_epoch_can_be_left_and_another_begun(root: Path, loaders: list[Loader
     left = loaders[0].epoch(0)
     next(left)
     assert_same(batches(loaders[0], 1), expected)
-    with pytest.raises(RuntimeError, match="given up"):
+    with pytest.raises(RuntimeError, match="abandoned"):
         next(left)
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
-def test_a_corrupt_picture_ends_the_epoch_by_name(root: Path, loaders: list[Loader], num_workers: int) -> None:
+def test_a_corrupt_image_ends_the_epoch_by_name(root: Path, loaders: list[Loader], num_workers: int) -> None:
     (root / "class1/04.png").write_bytes(b"broken")
     loaders.append(build(root, num_workers=num_workers))
     with pytest.raises(DataError, match="class1/04.png: no image: 6 bytes starting with"):
@@ -176,7 +176,7 @@ def test_a_corrupt_picture_ends_the_epoch_by_name(root: Path, loaders: list[Load
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
-def test_corrupt_pictures_can_be_left_out(root: Path, loaders: list[Loader], num_workers: int) -> None:
+def test_corrupt_images_can_be_left_out(root: Path, loaders: list[Loader], num_workers: int) -> None:
     whole = np.concatenate([batch.images for batch in build(root, num_workers=0).epoch(0)])
     (root / "class0/00.png").write_bytes(b"")  # the first, from which the size of images is taken
     (root / "class1/04.png").write_bytes(b"broken")
@@ -188,20 +188,20 @@ def test_corrupt_pictures_can_be_left_out(root: Path, loaders: list[Loader], num
     ]
     rows = [row.tobytes() for row in whole]
     places = [rows.index(row.tobytes()) for row in got]
-    assert len(got) == PICTURES - 2 and places == sorted(places)
+    assert len(got) == IMAGES - 2 and places == sorted(places)
 
 
-def test_a_batch_without_any_picture_left_is_dropped_from_an_evaluation_but_ends_training(root: Path) -> None:
+def test_a_batch_without_any_image_left_is_dropped_from_an_evaluation_but_ends_training(root: Path) -> None:
     for path in root.glob("class[01]/*.png"):
         path.write_bytes(b"broken")
     loader = build(root, batch_size=1, num_workers=0, skip_corrupt=True, exact=True)
     assert {int(batch.labels[0]) for batch in loader.epoch(0)} == {2}
     assert len(loader.skipped) == 15
-    with pytest.raises(DataError, match="a training batch has no picture left"):
+    with pytest.raises(DataError, match="a training batch has no image left"):
         batches(build(root, batch_size=1, num_workers=0, skip_corrupt=True))
     for path in root.glob("class2/*.png"):
         path.write_bytes(b"broken")
-    with pytest.raises(DataError, match="none of 22 pictures can be decoded"):
+    with pytest.raises(DataError, match="none of 22 images can be decoded"):
         batches(build(root, num_workers=0, skip_corrupt=True))
 
 
@@ -231,7 +231,7 @@ def test_a_killed_worker_is_reported_and_the_loader_can_start_again(
             batches(loaders[0], epoch)
     assert time.monotonic() - start < 5
     assert not any(map(alive, pids))
-    assert len(batches(loaders[0])) == PICTURES
+    assert len(batches(loaders[0])) == IMAGES
 
 
 def test_workers_stay_between_epochs_and_end_with_the_loader(root: Path, loaders: list[Loader]) -> None:
@@ -244,7 +244,7 @@ def test_workers_stay_between_epochs_and_end_with_the_loader(root: Path, loaders
     next(left)
     loader.close()
     assert not any(map(alive, pids))
-    with pytest.raises(RuntimeError, match="given up"):
+    with pytest.raises(RuntimeError, match="abandoned"):
         next(left)
     forgotten = build(root, num_workers=1)
     batches(forgotten)

@@ -65,12 +65,12 @@ sys.path.insert(0, {repo!r})
 from pathlib import Path
 from ppcls.data.sources.folders import ImageFolder
 from ppcls.data.loader.loader import Loader
-from ppcls.data.samplers.base import BatchSampler
+from ppcls.data.samplers.base import Batching, BatchSampler
 from ppcls.errors import TrainingError
 from ppcls.images.pipeline import Pipeline
 from ppcls.images.transforms.geometry import ResizeImage
 dataset = ImageFolder(Pipeline([ResizeImage(1000)]), 1, image_root={root!r})
-sampler = BatchSampler(dataset.labels, 0, 0, 1, False, batch_size={batch_size})
+sampler = BatchSampler(dataset.labels, 0, 0, 1, False, Batching(batch_size={batch_size}))
 if {batch_size} < 100:
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + (64 << 20),) * 2)

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from ppcls.data.loader.loader import Loader
-from ppcls.data.samplers.base import BatchSampler
+from ppcls.data.samplers.base import Batching, BatchSampler
 from ppcls.data.sources.base import LabelledImages
 from ppcls.data.sources.cifar import Cifar10, Cifar100
 from ppcls.data.sources.mnist import MNIST, FashionMNIST
@@ -128,12 +128,15 @@ class Harm:
     ("files", "message"),
     [
         ({}, "has no file data_batch_1.bin or data_batch_1; received none; give the original archive of Cifar10"),
-        ({"data_batch_1.bin": b"x" * 3000}, "data_batch_1.bin has no whole number of images; received 3000 bytes"),
-        ({"data_batch_1.bin": b""}, "data_batch_1.bin has no whole number of images; received 0 bytes"),
+        (
+            {"data_batch_1.bin": b"x" * 3000},
+            "data_batch_1.bin does not hold a whole number of images; received 3000 bytes",
+        ),
+        ({"data_batch_1.bin": b""}, "data_batch_1.bin does not hold a whole number of images; received 0 bytes"),
         ({**binary_files(), "data_batch_2.bin": b"\x0b" * 3073}, "image 2: here is the first of 1 .* received 11"),
-        ({"data_batch_1": pickle.dumps({"a": Harm()})}, "data_batch_1: is no file of CIFAR; received a pickle"),
-        ({"data_batch_1": b"no pickle"}, "data_batch_1: is no file of CIFAR"),
-        ({"data_batch_1": python2_pickle({"labels": [1], "data": 3})}, "no file of Cifar10; received the keys labels"),
+        ({"data_batch_1": pickle.dumps({"a": Harm()})}, "data_batch_1: not a CIFAR file; received another pickle"),
+        ({"data_batch_1": b"no pickle"}, "data_batch_1: not a CIFAR file"),
+        ({"data_batch_1": python2_pickle({"labels": [1], "data": 3})}, "not of Cifar10; received the keys labels"),
     ],
 )
 def test_other_files_are_refused_as_cifar(tmp_path: Path, files: dict[str, bytes], message: str) -> None:
@@ -176,13 +179,17 @@ def test_mnist_is_read_from_idx_files_and_comes_with_three_channels(mnist: dict[
 
 
 def test_other_files_are_refused_as_mnist(mnist: dict[str, str], tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="labels: is no IDX file of bytes with 3 axes; received 20 bytes starting with"):
+    with pytest.raises(
+        DataError, match="labels: not an IDX file of bytes with 3 axes; received 20 bytes starting with"
+    ):
         MNIST(PIPELINE, 10, image_path=mnist["label_path"], label_path=mnist["label_path"])
     (tmp_path / "short").write_bytes(idx(LABELS)[:-1])
-    with pytest.raises(DataError, match="short: is no IDX file of bytes with 1 axes; received 19 bytes"):
+    with pytest.raises(DataError, match="short: not an IDX file of bytes with 1 axes; received 19 bytes"):
         MNIST(PIPELINE, 10, image_path=mnist["image_path"], label_path=str(tmp_path / "short"))
     (tmp_path / "fewer").write_bytes(idx(LABELS[:5]))
-    with pytest.raises(DataError, match="fewer: has another number of entries than .* received 5 labels for 12 images"):
+    with pytest.raises(
+        DataError, match="fewer: has a different number of entries than .* received 5 labels for 12 images"
+    ):
         MNIST(PIPELINE, 10, image_path=mnist["image_path"], label_path=str(tmp_path / "fewer"))
     (tmp_path / "cut.gz").write_bytes(Path(mnist["image_path"]).read_bytes()[:-20])
     with pytest.raises(DataError, match="cut.gz: can't be read"):
@@ -199,7 +206,7 @@ def test_batches_are_equal_for_any_number_of_workers(tmp_path: Path, mnist: dict
         else:
             path = archive(tmp_path / "cifar.tar.gz", binary_files())
             dataset = Cifar10(PIPELINE, 10, 0, data_file=path)
-        sampler = BatchSampler(dataset.labels, 0, 0, 1, False, batch_size=5, shuffle=True)
+        sampler = BatchSampler(dataset.labels, 0, 0, 1, False, Batching(batch_size=5, shuffle=True))
         loader = Loader(dataset, sampler, [], 0, num_workers=num_workers)
         found = [array.tobytes() for batch in loader.epoch(1) for array in (batch.images, batch.labels)]
         loader.close()
@@ -251,7 +258,7 @@ def test_what_is_not_given_is_downloaded_once_and_its_sum_verified(site: str, tm
 def test_another_file_than_meant_is_not_kept(site: str, tmp_path: Path) -> None:
     (tmp_path / "cifar-10-binary.tar.gz").write_bytes(b"something else")
     LocalCifar10.url = f"{site}/cifar-10-binary.tar.gz#md5={'0' * 32}"
-    with pytest.raises(DataError, match="tar.gz: another file than meant; its MD5 is [0-9a-f]{32}, not 00"):
+    with pytest.raises(DataError, match="tar.gz: not the expected file; its MD5 is [0-9a-f]{32}, not 00"):
         LocalCifar10(PIPELINE, 10, 0)
     assert list((tmp_path / "home/datasets").iterdir()) == []
     with pytest.raises(DataError, match="may only end with a checksum; received '#crc=1'; write #sha256"):

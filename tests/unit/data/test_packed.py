@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from ppcls.data.loader.loader import Loader
-from ppcls.data.samplers.base import BatchSampler
+from ppcls.data.samplers.base import Batching, BatchSampler
 from ppcls.data.sources.names import Names
 from ppcls.data.sources.packed import Pack, PackedDataset, write_pack
 from ppcls.errors import CheckpointError, DataError
@@ -26,7 +26,7 @@ LABELS = np.arange(COUNT) % 3
 PIPELINE = Pipeline([TRANSFORMS.load("RandCropImage")(12), TRANSFORMS.load("RandFlipImage")()])
 
 
-def pictures() -> list[bytes]:
+def images() -> list[bytes]:
     rng = np.random.default_rng(0)
     images = (rng.integers(0, 256, (20, 30 + index, 3), dtype=np.uint8) for index in range(COUNT))
     return [cv2.imencode(".png", image)[1].tobytes() for image in images]
@@ -35,7 +35,7 @@ def pictures() -> list[bytes]:
 @pytest.fixture
 def path(tmp_path: Path) -> str:
     file = tmp_path / "train.pack"
-    size = write_pack(str(file), pictures(), LABELS, Names(NAMES), ["a", "b c", "d"])
+    size = write_pack(str(file), images(), LABELS, Names(NAMES), ["a", "b c", "d"])
     assert size == file.stat().st_size
     return str(file)
 
@@ -44,7 +44,7 @@ def test_a_pack_gives_back_what_was_put_in(path: str) -> None:
     pack = Pack(path)
     assert len(pack) == COUNT and list(pack.names) == NAMES and pack.label_names == ["a", "b c", "d"]
     assert pack.labels.dtype == np.int64 and pack.labels.tolist() == LABELS.tolist()
-    expected = pictures()
+    expected = images()
     for index in np.random.default_rng(0).permutation(COUNT).tolist():
         assert pack.read(index) == expected[index] and pack.is_intact(index)
     dataset = PackedDataset(PIPELINE, 3, data_file=path)
@@ -56,7 +56,7 @@ def test_a_pack_gives_back_what_was_put_in(path: str) -> None:
 def test_batches_are_equal_for_any_number_of_workers(path: str, use_shared_memory: bool) -> None:
     def batches(num_workers: int) -> list[bytes]:
         dataset = PackedDataset(PIPELINE, 3, data_file=path)
-        sampler = BatchSampler(dataset.labels, 7, 0, 1, False, batch_size=4, shuffle=True)
+        sampler = BatchSampler(dataset.labels, 7, 0, 1, False, Batching(batch_size=4, shuffle=True))
         loader = Loader(dataset, sampler, [], 7, num_workers=num_workers, use_shared_memory=use_shared_memory)
         found = [
             array.tobytes()
@@ -74,9 +74,9 @@ def test_batches_are_equal_for_any_number_of_workers(path: str, use_shared_memor
 def test_labels_may_be_vectors(tmp_path: Path) -> None:
     labels = np.random.default_rng(0).integers(0, 2, (COUNT, 5)).astype(np.float32)
     path = str(tmp_path / "a.pack")
-    write_pack(path, pictures(), labels, Names(NAMES), [])
+    write_pack(path, images(), labels, Names(NAMES), [])
     np.testing.assert_array_equal(PackedDataset(PIPELINE, 5, data_file=path).labels, labels)
-    with pytest.raises(DataError, match="another number of labels a picture; received 5 for class_num 4"):
+    with pytest.raises(DataError, match="a different number of labels per image; received 5 for class_num 4"):
         PackedDataset(PIPELINE, 4, data_file=path)
 
 
@@ -101,7 +101,7 @@ def test_a_pack_that_could_not_be_finished_leaves_nothing(path: str, tmp_path: P
 
 def test_a_damaged_pack_is_refused(path: str) -> None:
     whole = Path(path).read_bytes()
-    refused = "train.pack: no pack or damaged; received a file where {}; write it again"
+    refused = "train.pack: not a pack, or damaged; received a file where {}; write it again"
     for data, fault in [
         (b"PK" + whole, "it doesn't start as a pack"),
         (whole[:20], "it doesn't start as a pack"),
@@ -152,7 +152,7 @@ def test_a_crafted_index_is_refused(path: str, changes: dict[str, Any]) -> None:
     header = struct.pack("<8sQQI", b"ppclspk1", offset, len(index.getvalue()), zlib.crc32(index.getvalue()))
     header += struct.pack("<I", zlib.crc32(header))
     Path(path).write_bytes(header + data[len(header) : offset] + index.getvalue())
-    with pytest.raises(DataError, match="train.pack: no pack; received a false index"):
+    with pytest.raises(DataError, match="train.pack: not a pack; received a wrong index"):
         Pack(path)
 
 
@@ -163,7 +163,7 @@ def test_a_changed_record_is_found_and_a_replaced_file_is_refused(path: str) -> 
     Path(path).write_bytes(data)
     assert [index for index in range(COUNT) if not Pack(path).is_intact(index)] == [0]
     state = pickle.dumps(pack)
-    assert pickle.loads(state).read(3) == pictures()[3]
+    assert pickle.loads(state).read(3) == images()[3]
     write_pack(path, [b"other"], LABELS[:1], Names(NAMES[:1]), [])
     with pytest.raises(DataError, match="train.pack: was replaced while in use"):
         pickle.loads(state)

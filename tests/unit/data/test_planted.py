@@ -7,7 +7,7 @@ import pytest
 from planted import FILES, jpeg, scene
 
 from ppcls.data.loader.loader import Loader
-from ppcls.data.samplers.base import BatchSampler
+from ppcls.data.samplers.base import Batching, BatchSampler
 from ppcls.data.sources.folders import ImageFolder
 from ppcls.errors import DataError
 from ppcls.images.decode import Backend, DecodeImage
@@ -18,17 +18,17 @@ UNUSABLE = {"empty file", "undecodable", "truncated", "too large", "unsupported"
 
 
 def images_of(root: Path, backend: Backend, *, skip_corrupt: bool) -> tuple[np.ndarray, list[str]]:
-    """Return all images, and what was said of those that were left out."""
+    """Return all images, and what was said of those that were skipped."""
     pipeline = Pipeline([DecodeImage(backend=backend), ResizeImage(32)])
     dataset = ImageFolder(pipeline, 2, image_root=str(root), skip_corrupt=skip_corrupt)
-    loader = Loader(dataset, BatchSampler(dataset.labels, 0, 0, 1, False, batch_size=9), [], 0, num_workers=0)
+    loader = Loader(dataset, BatchSampler(dataset.labels, 0, 0, 1, False, Batching(batch_size=9)), [], 0, num_workers=0)
     ((images, _),) = [(batch.images, batch.labels) for batch in loader.epoch(0)]
     return images, loader.skipped
 
 
 @pytest.mark.parametrize("backend", ["cv2", "pil"])
 @pytest.mark.parametrize("kind", FILES)
-def test_a_faulty_file_ends_training_by_name_or_is_left_out_by_name_or_is_a_picture(
+def test_a_faulty_file_ends_training_by_name_or_is_left_out_by_name_or_is_an_image(
     tmp_path: Path, kind: str, backend: Backend
 ) -> None:
     name, make = FILES[kind]

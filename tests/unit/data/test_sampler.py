@@ -1,12 +1,21 @@
 """Which sample goes where, tried out over all small cases."""
 
+import dataclasses
 import itertools
 import math
 
 import numpy as np
 import pytest
 
-from ppcls.data.samplers.base import BatchSampler, ClassAwareSampler, DistributedBatchSampler, RepeatedAugSampler
+from ppcls.data import SAMPLERS
+from ppcls.data.samplers.base import (
+    Batching,
+    BatchSampler,
+    ClassAwareSampler,
+    DistributedBatchSampler,
+    RepeatedAugSampler,
+)
+from ppcls.registry import Facts, Part
 
 CASES = list(itertools.product(range(1, 14), (1, 2, 3, 4), (1, 2, 3)))  # samples, ranks, batch size
 
@@ -14,7 +23,8 @@ CASES = list(itertools.product(range(1, 14), (1, 2, 3, 4), (1, 2, 3)))  # sample
 def ranks(samples: int, world: int, batch_size: int, *, exact: bool, epoch: int = 3, **options: bool) -> list:
     """All batches of all ranks, as lists."""
     samplers = [
-        BatchSampler([0] * samples, 7, rank, world, exact, batch_size=batch_size, **options) for rank in range(world)
+        BatchSampler([0] * samples, 7, rank, world, exact, Batching(batch_size=batch_size, **options))
+        for rank in range(world)
     ]
     found = [[batch.tolist() for batch in sampler.batches(epoch)] for sampler in samplers]
     assert [len(batches) for batches in found] == [len(sampler) for sampler in samplers]
@@ -55,7 +65,7 @@ def test_ranks_together_see_the_global_batches_of_one_process() -> None:
 
 
 def test_skipping_resumes_in_the_middle_of_the_same_epoch() -> None:
-    sampler = DistributedBatchSampler([0] * 13, 0, 1, 2, False, batch_size=3, shuffle=True)
+    sampler = DistributedBatchSampler([0] * 13, 0, 1, 2, False, Batching(batch_size=3, shuffle=True))
     everything = [batch.tolist() for batch in sampler.batches(5)]
     for skip in range(len(sampler) + 1):
         assert [batch.tolist() for batch in sampler.batches(5, skip=skip)] == everything[skip:]
@@ -63,7 +73,7 @@ def test_skipping_resumes_in_the_middle_of_the_same_epoch() -> None:
 
 def test_the_order_depends_on_epoch_and_seed_only_and_shuffles_well() -> None:
     def order(seed: int, epoch: int) -> list[int]:
-        (batch,) = BatchSampler([0] * 1000, seed, 0, 1, False, batch_size=1000, shuffle=True).batches(epoch)
+        (batch,) = BatchSampler([0] * 1000, seed, 0, 1, False, Batching(batch_size=1000, shuffle=True)).batches(epoch)
         return batch.tolist()
 
     assert order(1, 2) == order(1, 2)
@@ -87,12 +97,14 @@ def test_the_order_depends_on_epoch_and_seed_only_and_shuffles_well() -> None:
 )
 def test_an_epoch_that_would_have_no_batch_is_refused(samples: int, exact: bool, options: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        BatchSampler([0] * samples, 0, 0, 2, exact, **options)
+        BatchSampler([0] * samples, 0, 0, 2, exact, Batching(**options))
 
 
 def epoch_of(kind: type, labels: list, world: int, batch_size: int, epoch: int = 3, **options: object) -> list:
     """All batches of all ranks of a training epoch, as lists."""
-    samplers = [kind(labels, 7, rank, world, False, batch_size=batch_size, **options) for rank in range(world)]
+    part = Part(kind.__name__, {"batch_size": batch_size, **options})
+    facts = Facts(labels=labels, seed=7, world_size=world, exact=False)
+    samplers = [SAMPLERS.build(part, dataclasses.replace(facts, rank=rank)) for rank in range(world)]
     found = [[batch.tolist() for batch in sampler.batches(epoch)] for sampler in samplers]
     assert [[len(batch) for batch in batches] for batches in found] == [
         [sampler.size(number) for number in range(len(sampler))] for sampler in samplers
@@ -159,7 +171,7 @@ def test_every_sampler_is_a_function_of_seed_and_epoch_and_can_be_resumed(kind: 
     labels = [0, 1, 1, 1, 1, 1, 1, 2, 1, 1, 1]
     one, same, later = (epoch_of(kind, labels, 2, 2, epoch, shuffle=True) for epoch in (3, 3, 4))
     assert one == same != later
-    sampler = kind(labels, 7, 1, 2, False, batch_size=2, shuffle=True)
+    sampler = kind(labels, 7, 1, 2, False, Batching(batch_size=2, shuffle=True))
     for skip in range(len(sampler) + 1):
         assert [batch.tolist() for batch in sampler.batches(3, skip=skip)] == one[1][skip:]
     (alone,) = epoch_of(kind, labels, 1, 4, shuffle=True)
@@ -181,11 +193,11 @@ def test_without_shuffling_samples_keep_their_order() -> None:
         (ClassAwareSampler, [0], True, {}, "for training; received it for an evaluation"),
         (RepeatedAugSampler, [0], False, {"num_repeats": 0}, "num_repeats: must be at least 1"),
         (RepeatedAugSampler, [0], False, {"selected_round": 0}, "selected_round: must be at least 1"),
-        (ClassAwareSampler, [[0, 1]], False, {}, "labels: it needs one class a picture; received 2"),
+        (ClassAwareSampler, [[0, 1]], False, {}, "labels: it needs one class per image; received 2"),
     ],
 )
 def test_what_a_sampler_can_not_do_is_refused(
     kind: type, labels: list, exact: bool, options: dict, message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        kind(labels, 0, 0, 1, exact, batch_size=1, **options)
+        kind(labels, 0, 0, 1, exact, Batching(batch_size=1), **options)

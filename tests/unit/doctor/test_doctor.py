@@ -72,7 +72,7 @@ def test_one_of_every_fault_of_folders_and_files_is_found(planted: tuple[Path, C
     }
 
 
-def test_sound_pictures_lead_to_no_finding(tmp_path: Path) -> None:
+def test_sound_images_lead_to_no_finding(tmp_path: Path) -> None:
     for split, first in (("train", 0), ("val", 50)):
         for index in range(20):
             folder = tmp_path / split / f"class {index % 2}"
@@ -118,7 +118,7 @@ def test_lists_of_several_labels_are_checked(tmp_path: Path) -> None:
     assert "1,0" in as_page(checked, "labels") or checked.groups == []
 
 
-def test_a_changed_picture_of_a_pack_is_found(tmp_path: Path) -> None:
+def test_a_changed_image_of_a_pack_is_found(tmp_path: Path) -> None:
     path = tmp_path / "a.pack"
     records = [jpeg(scene(index)) for index in range(12)]
     names = Names([f"{index}.jpg" for index in range(12)])
@@ -225,9 +225,9 @@ def test_very_many_that_look_the_same_are_joined_without_all_pairs_of_them() -> 
 
 
 def test_thumbnails_agree_where_they_show_the_same_however_many_are_compared() -> None:
-    picture, other = (cv2.cvtColor(scene(seed), cv2.COLOR_BGR2GRAY) for seed in (0, 1))
-    brighter = cv2.convertScaleAbs(picture, alpha=0.9, beta=12)
-    thumbs = np.stack([duplicates.thumbnail(image) for image in (picture, brighter, other)])
+    image, other = (cv2.cvtColor(scene(seed), cv2.COLOR_BGR2GRAY) for seed in (0, 1))
+    brighter = cv2.convertScaleAbs(image, alpha=0.9, beta=12)
+    thumbs = np.stack([duplicates.thumbnail(image) for image in (image, brighter, other)])
     pairs = np.tile([[0, 1], [0, 2]], (40_000, 1))
     assert duplicates.agreeing(thumbs, pairs).reshape(-1, 2).all(axis=0).tolist() == [True, False]
     assert not duplicates.agreeing(thumbs, pairs).reshape(-1, 2).any(axis=0)[1]

@@ -13,7 +13,7 @@ import pytest
 from mutated import mutations, usable_seeds
 
 from ppcls.data.loader.loader import Loader
-from ppcls.data.samplers.base import BatchSampler
+from ppcls.data.samplers.base import Batching, BatchSampler
 from ppcls.data.sources.folders import ImageFolder
 from ppcls.data.sources.listing import class_id, flags, read_list
 from ppcls.data.sources.lists import ImageNetDataset
@@ -55,7 +55,7 @@ def test_no_mutated_image_is_lost_in_silence(tmp_path: Path) -> None:
     assert 10 < len(bad) < count - 10
 
     dataset = ImageFolder(PIPELINE, 2, image_root=str(tmp_path), skip_corrupt=True)
-    loader = Loader(dataset, BatchSampler(dataset.labels, 0, 0, 1, True, batch_size=16), [], 0, num_workers=2)
+    loader = Loader(dataset, BatchSampler(dataset.labels, 0, 0, 1, True, Batching(batch_size=16)), [], 0, num_workers=2)
     trained = sum(len(batch) for batch in loader.epoch(0))
     assert {message.split(": ")[0] for message in loader.skipped} == bad and trained == count - len(bad)
     loader.close()

@@ -21,7 +21,7 @@ from ppcls.engine.engine import Engine
 from ppcls.models import ARCHITECTURES
 
 OPTIONS = "Arch.name=Tiny Arch.dropout=0.5 EMA.decay=0.9 Global.print_batch_step=1 Global.epochs=3 Global.update_freq=2"
-SMALL = "DataLoader.Train.sampler.batch_size=3"  # 9 batches an epoch, 5 groups
+SMALL = "DataLoader.Train.sampler.batch_size=3"  # 9 batches per epoch, 5 groups
 FILE_OPERATIONS = ("open", "os.link", "os.rename", "os.remove")
 
 

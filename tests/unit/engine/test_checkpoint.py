@@ -175,7 +175,7 @@ def test_the_newest_is_sought_among_those_of_this_run_only(tmp_path: Path, caplo
     found = checkpoints.newest(tmp_path, but=older)
     assert found and (found[0].name, found[1].states["epoch"]) == ("epoch_1", 10)
     assert caplog.messages == [
-        f"passed over: checkpoint '{tmp_path}/latest': latest.pdopt is damaged (its checksum does not fit)"
+        f"skipped: checkpoint '{tmp_path}/latest': latest.pdopt is damaged (its checksum does not fit)"
     ]
     damage(tmp_path / "epoch_1.pdopt")
     assert checkpoints.newest(tmp_path, but=older) is None

@@ -12,7 +12,7 @@ from ppcls.metrics.base import MAX_PENDING
 
 
 def by_numpy(engine: Engine) -> dict[str, float]:
-    """Return the loss and the accuracies over all samples, from the logits of each picture by itself."""
+    """Return the loss and the accuracies over all samples, from the logits of each image by itself."""
     engine.model.eval()
     dataset = engine.eval_loader.dataset
     images = [dataset.pipeline.finish(dataset.sample(i, np.random.default_rng(0))[None]) for i in range(len(dataset))]
@@ -30,7 +30,7 @@ def test_an_evaluation_counts_every_sample_once_for_any_batch_size(make: MakeEng
     trained.train()
     weights = f"Global.pretrained_model={trained.folder}/latest"
     expected = by_numpy(trained)
-    for batch_size in (1, 4, 5, 13, 64):  # of 13 pictures
+    for batch_size in (1, 4, 5, 13, 64):  # of 13 images
         engine = make("Tiny", "eval", weights, f"DataLoader.Eval.sampler.batch_size={batch_size}")
         found = engine.evaluate_weights()
         assert found["loss"] == pytest.approx(expected["loss"], rel=1e-5)

@@ -40,20 +40,20 @@ def write(tmp_path: Path) -> Export:
 
 
 @pytest.fixture
-def pictures(tmp_path: Path, photos: list[bytes]) -> str:
-    (tmp_path / "pictures").mkdir()
+def images(tmp_path: Path, photos: list[bytes]) -> str:
+    (tmp_path / "images").mkdir()
     for number, photo in enumerate(photos):
-        (tmp_path / f"pictures/{number:02}.jpg").write_bytes(photo)
-    return str(tmp_path / "pictures")
+        (tmp_path / f"images/{number:02}.jpg").write_bytes(photo)
+    return str(tmp_path / "images")
 
 
-def test_a_model_that_normalizes_by_itself_takes_bytes_and_gives_the_same_scores(write: Export, pictures: str) -> None:
-    expected = Predictor(write()).predict(pictures)
-    folder = write("Global.export_with_preprocess=True", verify=pictures)
+def test_a_model_that_normalizes_by_itself_takes_bytes_and_gives_the_same_scores(write: Export, images: str) -> None:
+    expected = Predictor(write()).predict(images)
+    folder = write("Global.export_with_preprocess=True", verify=images)
     predictor = Predictor(folder)
     assert artifact.read(folder).input_type == "uint8"
     assert predictor.finish(np.zeros((1, 32, 32, 3), "uint8")).dtype == np.uint8
-    for one, other in zip(predictor.predict(pictures), expected):
+    for one, other in zip(predictor.predict(images), expected):
         assert one.class_ids == other.class_ids
         np.testing.assert_allclose(one.scores, other.scores, atol=1e-5)
 
@@ -72,17 +72,17 @@ def test_verifying_on_no_image_is_an_error(write: Export, tmp_path: Path) -> Non
     assert not (tmp_path / "exported").exists()
 
 
-def test_verifying_says_how_near_the_scores_are(write: Export, pictures: str, caplog: pytest.LogCaptureFixture) -> None:
-    (Path(pictures) / "broken.jpg").write_bytes(b"no picture")
-    write(verify=pictures)
+def test_verifying_says_how_near_the_scores_are(write: Export, images: str, caplog: pytest.LogCaptureFixture) -> None:
+    (Path(images) / "broken.jpg").write_bytes(b"no image")
+    write(verify=images)
     assert "the same top 5 for 20 of 20 images, scores differ by at most" in caplog.text
-    assert "broken.jpg: no image: 10 bytes" in caplog.text
+    assert "broken.jpg: no image: 8 bytes" in caplog.text
 
 
-def test_an_image_named_twice_is_verified_twice(write: Export, pictures: str, caplog: pytest.LogCaptureFixture) -> None:
-    name = min(os.listdir(pictures))
-    (Path(pictures) / "list.txt").write_text(f"{name}\t0\n{name}\t0\n{name}\t0\n")
-    write(verify=f"{pictures}/list.txt")
+def test_an_image_named_twice_is_verified_twice(write: Export, images: str, caplog: pytest.LogCaptureFixture) -> None:
+    name = min(os.listdir(images))
+    (Path(images) / "list.txt").write_text(f"{name}\t0\n{name}\t0\n{name}\t0\n")
+    write(verify=f"{images}/list.txt")
     assert "the same top 5 for 3 of 3 images" in caplog.text
 
 
@@ -99,11 +99,11 @@ def test_one_score_that_is_no_number_is_not_forgotten(write: Export) -> None:
 
 
 def test_a_model_that_differs_is_not_written(
-    write: Export, pictures: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    write: Export, images: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("ppcls.export.verify.TOLERANCE", -1.0)
     with pytest.raises(CheckpointError, match="gives other scores than the trained one .*; nothing was written"):
-        write(verify=pictures)
+        write(verify=images)
     assert not (tmp_path / "exported").exists()
     assert not list(tmp_path.glob(".exported*"))
 
@@ -116,27 +116,27 @@ def test_a_model_that_differs_is_not_written(
     ],
 )
 def test_the_post_process_travels_with_the_model(
-    write: Export, pictures: str, tmp_path: Path, part: str, activation: str
+    write: Export, images: str, tmp_path: Path, part: str, activation: str
 ) -> None:
     (tmp_path / "labels.txt").write_text("0 cat\n1 dog\n")
     part = part.replace("LABELS", str(tmp_path / "labels.txt"))
     folder = write(f"Infer.PostProcess={part}")
     (tmp_path / "labels.txt").unlink()
     predictor = Predictor(folder)
-    image = predictor.pipeline.sample((Path(pictures) / "00.jpg").read_bytes(), np.random.default_rng(0))
+    image = predictor.pipeline.sample((Path(images) / "00.jpg").read_bytes(), np.random.default_rng(0))
     scores = predictor.scores(predictor.finish(image[None]))[0]
     assert (abs(scores.sum() - 1) < 1e-5) == (activation == "softmax")
-    prediction = predictor.predict(pictures)[0]
+    prediction = predictor.predict(images)[0]
     if activation == "softmax":
         assert prediction.label_names == [("cat", "dog")[int(scores[1] >= 0.4)]]
     else:
         assert prediction.label_names == [name for name, score in zip(("cat", "dog"), scores) if score >= 0.3]
-    assert len(predictor.predict(pictures, topk=2)[0].class_ids) == 2
+    assert len(predictor.predict(images, topk=2)[0].class_ids) == 2
 
 
-def test_logits_are_exported_where_the_config_wants_no_softmax(write: Export, pictures: str) -> None:
+def test_logits_are_exported_where_the_config_wants_no_softmax(write: Export, images: str) -> None:
     scores, logits = (Predictor(write(f"Arch.infer_add_softmax={wanted}")) for wanted in (True, False))
-    image = scores.pipeline.sample((Path(pictures) / "00.jpg").read_bytes(), np.random.default_rng(0))
+    image = scores.pipeline.sample((Path(images) / "00.jpg").read_bytes(), np.random.default_rng(0))
     expected = np.exp(logits.scores(logits.finish(image[None])))
     np.testing.assert_allclose(scores.scores(scores.finish(image[None])), expected / expected.sum(), rtol=1e-5)
 

@@ -126,6 +126,6 @@ def test_the_norm_of_the_gradients_is_recorded_and_clipped_ones_have_it_from_bef
 
 
 def test_a_clip_norm_of_zero_is_refused_with_its_place(make: MakeEngine, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="Optimizer: clip_norm: not positive; received 0.0; leave it out"):
+    with pytest.raises(ConfigError, match="Optimizer: clip_norm: not positive; received 0.0; omit it"):
         make("Tiny", "run", "Optimizer.clip_norm=0").train()
     assert not (tmp_path / "run").exists()

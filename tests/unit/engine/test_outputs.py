@@ -14,8 +14,8 @@ from ppcls import device
 from ppcls.batch import Batch
 from ppcls.config import load_config
 from ppcls.engine.check import report
-from ppcls.engine.log import ScalarsOf
 from ppcls.engine.progress import Progress
+from ppcls.engine.scalars import ScalarsOf
 from ppcls.engine.tally import Tally
 from ppcls.errors import CheckpointError, ConfigError, DeviceError
 
@@ -40,7 +40,7 @@ def test_the_folder_of_a_run(make: MakeEngine) -> None:
     assert names == sorted([*checkpoints, "config.yaml", "metrics.jsonl", "train.log"])
     lines = (engine.folder / "train.log").read_text().splitlines()
     assert re.fullmatch(
-        r"\[\d{4}/\d\d/\d\d \d\d:\d\d:\d\d\] ppcls INFO: Tiny, 3 classes, on cpu, float32; 26 pict.*", lines[0]
+        r"\[\d{4}/\d\d/\d\d \d\d:\d\d:\d\d\] ppcls INFO: Tiny, 3 classes, on cpu, float32; 26 imag.*", lines[0]
     )
     assert len(lines) == 1 + 2 * len(EPOCH)
     for line, pattern in zip(lines[-len(EPOCH) :], EPOCH):
@@ -166,7 +166,7 @@ def test_a_check_builds_everything_and_writes_nothing(make: MakeEngine) -> None:
     assert rows["device, numbers"] == "cpu, float32"
     assert rows["training pictures"] == "26"
     assert rows["batch"] == "images [8, 3, 24, 24], labels [8], output [8, 3]"
-    assert rows["steps an epoch"] == "2 of 2 batch(es)"
+    assert rows["steps per epoch"] == "2 of 2 batch(es)"
     assert rows["learning rate"].startswith("start 0, after warm-up 0.02, end ")
     assert rows["evaluation pictures"] == "13"
     assert float(rows["loss of the first batch"]) > 0
@@ -187,19 +187,22 @@ def test_two_numbers_of_one_name_are_refused_before_the_start(make: MakeEngine, 
     assert not engine.folder.exists()
 
 
-def test_the_time_to_go_is_that_of_the_epochs_which_this_run_will_train(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_time_to_go_is_that_of_the_epochs_which_this_run_will_train(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     caplog.set_level(logging.INFO, logger="ppcls")
     epoch = {"epoch": 3, "epochs": 100, "last_epoch": 5, "first_batch": 19, "num_batches": 40, "every": 10}
     tally = Tally(["CELoss"], [])
     progress = Progress(ScalarsOf(), tally, lambda: None, lambda: 2, **epoch, print_memory=True)
     tally.add({}, Batch(np.zeros(32), None), {"CELoss": paddle.to_tensor(1.0)})
-    # As if the first batch of this run had taken a minute.
-    progress.started = progress.last_time = time.perf_counter() - 60.0
+    now = progress.started + 60.0  # as if the first batch of this run had taken a minute, on however busy a machine
+    progress.last_time = progress.started
+    monkeypatch.setattr(time, "perf_counter", lambda: now)
     progress.update(0.1, 91, None)
     # 20 batches of this epoch, 40 of each of the epochs 4 and 5: 100 minutes.
     assert re.fullmatch(
         r"\[Train\]\[Epoch 3/100\]\[Iter: 20/40\]loss: 1.00000, lr: 0.10000000, skipped updates: 2, "
-        r"ips: 0.5 images/s, batch: 60.\d+ s, waiting for data: 0%, eta: 1:40:00",
+        r"ips: 0.5 images/s, batch: 60.000 s, waiting for data: 0%, eta: 1:40:00",
         *caplog.messages,
     )
 

@@ -1,4 +1,4 @@
-"""Stopping a run at any moment, and going on as if nothing had happened."""
+"""Stopping a run at any moment, and resuming as if nothing had happened."""
 
 import logging
 import os
@@ -21,7 +21,7 @@ REPO = Path(__file__).resolve().parents[3]
 # Of the many kills that a change of the checkpoints should be tried with, so many are in each run of the tests.
 NUM_KILLS = int(os.environ.get("PPCLS_TEST_KILLS", "6"))
 OPTIONS = ("Arch.dropout=0.5", "Global.update_freq=2", "Global.print_batch_step=1", "Global.epochs=2")
-SMALL = "DataLoader.Train.sampler.batch_size=3"  # 9 batches an epoch, 5 updates
+SMALL = "DataLoader.Train.sampler.batch_size=3"  # 9 batches per epoch, 5 updates
 
 
 def stop_after(engine: Engine, batches: int, of: str = "training") -> None:
@@ -116,7 +116,7 @@ def test_a_run_saves_within_an_epoch_as_often_as_wanted(
 def test_auto_begins_anew_where_there_is_nothing(make: MakeEngine, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger="ppcls")
     engine = trained(make("Tiny", "run", "Global.epochs=1", "Global.checkpoints=auto"))
-    assert f"Global.checkpoints: auto: no checkpoint in '{engine.folder}'; a new run begins" in caplog.messages
+    assert f"Global.checkpoints: auto: no checkpoint in '{engine.folder}'; starting a new run" in caplog.messages
     assert engine.state.step == 4
 
 
@@ -134,9 +134,9 @@ def test_auto_passes_over_a_truncated_latest_and_a_damaged_epoch(
     resumed = make("Tiny", "run", *options)
     resumed.prepare()
     assert (resumed.state.epoch, resumed.resume_from) == (2, engine.folder / "epoch_2")
-    assert messages(caplog, "passed over") == [
-        f"passed over: checkpoint '{engine.folder}/latest': latest.pdopt is damaged (its checksum does not fit)",
-        f"passed over: checkpoint '{engine.folder}/epoch_3': epoch_3.pdparams is damaged (its checksum does not fit)",
+    assert messages(caplog, "skipped") == [
+        f"skipped: checkpoint '{engine.folder}/latest': latest.pdopt is damaged (its checksum does not fit)",
+        f"skipped: checkpoint '{engine.folder}/epoch_3': epoch_3.pdparams is damaged (its checksum does not fit)",
     ]
 
 
@@ -172,8 +172,8 @@ def test_a_run_goes_on_with_other_batches_from_the_same_sample(
     bigger = make("Tiny", "run", *OPTIONS, "Global.checkpoints=auto", "DataLoader.Train.sampler.batch_size=5")
     bigger.prepare()
     assert (bigger.state.epoch, bigger.state.batches_done, bigger.state.step) == (1, 2, 4)
-    assert messages(caplog, "the checkpoint is of another pace") == [
-        "the checkpoint is of another pace: global_batch 3 -> 5, batches_per_epoch 9 -> 6, steps_per_epoch 5 -> 3; "
+    assert messages(caplog, "the checkpoint has another pace") == [
+        "the checkpoint has another pace: global_batch 3 -> 5, batches_per_epoch 9 -> 6, steps_per_epoch 5 -> 3; "
         "step 7 -> 4; 2 samples come again"
     ]
     bigger.train()
@@ -195,7 +195,7 @@ def test_the_sums_of_two_ranks_go_on_in_one(make: MakeEngine, caplog: pytest.Log
     resumed = make("Tiny", "run", *OPTIONS, SMALL, "Global.checkpoints=auto")
     resumed.prepare()
     assert (resumed.state.batches_done, resumed.state.step) == (4, 2)
-    assert "world_size 2 -> 1, global_batch 6 -> 3" in messages(caplog, "the checkpoint is of another pace")[0]
+    assert "world_size 2 -> 1, global_batch 6 -> 3" in messages(caplog, "the checkpoint has another pace")[0]
     assert resumed.start_progress().tally.num_samples == 12
     assert resumed.tally.read() == engine.tally.read()
 

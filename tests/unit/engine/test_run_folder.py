@@ -108,7 +108,7 @@ def test_the_lock_of_another_host_stays(tmp_path: Path, host: str, boot: str, ta
     if taken:
         claim(tmp_path)
         return
-    with pytest.raises(CheckpointError, match="a run on another host has it: process 7 on other; if .*remove"):
+    with pytest.raises(CheckpointError, match="held by a run on another host: process 7 on other; if .*remove"):
         claim(tmp_path)
 
 

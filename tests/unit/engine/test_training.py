@@ -78,7 +78,7 @@ def test_a_finished_run_says_that_there_is_nothing_to_do(make: MakeEngine, messa
 
 @pytest.mark.parametrize("small", [2, 3])
 def test_gradients_of_a_group_are_those_of_one_big_batch(make: MakeEngine, small: int) -> None:
-    """26 pictures: groups of 4 batches of 2, of which the last has one, or of 3, of which the last batch has 2."""
+    """26 images: groups of 4 batches of 2, of which the last has one, or of 3, of which the last batch has 2."""
     plain = ["Arch.norm=none", "Optimizer.lr={name: Constant, learning_rate: 0.5}", NO_EVAL, "Global.epochs=2"]
 
     def weights(run: str, batch_size: int, update_freq: int) -> dict[str, np.ndarray]:

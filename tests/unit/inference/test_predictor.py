@@ -57,7 +57,7 @@ def test_images_of_another_size_are_refused(exported: Path) -> None:
     ("setting", "name"), [({"precision": "float16"}, "use_fp16"), ({"tensorrt": True}, "use_tensorrt")]
 )
 def test_what_only_a_gpu_does_is_refused_elsewhere(exported: Path, setting: dict[str, Any], name: str) -> None:
-    with pytest.raises(DeviceError, match=f"{name}: works on a GPU only; received device 'cpu'; leave it out"):
+    with pytest.raises(DeviceError, match=f"{name}: works on a GPU only; received device 'cpu'; omit it"):
         Predictor(exported, **setting)
 
 
@@ -76,7 +76,7 @@ def same(one: Prediction, other: Prediction) -> bool:
     return one.class_ids == other.class_ids and np.allclose(one.scores, other.scores, atol=1e-5)
 
 
-def test_transforms_that_leave_another_size_are_a_problem_of_the_picture(exported: Path, tmp_path: Path) -> None:
+def test_transforms_that_leave_another_size_are_a_problem_of_the_image(exported: Path, tmp_path: Path) -> None:
     config = load_deploy_config(None, ["PreProcess.transform_ops=[ResizeImage: {resize_short: 32}]"])
     square, wide = np.zeros((40, 40, 3), "uint8"), np.zeros((40, 60, 3), "uint8")
     with pytest.raises(ConfigError, match=r"-o: PreProcess: gives images \[3, 32, 43\]; the model takes \[3, 32, 32\]"):

@@ -50,18 +50,18 @@ def test_the_rows_say_all(tmp_path: Path) -> None:
     ("name", "content", "message"),
     [
         ("out.txt", None, r"--out: must end in .csv or .jsonl; received '.*out.txt'"),
-        ("out.jsonl", "hello\n", "is there and holds other things; give another file"),
-        ("out.jsonl", "{}\n", "is there and holds other things; give another file"),
-        ("out.jsonl", "5\n", "is there and holds other things; give another file"),
-        ("out.jsonl", "[" * 100_000 + "\n", "is there and holds other things; give another file"),
-        ("out.csv", "name\0\n", "is there and holds other things; give another file"),
-        ("out.csv", f"{'x' * 200_000}\n", "is there and holds other things; give another file"),
+        ("out.jsonl", "hello\n", "already exists and holds something else; give another file"),
+        ("out.jsonl", "{}\n", "already exists and holds something else; give another file"),
+        ("out.jsonl", "5\n", "already exists and holds something else; give another file"),
+        ("out.jsonl", "[" * 100_000 + "\n", "already exists and holds something else; give another file"),
+        ("out.csv", "name\0\n", "already exists and holds something else; give another file"),
+        ("out.csv", f"{'x' * 200_000}\n", "already exists and holds something else; give another file"),
         (
             "out.csv",
             "name,class_ids,scores,label_names,error\na.jpg,1,1,,\n",
             "and out.csv.made_by.json, .* can't be read",
         ),
-        ("out.csv", "a,b\n1,2\n", "is there and holds other things; give another file"),
+        ("out.csv", "a,b\n1,2\n", "already exists and holds something else; give another file"),
     ],
 )
 def test_another_file_is_left_alone(tmp_path: Path, name: str, content: str, message: str) -> None:

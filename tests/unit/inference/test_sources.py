@@ -65,7 +65,7 @@ def test_a_generator_is_read_as_far_as_it_is_needed(exported: Path, photos: list
     assert given <= 4 * 5
 
 
-def test_a_picture_that_cannot_be_read_is_named_and_the_stream_goes_on(
+def test_an_image_that_cannot_be_read_is_named_and_the_stream_goes_on(
     exported: Path, photos: list[bytes], tmp_path: Path
 ) -> None:
     predictor = Predictor(exported)

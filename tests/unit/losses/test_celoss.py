@@ -104,6 +104,6 @@ def test_the_gradient_of_a_mixed_smoothed_label_is_the_softmax_minus_it() -> Non
 @pytest.mark.parametrize("weights", [[1.0, 2.0], [1.0, 1.0, 1.0, -1.0]])
 def test_class_weights_that_fit_no_classes_are_refused(weights: list) -> None:
     with pytest.raises(
-        ValueError, match="class_weight: must be 4 numbers, none negative; received .*; give one a class"
+        ValueError, match="class_weight: must be 4 numbers, none negative; received .*; give one per class"
     ):
         CELoss(COUNTS, class_weight=weights)

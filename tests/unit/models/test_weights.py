@@ -107,7 +107,7 @@ def test_the_first_shortcut_that_torchvision_lacks_becomes_the_identity(tmp_path
     np.testing.assert_allclose(model.blocks[0].short(x), x, rtol=1e-6)
 
 
-def test_the_public_resnet18_of_torchvision_knows_its_pictures(shared: Path) -> None:
+def test_the_public_resnet18_of_torchvision_knows_its_images(shared: Path) -> None:
     path = shared / "weights/resnet18-imagenet1k.safetensors"
     if not path.is_file():
         pytest.skip(f"weights not present: {path}")

@@ -132,7 +132,7 @@ def test_gradients_are_those_of_paddle(onednn: OneDNN, name: str) -> None:
     stock, fast = pair(onednn, name)
     inputs = [images(), images()]
     for model, x in zip((stock, fast), inputs):
-        model.eval()  # where rounding does not grow through the statistics of two pictures
+        model.eval()  # where rounding does not grow through the statistics of two images
         x.stop_gradient = False
         model(x).square().sum().backward()
     pairs = {"images": inputs, **dict(zip(dict(stock.named_parameters()), zip(stock.parameters(), fast.parameters())))}

@@ -71,5 +71,5 @@ def test_exclusions_of_one_optimizer_are_none_of_the_next() -> None:
 
 
 def test_a_pattern_that_is_no_expression_is_refused() -> None:
-    with pytest.raises(ValueError, match="pattern: is no regular expression; received '\\['"):
+    with pytest.raises(ValueError, match="pattern: not a regular expression; received '\\['"):
         Group("[")

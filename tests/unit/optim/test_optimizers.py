@@ -164,7 +164,7 @@ def test_clip_global_norm_bounds_the_norm_of_all_gradients_together() -> None:
 @pytest.mark.parametrize(
     ("clipping", "message"),
     [
-        ({"clip_norm": 0.0}, "clip_norm: not positive; received 0.0; leave it out for no clipping"),
+        ({"clip_norm": 0.0}, "clip_norm: not positive; received 0.0; omit it for no clipping"),
         ({"clip_global_norm": 0.0}, "clip_global_norm: not positive"),
         ({"clip_norm": 1.0, "clip_global_norm": 2.0}, "received 1.0 beside a clip_global_norm of 2.0; keep one"),
     ],

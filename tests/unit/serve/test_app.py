@@ -115,11 +115,11 @@ def test_several_images_are_answered_in_their_order(client: Client, predictor: P
 
 
 def test_a_bad_image_is_named_and_the_others_are_answered(client: Client, photos: list[bytes]) -> None:
-    answer = client.post_files([("good.jpg", photos[0]), ("bad.jpg", b"no picture")])
+    answer = client.post_files([("good.jpg", photos[0]), ("bad.jpg", b"no image")])
     assert answer.status == 422
     good, bad = answer.json()["results"]
     assert len(good["class_ids"]) == 5
-    assert bad["name"] == "bad.jpg" and bad["error"].startswith("no image: 10 bytes")
+    assert bad["name"] == "bad.jpg" and bad["error"].startswith("no image: 8 bytes")
 
 
 def test_a_truncated_image_and_wrong_base64_are_refused_by_name(client: Client, photos: list[bytes]) -> None:
@@ -340,7 +340,7 @@ def test_a_page_asks_for_nothing_from_elsewhere(client: Client, path: str) -> No
 def test_the_server_holds_what_its_openapi_schema_says(client: Client, tmp_path: Path) -> None:
     pytest.importorskip("schemathesis", reason="schemathesis is not installed")
     words = ["run", f"http://127.0.0.1:{client.port}/openapi.json", "--max-examples", "40", "--no-color", "--seed", "1"]
-    # That valid input is accepted can't be asked for: random bytes are no picture.
+    # That valid input is accepted can't be asked for: random bytes are no image.
     words += ["--exclude-checks", "positive_data_acceptance"]
     ended = subprocess.run(
         [sys.executable, "-m", "schemathesis.cli", *words], capture_output=True, text=True, cwd=tmp_path

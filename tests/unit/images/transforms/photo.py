@@ -1,4 +1,4 @@
-"""A picture with smooth areas, edges and all tones, for tests that look at what transforms change."""
+"""An image with smooth areas, edges and all tones, for tests that look at what transforms change."""
 
 import cv2
 import numpy as np

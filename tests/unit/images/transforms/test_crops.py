@@ -39,7 +39,7 @@ def test_random_crops_are_at_every_place_equally_often(kind: type) -> None:
     np.testing.assert_array_equal(kind([200, 100])(IMAGE, RNG), IMAGE)
 
 
-def test_a_random_crop_of_a_picture_with_margins_is_at_every_place_equally_often() -> None:
+def test_a_random_crop_of_an_image_with_margins_is_at_every_place_equally_often() -> None:
     image = rows_and_columns(32, 40)
     crops = [RandomCrop([32, 40], padding=[2, 4], fill=7)(image, np.random.default_rng(seed)) for seed in range(3000)]
     assert {crop.shape for crop in crops} == {(32, 40, 3)}
@@ -50,7 +50,7 @@ def test_a_random_crop_of_a_picture_with_margins_is_at_every_place_equally_often
     assert abs(np.mean(painted) - 4 / 9) < 0.04
 
 
-def test_a_random_crop_can_widen_pictures_that_are_too_small() -> None:
+def test_a_random_crop_can_widen_images_that_are_too_small() -> None:
     crop = RandomCrop(30, pad_if_needed=True, padding_mode="edge")
     crops = [crop(rows_and_columns(40, 20), np.random.default_rng(seed)) for seed in range(200)]
     assert {image.shape for image in crops} == {(30, 30, 3)}

@@ -10,7 +10,7 @@ from PIL import Image, ImageOps, features
 from ppcls.images.decode import Backend, DecodeImage
 from ppcls.images.failures import UndecodableError, UnsupportedError
 
-PICTURE = cv2.resize(np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8), (90, 60))
+IMAGE = cv2.resize(np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8), (90, 60))
 
 
 def encoded(suffix: str, image: np.ndarray) -> bytes:
@@ -30,20 +30,20 @@ def exif(orientation: int) -> Image.Exif:
 
 
 FILES = {
-    "jpeg": encoded(".jpg", PICTURE),
-    "grey jpeg": encoded(".jpg", PICTURE[..., 0]),
-    "CMYK jpeg": saved(Image.fromarray(PICTURE).convert("CMYK"), "JPEG"),
-    "alpha png": encoded(".png", np.dstack([PICTURE, PICTURE[..., 0]])),
-    "16-bit png": encoded(".png", PICTURE.astype(np.uint16) * 257),
-    "16-bit grey png": encoded(".png", PICTURE[..., 0].astype(np.uint16) * 257),
-    "palette png": saved(Image.fromarray(PICTURE).convert("P"), "PNG", transparency=bytes(range(256))),
+    "jpeg": encoded(".jpg", IMAGE),
+    "grey jpeg": encoded(".jpg", IMAGE[..., 0]),
+    "CMYK jpeg": saved(Image.fromarray(IMAGE).convert("CMYK"), "JPEG"),
+    "alpha png": encoded(".png", np.dstack([IMAGE, IMAGE[..., 0]])),
+    "16-bit png": encoded(".png", IMAGE.astype(np.uint16) * 257),
+    "16-bit grey png": encoded(".png", IMAGE[..., 0].astype(np.uint16) * 257),
+    "palette png": saved(Image.fromarray(IMAGE).convert("P"), "PNG", transparency=bytes(range(256))),
 }
 
 
 @pytest.mark.parametrize("kind", FILES)
 def test_both_backends_agree_on_any_kind_of_file(kind: str) -> None:
     by_cv2, by_pil = DecodeImage()(FILES[kind]), DecodeImage(backend="pil")(FILES[kind])
-    assert by_cv2.shape == by_pil.shape == PICTURE.shape
+    assert by_cv2.shape == by_pil.shape == IMAGE.shape
     assert by_cv2.dtype == by_pil.dtype == np.uint8
     assert abs(by_cv2.astype(int) - by_pil).max() <= 1
 
@@ -55,17 +55,17 @@ def test_the_cv2_backend_gives_what_imread_color_gives(kind: str) -> None:
     np.testing.assert_array_equal(DecodeImage()(FILES[kind]), expected[..., ::-1])
 
 
-def test_only_the_cv2_backend_turns_a_picture_by_its_exif_orientation() -> None:
-    upright = Image.fromarray(PICTURE)
+def test_only_the_cv2_backend_turns_an_image_by_its_exif_orientation() -> None:
+    upright = Image.fromarray(IMAGE)
     turned = saved(upright, "JPEG", exif=exif(6), quality=95)
     flat = DecodeImage()(saved(upright, "JPEG", quality=95))
     np.testing.assert_array_equal(DecodeImage()(turned), np.rot90(flat, -1))
-    assert DecodeImage(backend="pil")(turned).shape == PICTURE.shape
+    assert DecodeImage(backend="pil")(turned).shape == IMAGE.shape
 
 
 @pytest.mark.parametrize("backend", ["cv2", "pil"])
-@pytest.mark.parametrize("data", [b"", b"no picture", FILES["jpeg"][:-200], FILES["16-bit png"][:500]])
-def test_what_is_no_whole_picture_is_refused(backend: str, data: bytes) -> None:
+@pytest.mark.parametrize("data", [b"", b"no image", FILES["jpeg"][:-200], FILES["16-bit png"][:500]])
+def test_what_is_no_whole_image_is_refused(backend: str, data: bytes) -> None:
     with pytest.raises(UndecodableError, match="^(no image|damaged: a (JPEG|PNG) of 90 x 60).*; replace or remove it"):
         DecodeImage(backend=backend)(data)
 
@@ -87,12 +87,12 @@ def tiff(levels: np.ndarray) -> bytes:
     [
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(3000), "unsupported: a HEIC image; save it as JPEG or PNG"),
         (
-            tiff(PICTURE[..., 0].astype(np.float32) / 255),
+            tiff(IMAGE[..., 0].astype(np.float32) / 255),
             "unsupported: a TIFF of 32-bit float numbers, .*; scale it to 8",
         ),
-        (tiff(PICTURE[..., 0].astype(np.int32)), "unsupported: a TIFF of 32-bit signed integer numbers"),
-        (encoded(".tiff", PICTURE[..., 0].astype(np.int16)), "unsupported: a TIFF of 16-bit signed integer numbers"),
-        (encoded(".pfm", PICTURE.astype(np.float32)), "unsupported: a PFM of 32-bit float numbers"),
+        (tiff(IMAGE[..., 0].astype(np.int32)), "unsupported: a TIFF of 32-bit signed integer numbers"),
+        (encoded(".tiff", IMAGE[..., 0].astype(np.int16)), "unsupported: a TIFF of 16-bit signed integer numbers"),
+        (encoded(".pfm", IMAGE.astype(np.float32)), "unsupported: a PFM of 32-bit float numbers"),
         (
             b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>',
             "unsupported: an SVG drawing; save it as",
@@ -131,8 +131,8 @@ def test_files_that_are_no_images_are_called_what_they_are(backend: Backend, dat
 @pytest.mark.parametrize("backend", ["cv2", "pil"])
 @pytest.mark.parametrize("bits", [8, 10, 12, 13])
 def test_sixteen_bits_of_which_few_are_used_do_not_come_out_black(backend: Backend, bits: int) -> None:
-    levels = PICTURE.astype(np.uint16) << bits - 8
-    expected = PICTURE if PICTURE.max() > 127 else PICTURE * 2
+    levels = IMAGE.astype(np.uint16) << bits - 8
+    expected = IMAGE if IMAGE.max() > 127 else IMAGE * 2
     for image, suffix in (
         (levels, ".png"),
         (levels[..., 0], ".png"),
@@ -145,8 +145,8 @@ def test_sixteen_bits_of_which_few_are_used_do_not_come_out_black(backend: Backe
 
 
 def test_a_dark_photograph_of_sixteen_bits_stays_as_it_is() -> None:
-    levels = (PICTURE[..., 0].astype(np.uint16) // 4 + 1) * 257
-    assert abs(DecodeImage()(encoded(".png", levels))[..., 0].astype(int) - PICTURE[..., 0] // 4 - 1).max() <= 1
+    levels = (IMAGE[..., 0].astype(np.uint16) // 4 + 1) * 257
+    assert abs(DecodeImage()(encoded(".png", levels))[..., 0].astype(int) - IMAGE[..., 0] // 4 - 1).max() <= 1
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -155,7 +155,7 @@ def test_images_of_every_format_stand_upright(kind: str, orientation: int) -> No
     if kind == "AVIF" and not (features.check("avif") and cv2.haveImageWriter("a.avif")):
         pytest.skip("OpenCV or Pillow was built without AVIF")
     options = {"lossless": True} if kind == "WEBP" else {"quality": 100} if kind in ("JPEG", "AVIF") else {}
-    data = saved(Image.fromarray(PICTURE), kind, exif=exif(orientation), **options)
+    data = saved(Image.fromarray(IMAGE), kind, exif=exif(orientation), **options)
     upright = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB"))
     assert abs(DecodeImage()(data).astype(int) - upright).mean() < 2
 
@@ -164,7 +164,7 @@ def test_what_a_decoder_raises_is_the_fault_of_the_file() -> None:
     # Pillow raises AttributeError, IndexError, RuntimeError and others over bytes like these.
     rng, outcomes = np.random.default_rng(0), set()
     for kind in ("GIF", "TIFF", "PNG", "WEBP"):
-        whole = saved(Image.fromarray(PICTURE), kind)
+        whole = saved(Image.fromarray(IMAGE), kind)
         for _ in range(100):
             data = bytearray(whole)
             for place in rng.integers(6, len(data), 8):
@@ -177,20 +177,20 @@ def test_what_a_decoder_raises_is_the_fault_of_the_file() -> None:
 
 
 def test_arrays_of_every_kind_become_rgb_or_bgr() -> None:
-    grey, rgba = PICTURE[..., 0], np.dstack([PICTURE, PICTURE[..., 0]])
+    grey, rgba = IMAGE[..., 0], np.dstack([IMAGE, IMAGE[..., 0]])
     for decoder, order in ((DecodeImage(), slice(None)), (DecodeImage(to_rgb=False), slice(None, None, -1))):
-        np.testing.assert_array_equal(decoder.take(PICTURE), PICTURE[..., order])
-        np.testing.assert_array_equal(decoder.take(rgba), PICTURE[..., order])
+        np.testing.assert_array_equal(decoder.take(IMAGE), IMAGE[..., order])
+        np.testing.assert_array_equal(decoder.take(rgba), IMAGE[..., order])
         for image in (grey, grey[..., None]):
             np.testing.assert_array_equal(decoder.take(image), np.dstack([grey] * 3))
 
 
 def test_an_image_of_pillow_of_any_mode_is_taken() -> None:
-    image = Image.fromarray(PICTURE)
+    image = Image.fromarray(IMAGE)
     for mode in ("RGB", "RGBA", "CMYK", "L", "LA", "P", "1", "HSV", "YCbCr"):
         expected = np.asarray(image.convert(mode).convert("RGB"))
         np.testing.assert_array_equal(DecodeImage().take(image.convert(mode)), expected)
-    twelve = Image.fromarray(PICTURE[..., 0].astype(np.uint16) << 4)
+    twelve = Image.fromarray(IMAGE[..., 0].astype(np.uint16) << 4)
     assert DecodeImage().take(twelve).max() > 127
     for image in (Image.new("F", (4, 4)), Image.new("I", (4, 4), 1 << 20)):
         with pytest.raises(UnsupportedError, match="whose range is not known"):

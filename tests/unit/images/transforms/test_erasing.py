@@ -39,14 +39,14 @@ def test_random_erasing_paints_a_rectangle_within_its_bounds_at_any_place(log_as
     assert np.abs(found.mean(axis=(0, 1)) - found.mean(axis=(0, 1))[::-1]).max() < 0.05
 
 
-def test_random_erasing_leaves_a_picture_on_which_nothing_fits() -> None:
+def test_random_erasing_leaves_an_image_on_which_nothing_fits() -> None:
     assert not masks(RandomErasing(EPSILON=1.0, sl=0.9, sh=1.0, r1=0.1, attempt=3), 50)[:, 0, 0].any()
 
 
 def test_cutout_paints_squares_that_may_reach_outside() -> None:
     sizes = masks(Cutout(length=56)).sum(axis=(1, 2))
     assert sizes.max() == 56**2 and 28**2 <= sizes.min() < 35**2
-    assert abs(sizes.mean() / 56**2 - 0.875**2) < 0.03  # a side of half the picture loses an eighth on average
+    assert abs(sizes.mean() / 56**2 - 0.875**2) < 0.03  # a side of half the image loses an eighth on average
     assert masks(Cutout(n_holes=4, length=20)).sum(axis=(1, 2)).max() > 3 * 400
     assert (Cutout(fill_value=[9, 8, 7])(WHITE, np.random.default_rng(0)) == (9, 8, 7)).all(axis=-1).any()
 

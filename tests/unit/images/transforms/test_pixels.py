@@ -10,8 +10,8 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from ppcls.images.transforms.pixels import Operation
 
-PICTURE = photo()
-PILLOW = Image.fromarray(PICTURE)
+IMAGE = photo()
+PILLOW = Image.fromarray(IMAGE)
 SIZE = PILLOW.size
 FILL = (1, 200, 3)
 
@@ -44,7 +44,7 @@ MOVES: dict[str, tuple[Callable[[float], Image.Image], list[float]]] = {
 
 def result(name: str, amount: float) -> np.ndarray:
     operation = Operation(name, start=amount, move_filter="bilinear")
-    return operation(PICTURE, 0, FILL, np.random.default_rng(0))
+    return operation(IMAGE, 0, FILL, np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("name", TONES)
@@ -68,14 +68,14 @@ def test_moves_are_those_of_pillow_but_for_edges(name: str) -> None:
 
 
 def test_solarize_add_lightens_the_dark_half_only() -> None:
-    dark = PICTURE < 128
+    dark = IMAGE < 128
     np.testing.assert_array_equal(
-        result("SolarizeAdd", 150), np.where(dark, np.minimum(PICTURE.astype(int) + 150, 255), PICTURE)
+        result("SolarizeAdd", 150), np.where(dark, np.minimum(IMAGE.astype(int) + 150, 255), IMAGE)
     )
 
 
 def test_cutout_paints_a_square_whose_centre_is_anywhere() -> None:
-    painted = [Operation("Cutout", start=20)(PICTURE, 0, FILL, np.random.default_rng(seed)) for seed in range(300)]
+    painted = [Operation("Cutout", start=20)(IMAGE, 0, FILL, np.random.default_rng(seed)) for seed in range(300)]
     masks = np.array([(image == FILL).all(axis=-1) for image in painted])
     assert masks.sum(axis=(1, 2)).max() == 1600
     mean = masks.mean(axis=0)
@@ -84,7 +84,7 @@ def test_cutout_paints_a_square_whose_centre_is_anywhere() -> None:
 
 def test_an_amount_is_mirrored_half_of_the_time_and_cut_to_an_integer_where_it_must_be() -> None:
     drawn = [result_of(Operation("Brightness", start=1, slope=0.9, mirrored=True), 0.5, seed) for seed in range(400)]
-    darker = sum(image.mean() < PICTURE.mean() for image in drawn)
+    darker = sum(image.mean() < IMAGE.mean() for image in drawn)
     assert 160 < darker < 240
     np.testing.assert_array_equal(
         result_of(Operation("Posterize", start=8, slope=-4, whole=int), 0.9), result("Posterize", 5)
@@ -95,7 +95,7 @@ def test_an_amount_is_mirrored_half_of_the_time_and_cut_to_an_integer_where_it_m
 
 
 def result_of(operation: Operation, level: float, seed: int = 0) -> np.ndarray:
-    return operation(PICTURE, level, FILL, np.random.default_rng(seed))
+    return operation(IMAGE, level, FILL, np.random.default_rng(seed))
 
 
 def test_an_image_of_one_colour_stays_where_there_is_nothing_to_stretch() -> None:

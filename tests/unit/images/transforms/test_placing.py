@@ -42,15 +42,15 @@ def test_angles_are_uniform_in_their_interval(degrees: Any, low: float, high: fl
     assert abs(np.mean(angles) - (low + high) / 2) < 1.5
 
 
-def test_a_turn_by_90_degrees_is_exact_and_expands_to_hold_the_picture() -> None:
-    picture = photo(60, 80)
+def test_a_turn_by_90_degrees_is_exact_and_expands_to_hold_the_image() -> None:
+    image = photo(60, 80)
     turn = RandomRotation(prob=1.0, degrees=[90, 90], expand=True)
-    turned = turn(picture, RNG)
-    np.testing.assert_array_equal(turned, np.rot90(picture))
+    turned = turn(image, RNG)
+    np.testing.assert_array_equal(turned, np.rot90(image))
 
 
 @pytest.mark.parametrize("degrees", [20, 137, -60])
-def test_an_expanded_picture_is_whole(degrees: float) -> None:
+def test_an_expanded_image_is_whole(degrees: float) -> None:
     white = np.full((60, 80, 3), 255, np.uint8)
     turned = RandomRotation(prob=1.0, degrees=[degrees, degrees], expand=True, fill=[0, 9, 0])(white, RNG)
     assert abs((turned[..., 0] == 255).sum() / 4800 - 1) < 0.02
@@ -76,7 +76,7 @@ def test_pad_adds_margins(padding: Any, shape: tuple[int, int], place: tuple[int
 
 
 @pytest.mark.parametrize(("mode", "first"), [("edge", [0, 0]), ("reflect", [3, 3]), ("symmetric", [2, 2])])
-def test_pad_continues_the_picture(mode: Any, first: list[int]) -> None:
+def test_pad_continues_the_image(mode: Any, first: list[int]) -> None:
     assert Pad(3, padding_mode=mode)(IMAGE, RNG)[0, 0, :2].tolist() == first
 
 

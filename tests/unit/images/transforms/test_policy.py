@@ -20,7 +20,7 @@ from ppcls.images.transforms.policy import (
     mixture,
 )
 
-PICTURE = photo(32, 32)
+IMAGE = photo(32, 32)
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def amounts(done: list[tuple[str, float]]) -> dict[str, float]:
 def test_autoaugment_does_the_two_operations_of_a_policy_by_their_probabilities(done: list) -> None:
     augment = AutoAugment()
     for seed in range(3000):
-        augment(PICTURE, np.random.default_rng(seed))
+        augment(IMAGE, np.random.default_rng(seed))
     expected = Counter()
     for pair in ORIGINAL:
         for name, chance, _ in pair:
@@ -83,7 +83,7 @@ def test_randaugment_draws_its_operations_equally_often_at_its_magnitude(
     done: list, augment: RandAugment, operations: int, expected: dict[str, float]
 ) -> None:
     for seed in range(1500):
-        augment(PICTURE, np.random.default_rng(seed))
+        augment(IMAGE, np.random.default_rng(seed))
     counts = Counter(name for name, _ in done)
     assert len(counts) == operations and sum(counts.values()) == 3000
     assert max(abs(count / 3000 - 1 / operations) for count in counts.values()) < 0.02
@@ -93,7 +93,7 @@ def test_randaugment_draws_its_operations_equally_often_at_its_magnitude(
 def test_randaugment_v4_draws_levels_as_well_and_does_half_of_it(done: list) -> None:
     augment = RandAugmentV4()
     for seed in range(2000):
-        augment(PICTURE, np.random.default_rng(seed))
+        augment(IMAGE, np.random.default_rng(seed))
     counts = Counter(name for name, _ in done)
     assert len(counts) == 15 and abs(sum(counts.values()) / 4000 - 0.5) < 0.03
     assert {round(amount * 9 / 30) for name, amount in done if name == "Rotate"} == set(range(1, 10))
@@ -110,17 +110,17 @@ def test_what_comes_into_view_has_the_colour_asked_for() -> None:
     assert found > 15
 
 
-def test_augmix_lies_between_the_picture_and_its_chains() -> None:
+def test_augmix_lies_between_the_image_and_its_chains() -> None:
     rng = np.random.default_rng(0)
-    images = [mixture(PICTURE, lambda image, _: ~image, rng, width=3, depth=1, concentration=1.0) for _ in range(400)]
-    shares = [(PICTURE.astype(float) - image)[0, 0, 0] / (2.0 * PICTURE[0, 0, 0] - 255) for image in images]
+    images = [mixture(IMAGE, lambda image, _: ~image, rng, width=3, depth=1, concentration=1.0) for _ in range(400)]
+    shares = [(IMAGE.astype(float) - image)[0, 0, 0] / (2.0 * IMAGE[0, 0, 0] - 255) for image in images]
     assert -0.01 < min(shares) and max(shares) < 1.01
     assert abs(np.mean(shares) - 0.5) < 0.05 and abs(np.var(shares) - 1 / 12) < 0.02
 
 
-def test_a_mixture_of_unchanged_pictures_is_the_picture() -> None:
-    same = mixture(PICTURE, lambda image, _: image, np.random.default_rng(1), width=3, depth=-1, concentration=0.1)
-    np.testing.assert_array_equal(same, PICTURE)
+def test_a_mixture_of_unchanged_images_is_the_image() -> None:
+    same = mixture(IMAGE, lambda image, _: image, np.random.default_rng(1), width=3, depth=-1, concentration=0.1)
+    np.testing.assert_array_equal(same, IMAGE)
 
 
 @pytest.mark.parametrize(("depth", "lengths"), [(2, {2}), (-1, {1, 2, 3})])
@@ -128,13 +128,13 @@ def test_augmix_has_chains_of_the_length_asked_for(done: list, depth: int, lengt
     augment, seen = AugMix(prob=1.0, mixture_width=1, mixture_depth=depth), set()
     for seed in range(60):
         done.clear()
-        augment(PICTURE, np.random.default_rng(seed))
+        augment(IMAGE, np.random.default_rng(seed))
         seen.add(len(done))
     assert seen == lengths
 
 
-def test_augmix_changes_its_share_of_pictures_within_its_severity(done: list) -> None:
-    changed = sum(AugMix(prob=0.3)(PICTURE, np.random.default_rng(seed)) is not PICTURE for seed in range(1000))
+def test_augmix_changes_its_share_of_images_within_its_severity(done: list) -> None:
+    changed = sum(AugMix(prob=0.3)(IMAGE, np.random.default_rng(seed)) is not IMAGE for seed in range(1000))
     assert abs(changed / 1000 - 0.3) < 0.05
     assert len(amounts(done)) == 9
     assert max(amount for name, amount in done if name == "Rotate") <= 3

@@ -10,7 +10,7 @@ from photo import photo
 from ppcls.images.transforms.pixels import Operation
 from ppcls.images.transforms.timm_policy import TimmAutoAugment
 
-PICTURE = photo(32, 32)
+IMAGE = photo(32, 32)
 RAND = {*"AutoContrast Equalize Invert Rotate Posterize Solarize SolarizeAdd Color Contrast Brightness".split()}
 RAND |= {*"Sharpness ShearX ShearY TranslateX TranslateY".split()}
 
@@ -30,9 +30,9 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Operation, float]]:
 
 
 def draw(times: int = 2000, **arguments: Any) -> int:
-    """Apply the policy so many times; return how often the picture became another one."""
+    """Apply the policy so many times; return how often the image became another one."""
     augment = TimmAutoAugment(**arguments)
-    return sum(augment(PICTURE, np.random.default_rng(seed)) is not PICTURE for seed in range(times))
+    return sum(augment(IMAGE, np.random.default_rng(seed)) is not IMAGE for seed in range(times))
 
 
 def test_rand_does_half_of_n_operations_equally_often_at_a_level_about_m(done: list) -> None:
@@ -69,7 +69,7 @@ def test_weights_favour_moves_and_do_nothing_twice(done: list) -> None:
     augment = TimmAutoAugment(config_str="rand-w0-n4")
     seen = []
     for seed in range(500):
-        augment(PICTURE, np.random.default_rng(seed))
+        augment(IMAGE, np.random.default_rng(seed))
         names = [operation.name for operation, _ in done]
         assert len(set(names)) == len(names)
         seen += names
@@ -79,7 +79,7 @@ def test_weights_favour_moves_and_do_nothing_twice(done: list) -> None:
     assert not counts["Invert"] and not counts["Posterize"]
 
 
-def test_augmix_has_w_chains_of_d_operations_and_mixes_them_with_the_picture(done: list) -> None:
+def test_augmix_has_w_chains_of_d_operations_and_mixes_them_with_the_image(done: list) -> None:
     draw(1, config_str="augmix-m5-w4-d2")
     assert len(done) == 8
     draw(300, config_str="augmix-m5")
@@ -97,7 +97,7 @@ def test_the_policies_of_autoaugment_differ_in_posterize(done: list, text: str, 
     assert ("SolarizeAdd" in {operation.name for operation, _ in done}) == text.startswith("v0")
 
 
-def test_prob_is_the_share_of_pictures() -> None:
+def test_prob_is_the_share_of_images() -> None:
     assert draw(500, config_str="rand-n20", prob=0.0) == 0
     assert abs(draw(500, config_str="rand-n20", prob=0.4) / 500 - 0.4) < 0.06
 
@@ -106,7 +106,7 @@ def test_the_filter_and_the_colour_of_what_comes_into_view_are_used() -> None:
     arguments = {"config_str": "rand-n4-m10", "mean": [1.0, 0.0, 0.0]}
     images = {
         name: [
-            TimmAutoAugment(interpolation=name, **arguments)(PICTURE, np.random.default_rng(seed)) for seed in range(40)
+            TimmAutoAugment(interpolation=name, **arguments)(IMAGE, np.random.default_rng(seed)) for seed in range(40)
         ]
         for name in ("bilinear", "bicubic")
     }

@@ -16,10 +16,10 @@ from ppcls.images.transforms.tone import (
     RandomInterpolationAugment,
 )
 
-PICTURE = photo()
+IMAGE = photo()
 
 
-def draws(op: Any, times: int = 400, image: np.ndarray = PICTURE) -> list[np.ndarray]:
+def draws(op: Any, times: int = 400, image: np.ndarray = IMAGE) -> list[np.ndarray]:
     return [op(image, np.random.default_rng(seed)) for seed in range(times)]
 
 
@@ -32,12 +32,12 @@ def test_brightness_is_uniform_between_its_bounds(given: Any, low: float, high: 
 
 
 def test_contrast_saturation_and_hue_change_just_that() -> None:
-    contrast = [image.std() / PICTURE.std() for image in draws(ColorJitter(contrast=[0.2, 0.9]), 100)]
+    contrast = [image.std() / IMAGE.std() for image in draws(ColorJitter(contrast=[0.2, 0.9]), 100)]
     assert 0.2 < min(contrast) < 0.25 and 0.85 < max(contrast) < 0.95
-    grey = PICTURE @ [0.299, 0.587, 0.114]
+    grey = IMAGE @ [0.299, 0.587, 0.114]
     for image in draws(ColorJitter(saturation=[0.2, 0.9]), 50):
         assert np.abs(image @ [0.299, 0.587, 0.114] - grey).mean() < 1
-        assert np.ptp(image, axis=-1).mean() < np.ptp(PICTURE, axis=-1).mean()
+        assert np.ptp(image, axis=-1).mean() < np.ptp(IMAGE, axis=-1).mean()
     red = np.full((4, 4, 3), (200, 20, 20), np.uint8)
     hues = [colorsys.rgb_to_hsv(*(image[0, 0] / 255))[0] for image in draws(ColorJitter(hue=0.1), image=red)]
     shifts = [(hue + 0.5) % 1 - 0.5 for hue in hues]
@@ -46,7 +46,7 @@ def test_contrast_saturation_and_hue_change_just_that() -> None:
 
 def test_all_is_done_in_any_order_and_only_for_its_share() -> None:
     jitter = ColorJitter(prob=0.7, brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1)
-    changed = [not np.array_equal(image, PICTURE) for image in draws(jitter)]
+    changed = [not np.array_equal(image, IMAGE) for image in draws(jitter)]
     assert abs(np.mean(changed) - 0.7) < 0.07
     # Brightness of 2, then of contrast 0, is not contrast 0, then brightness of 2, where white is cut off.
     half = np.full((4, 4, 3), 60, np.uint8)
@@ -56,15 +56,15 @@ def test_all_is_done_in_any_order_and_only_for_its_share() -> None:
 
 
 def test_without_arguments_nothing_changes() -> None:
-    assert all(image is PICTURE for image in draws(ColorJitter(), 5))
+    assert all(image is IMAGE for image in draws(ColorJitter(), 5))
 
 
-def test_a_grey_picture_has_three_equal_channels_and_its_luma() -> None:
+def test_a_grey_image_has_three_equal_channels_and_its_luma() -> None:
     images = draws(RandomGrayscale(p=0.2), 1000)
-    grey = [image for image in images if image is not PICTURE]
+    grey = [image for image in images if image is not IMAGE]
     assert abs(len(grey) / 1000 - 0.2) < 0.04
     assert np.ptp(grey[0], axis=-1).max() == 0
-    assert np.abs(grey[0][..., 0] - PICTURE @ [0.299, 0.587, 0.114]).max() < 1
+    assert np.abs(grey[0][..., 0] - IMAGE @ [0.299, 0.587, 0.114]).max() < 1
 
 
 def test_lighting_adds_one_colour_along_the_axes_of_imagenet() -> None:
@@ -93,12 +93,12 @@ def test_blurs_keep_the_brightness_and_are_half_along_a_line() -> None:
     assert 0.35 < lines / len(blurred) < 0.65
 
 
-def test_a_picture_loses_detail_but_not_its_size_by_random_interpolation() -> None:
+def test_an_image_loses_detail_but_not_its_size_by_random_interpolation() -> None:
     images = draws(RandomInterpolationAugment(prob=0.4), 500)
-    changed = [image for image in images if image is not PICTURE]
+    changed = [image for image in images if image is not IMAGE]
     assert abs(len(changed) / 500 - 0.4) < 0.07
-    detail = cv2.Laplacian(PICTURE, cv2.CV_64F).std()
-    assert all(image.shape == PICTURE.shape for image in changed)
+    detail = cv2.Laplacian(IMAGE, cv2.CV_64F).std()
+    assert all(image.shape == IMAGE.shape for image in changed)
     assert np.mean([cv2.Laplacian(image, cv2.CV_64F).std() < detail for image in changed]) > 0.6
 
 

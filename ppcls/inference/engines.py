@@ -1,0 +1,56 @@
+"""Which engine runs an exported model: of those that are installed and do what is asked for, the fastest."""
+
+import logging
+from dataclasses import replace
+from typing import Optional
+
+from ppcls import environment
+from ppcls.errors import CheckpointError, DeviceError
+from ppcls.inference import runtimes
+from ppcls.inference.artifact import Files
+from ppcls.inference.runtimes import EngineName, Runtime, Settings, installed
+
+logger = logging.getLogger("ppcls")
+
+
+def computable(files: Files, settings: Settings, engine: Optional[EngineName]) -> Settings:
+    """Return the settings with float32, after a warning, for a bfloat16 that nothing computes here.
+
+    What they rule out themselves is left to be refused, on every CPU alike.
+    """
+    if settings.precision != "bfloat16" or settings.device != "cpu" or not settings.onednn or engine == "onnxruntime":
+        return settings
+    reason = environment.bfloat16_obstacle()
+    if not (reason or files.model or engine or installed("openvino")):
+        reason = "bfloat16 of an ONNX file needs OpenVINO, which is not installed"
+    if not reason:
+        return settings
+    logger.warning(f"precision: {reason}; computing in float32")
+    return replace(settings, precision="float32")
+
+
+def fastest(files: Files, settings: Settings) -> EngineName:
+    """Return the fastest engine that is installed and does what the settings ask for."""
+    plain = settings == Settings(threads=settings.threads, precision=settings.precision, isolated=settings.isolated)
+    candidates: list[EngineName] = ["openvino"]
+    if settings.precision == "float32":
+        candidates.append("onnxruntime")
+    if files.onnx and plain:
+        for engine in candidates:
+            if installed(engine):
+                return engine
+    if files.model is None:
+        raise DeviceError(
+            f"'{files.onnx}': an ONNX file needs ONNX Runtime or OpenVINO, in float32 on the CPU; received "
+            f"{settings.precision} on {settings.device}; pip install onnxruntime, or use the exported folder"
+        )
+    return "paddle"
+
+
+def load(engine: EngineName, files: Files, settings: Settings) -> Runtime:
+    """Return the runtime of an engine. Raises CheckpointError where the model has no file for it."""
+    model = files.model if engine == "paddle" else files.onnx
+    if model is None:
+        missing, remedy = ("Paddle model", "export it") if engine == "paddle" else ("ONNX file", "--format onnx")
+        raise CheckpointError(f"engine: {engine}: there is no {missing}; export with {remedy}, or use another engine")
+    return runtimes.load(engine, model, files.weights, settings)
