@@ -203,7 +203,6 @@ RUN_RULES = (
         note="the images are read by ppcls's own loader instead of DALI, with the same results",
     ),
     _dropped("Global.use_multilabel", (True, False), "the data set says it", "ppcls/engine/train/train.py"),
-    _dropped("Loss.*.*.CELoss.reduction", ("mean",), "what CELoss does", "ppcls/loss/celoss.py"),
     Rule("Arch.infer_add_softmax", "`'false'` is false, as it says", _ENGINE, _unquoted),
     Rule(
         "Arch",

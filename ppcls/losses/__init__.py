@@ -2,4 +2,14 @@
 
 from ppcls.registry import Registry
 
-LOSSES = Registry("loss", {"ppcls.losses.cross_entropy": "CELoss MixCELoss"})
+LOSSES = Registry(
+    "loss",
+    {
+        "ppcls.losses.cross_entropy": "CELoss MixCELoss SoftTargetCrossEntropy",
+        "ppcls.losses.googlenet": "GoogLeNetLoss",
+        "ppcls.losses.multi_label": "MultiLabelLoss",
+        "ppcls.losses.asymmetric": "MultiLabelAsymmetricLoss",
+        "ppcls.losses.bce": "BCELoss",
+        "ppcls.losses.focal": "FocalLoss",
+    },
+)

@@ -162,7 +162,7 @@ class ClassAwareSampler(DistributedBatchSampler):
         _for_training(exact)
         if np.ndim(labels) != 1:
             raise ValueError(
-                f"labels: it needs one class a picture; received {np.shape(labels)[1]}; use another sampler"
+                f"labels: it needs one class a picture; received {np.shape(labels)[-1]}; use another sampler"
             )
         super().__init__(
             labels, seed, rank, world_size, exact, batch_size=batch_size, drop_last=drop_last, shuffle=shuffle
