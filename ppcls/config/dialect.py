@@ -242,6 +242,17 @@ RUN_RULES = (
     _ignored("DataLoader.*.mean", _DATA),
     _ignored("DataLoader.*.std", _DATA),
     _ignored("IndexProcess", _ENGINE),
+    # Whether two labels are equal needs no more than the labels.
+    _ignored("Loss.*.*.SupConLoss.views", "ppcls/loss/supconloss.py"),
+    _ignored("Loss.*.*.ContrastiveLoss.embedding_size", "ppcls/loss/contrasiveloss.py"),
+    _ignored("Loss.*.*.DCHLoss.n_class", "ppcls/loss/deephashloss.py"),
+    _ignored("Loss.*.*.LCDSHLoss.n_class", "ppcls/loss/deephashloss.py"),
+    _dropped(
+        "Loss.*.*.TripletAngularMarginLoss.reduction",
+        ("mean",),
+        "what it does",
+        "ppcls/loss/tripletangularmarginloss.py",
+    ),
     _ignored("Arch.use_fused_attn", "ppcls/arch/backbone/model_zoo/foundation_vit.py"),  # another kernel, equal numbers
     _ignored("Arch.use_fused_linear", "ppcls/arch/backbone/model_zoo/foundation_vit.py"),
 )

@@ -11,5 +11,9 @@ LOSSES = Registry(
         "ppcls.losses.asymmetric": "MultiLabelAsymmetricLoss",
         "ppcls.losses.bce": "BCELoss",
         "ppcls.losses.focal": "FocalLoss",
+        "ppcls.losses.triplet": "TripletLossV2 TripletAngularMarginLoss",
+        "ppcls.losses.contrastive": "ContrastiveLoss SupConLoss",
+        "ppcls.losses.circle": "PairwiseCosface",
+        "ppcls.losses.hashing": "DSHSDLoss LCDSHLoss DCHLoss",
     },
 )
