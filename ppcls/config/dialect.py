@@ -247,11 +247,14 @@ RUN_RULES = (
     _ignored("Loss.*.*.ContrastiveLoss.embedding_size", "ppcls/loss/contrasiveloss.py"),
     _ignored("Loss.*.*.DCHLoss.n_class", "ppcls/loss/deephashloss.py"),
     _ignored("Loss.*.*.LCDSHLoss.n_class", "ppcls/loss/deephashloss.py"),
-    _dropped(
-        "Loss.*.*.TripletAngularMarginLoss.reduction",
-        ("mean",),
-        "what it does",
-        "ppcls/loss/tripletangularmarginloss.py",
+    *(
+        _ignored(f"Loss.*.*.{name}.{key}", f"ppcls/loss/{name.lower()}.py")
+        for name in ("TriHardLoss", "MSMLoss", "EmlLoss")
+        for key in ("batch_size", "samples_each_class")
+    ),
+    *(
+        _dropped(f"Loss.*.*.{name}.reduction", ("mean",), "what it does", "ppcls/loss/tripletangularmarginloss.py")
+        for name in ("TripletAngularMarginLoss", "TripletAngularMarginLoss_XBM")
     ),
     _ignored("Arch.use_fused_attn", "ppcls/arch/backbone/model_zoo/foundation_vit.py"),  # another kernel, equal numbers
     _ignored("Arch.use_fused_linear", "ppcls/arch/backbone/model_zoo/foundation_vit.py"),

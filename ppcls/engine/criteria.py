@@ -9,6 +9,7 @@ from paddle import nn
 from ppcls.batch import LabelKind, multi_hot_of
 from ppcls.config.schema import RunConfig
 from ppcls.data.loader.loader import Loader
+from ppcls.engine import ranks
 from ppcls.engine.evaluator import FIRST, Evaluator
 from ppcls.engine.metric_names import refuse_twins
 from ppcls.engine.tally import Tally
@@ -26,7 +27,8 @@ def losses(parts: Sequence[Part], loader: Loader, class_num: int) -> dict[str, L
     They may weigh classes by how often they are among the labels to see.
     """
     built: dict[str, Loss] = {}
-    facts = Facts(class_num=class_num, class_counts=_class_counts(loader.dataset.labels, class_num))
+    counts = _class_counts(loader.dataset.labels, class_num)
+    facts = Facts(class_num=class_num, class_counts=counts, world_size=ranks.world_size())
     for part in parts:
         name = part.name.rpartition(":")[2]
         count = sum(before.name == part.name for before in parts[: len(built)])

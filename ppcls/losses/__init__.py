@@ -11,9 +11,12 @@ LOSSES = Registry(
         "ppcls.losses.asymmetric": "MultiLabelAsymmetricLoss",
         "ppcls.losses.bce": "BCELoss",
         "ppcls.losses.focal": "FocalLoss",
-        "ppcls.losses.triplet": "TripletLossV2 TripletAngularMarginLoss",
+        "ppcls.losses.triplet": "TripletLoss TripletLossV2 TripletAngularMarginLoss TriHardLoss MSMLoss",
         "ppcls.losses.contrastive": "ContrastiveLoss SupConLoss",
         "ppcls.losses.circle": "PairwiseCosface",
+        "ppcls.losses.npairs": "NpairsLoss EmlLoss",
+        "ppcls.losses.center": "CenterLoss",
+        "ppcls.losses.memory": "ContrastiveLoss_XBM TripletAngularMarginLoss_XBM",
         "ppcls.losses.hashing": "DSHSDLoss LCDSHLoss DCHLoss",
     },
 )

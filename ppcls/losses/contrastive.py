@@ -4,7 +4,7 @@ import paddle
 
 from ppcls.batch import Batch, Outputs
 from ppcls.losses.base import Loss
-from ppcls.losses.pairs import OF_PAIRS, features_of, same
+from ppcls.losses.pairs import OF_PAIRS, differ, features_of, same
 
 
 class ContrastiveLoss(Loss):
@@ -30,11 +30,17 @@ class ContrastiveLoss(Loss):
 
     def of(self, outputs: Outputs, batch: Batch) -> paddle.Tensor:
         features = features_of(outputs, self.source, normalize=self.normalize)
-        similar, together = features @ features.t(), same(batch.labels)
+        return self.between(features, batch.labels, features, batch.labels) * self.weight
+
+    def between(
+        self, features: paddle.Tensor, labels: paddle.Tensor, others: paddle.Tensor, their_labels: paddle.Tensor
+    ) -> paddle.Tensor:
+        """Return the loss of images [N, K] with others [M, K]."""
+        similar = features @ others.t()
         nothing = paddle.zeros_like(similar)
-        near = paddle.where(together & (similar < 1 - self.epsilon), 1 - similar, nothing)
-        far = paddle.where(~together & (similar > self.margin), similar, nothing)
-        return (near + far).sum(axis=1).mean() * self.weight
+        near = paddle.where(same(labels, their_labels) & (similar < 1 - self.epsilon), 1 - similar, nothing)
+        far = paddle.where(differ(labels, their_labels) & (similar > self.margin), similar, nothing)
+        return (near + far).sum(axis=1).mean()
 
 
 class SupConLoss(Loss):

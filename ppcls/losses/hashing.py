@@ -5,7 +5,7 @@ from paddle.nn import functional as F
 
 from ppcls.batch import Batch, Outputs
 from ppcls.losses.base import Loss
-from ppcls.losses.pairs import OF_PAIRS, features_of, same
+from ppcls.losses.pairs import OF_PAIRS, features_of, same, squared_distances
 
 
 class DSHSDLoss(Loss):
@@ -22,7 +22,7 @@ class DSHSDLoss(Loss):
 
     def of(self, outputs: Outputs, batch: Batch) -> paddle.Tensor:
         features = features_of(outputs, "features")
-        squares = ((features.unsqueeze(1) - features.unsqueeze(0)) ** 2).sum(axis=2)
+        squares = squared_distances(features)
         lacks = F.relu(2 * features.shape[1] - squares)
         pairs = paddle.where(same(batch.labels), squares, lacks).mean() / 2
         return (F.cross_entropy(outputs["logits"].astype("float32"), batch.labels) + self.alpha * pairs) * self.weight

@@ -5,7 +5,7 @@ from paddle.nn import functional as F
 
 from ppcls.batch import Batch, Outputs
 from ppcls.losses.base import Loss
-from ppcls.losses.pairs import OF_PAIRS, features_of, hardest
+from ppcls.losses.pairs import OF_PAIRS, features_of, hardest, squared_distances
 
 
 class TripletLossV2(Loss):
@@ -28,9 +28,7 @@ class TripletLossV2(Loss):
 
     def of(self, outputs: Outputs, batch: Batch) -> paddle.Tensor:
         features = features_of(outputs, self.source, normalize=self.normalize)
-        squares = (features**2).sum(axis=1, keepdim=True)
-        distances = squares + squares.t() - 2 * features @ features.t()
-        same, other = hardest(distances.clip(min=1e-12).sqrt(), batch.labels)
+        same, other = hardest(squared_distances(features).clip(min=1e-12).sqrt(), batch.labels)
         return F.relu(same - other + self.margin).mean() * self.weight
 
 
@@ -62,9 +60,49 @@ class TripletAngularMarginLoss(Loss):
 
     def of(self, outputs: Outputs, batch: Batch) -> paddle.Tensor:
         features = features_of(outputs, self.source, normalize=self.normalize)
-        farthest, nearest = hardest(-(features @ features.t()), batch.labels)
+        return self.between(features, batch.labels, features, batch.labels) * self.weight
+
+    def between(
+        self, features: paddle.Tensor, labels: paddle.Tensor, others: paddle.Tensor, their_labels: paddle.Tensor
+    ) -> paddle.Tensor:
+        """Return the loss of images [N, K] with others [M, K]."""
+        farthest, nearest = hardest(-(features @ others.t()), labels, their_labels)
         same, other = -farthest, -nearest
         losses = F.relu(other - same + self.margin)
         above = paddle.where(other > self.an_value, other - self.an_value, paddle.ones_like(other))
-        absolute = F.relu(self.ap_value - same) + above
-        return (losses + self.absolute * absolute).mean() * self.weight
+        return (losses + self.absolute * (F.relu(self.ap_value - same) + above)).mean()
+
+
+class TripletLoss(TripletLossV2):
+    """TripletLossV2 of the features as they are."""
+
+    def __init__(self, *, weight: float = 1.0, margin: float = 1.0) -> None:
+        super().__init__(weight=weight, margin=margin, normalize_feature=False)
+
+
+class TriHardLoss(Loss):
+    """How much nearer than `margin` the nearest image of another class is, compared with the farthest of the same.
+
+    By the squared distance of the features, of length 1. Source: arXiv 1703.07737.
+    """
+
+    takes = OF_PAIRS
+
+    def __init__(self, *, weight: float = 1.0, margin: float = 0.1) -> None:
+        self.weight, self.margin = weight, margin
+
+    def of(self, outputs: Outputs, batch: Batch) -> paddle.Tensor:
+        features = features_of(outputs, "features", normalize=True)
+        farthest, nearest = hardest(squared_distances(features), batch.labels)
+        return self.hinge(farthest, nearest) * self.weight
+
+    def hinge(self, farthest: paddle.Tensor, nearest: paddle.Tensor) -> paddle.Tensor:
+        """Return the loss of the hardest distances of each image, [N] both."""
+        return F.relu(farthest - nearest + self.margin).mean()
+
+
+class MSMLoss(TriHardLoss):
+    """TriHardLoss of the one hardest pair of a batch within a class and between two. Source: arXiv 1710.00478."""
+
+    def hinge(self, farthest: paddle.Tensor, nearest: paddle.Tensor) -> paddle.Tensor:
+        return super().hinge(farthest.max(), nearest.min())
