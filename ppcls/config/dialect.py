@@ -256,6 +256,10 @@ RUN_RULES = (
         _dropped(f"Loss.*.*.{name}.reduction", ("mean",), "what it does", "ppcls/loss/tripletangularmarginloss.py")
         for name in ("TripletAngularMarginLoss", "TripletAngularMarginLoss_XBM")
     ),
+    *(
+        _ignored(f"MLDecoder.{key}", "ppcls/arch/gears/ml_decoder.py")  # the model knows
+        for key in ("in_channels", "class_num", "remove_layers", "replace_layer")
+    ),
     _ignored("Arch.use_fused_attn", "ppcls/arch/backbone/model_zoo/foundation_vit.py"),  # another kernel, equal numbers
     _ignored("Arch.use_fused_linear", "ppcls/arch/backbone/model_zoo/foundation_vit.py"),
 )
