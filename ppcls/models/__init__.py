@@ -13,7 +13,8 @@ ARCHITECTURES = Registry(
         "SENet154_vd SE_ResNeXt50_32x4d SE_ResNeXt101_32x4d SE_ResNeXt152_64x4d",
         "ppcls.models.resnext_wsl": "ResNeXt101_32x8d_wsl ResNeXt101_32x16d_wsl ResNeXt101_32x32d_wsl "
         "ResNeXt101_32x48d_wsl",
-        "ppcls.models.pplcnet": "PPLCNetBaseNet PPLCNet_x0_25 PPLCNet_x0_35 PPLCNet_x0_5 PPLCNet_x0_75 PPLCNet_x1_0",
+        "ppcls.models.pplcnet": "PPLCNetBaseNet PPLCNet_x0_25 PPLCNet_x0_35 PPLCNet_x0_5 PPLCNet_x0_75 PPLCNet_x1_0 "
+        "PPLCNet_x1_5 PPLCNet_x2_0 PPLCNet_x2_5 PPLCNet_x2_5_Tanh",
         "ppcls.models.mobilenetv3": "MobileNetV3_small_x0_35 MobileNetV3_small_x0_5 MobileNetV3_small_x0_75 "
         "MobileNetV3_small_x1_0 MobileNetV3_small_x1_25 MobileNetV3_large_x0_35 MobileNetV3_large_x0_5 "
         "MobileNetV3_large_x0_75 MobileNetV3_large_x1_0 MobileNetV3_large_x1_25",
