@@ -7,6 +7,7 @@ ARCHITECTURES = Registry(
     {
         "ppcls.models.resnet": "ResNet18 ResNet34 ResNet50 ResNet101 ResNet152 ResNet18_vd ResNet34_vd ResNet50_vd "
         "ResNet101_vd ResNet152_vd ResNet200_vd ResNet50_vc",
+        "ppcls.models.resnet_variants": "ResNet50_last_stage_stride1 ResNet50_adaptive_max_pool2d ResNet50_metabin",
         "ppcls.models.resnext": "SE_ResNet18_vd SE_ResNet34_vd SE_ResNet50_vd ResNeXt50_32x4d ResNeXt50_64x4d "
         "ResNeXt101_32x4d ResNeXt101_64x4d ResNeXt152_32x4d ResNeXt152_64x4d ResNeXt50_vd_32x4d ResNeXt50_vd_64x4d "
         "ResNeXt101_vd_32x4d ResNeXt101_vd_64x4d ResNeXt152_vd_32x4d ResNeXt152_vd_64x4d SE_ResNeXt50_vd_32x4d "

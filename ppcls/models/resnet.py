@@ -6,18 +6,21 @@ halves a shortcut by average pooling instead of a strided 1x1 convolution. State
 in the first shortcut of ResNet18 and ResNet34 are PaddleClas's, so that its weights load unchanged.
 """
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Literal, Union
+from typing import Any, Literal, Optional, Union
 
 import paddle
 from paddle import nn
 
 from ppcls.models.layers import (
+    Activation,
     AvgPool,
     Branch,
     ConvNormAct,
     DataFormat,
+    DiverseBranchBlock,
     GlobalAvgPool,
     Head,
     MaxPool,
@@ -27,6 +30,9 @@ from ppcls.models.model import Model, check_list, stage_rates
 
 Shortcut = Literal["identity", "projection", "pooled projection"]
 Version = Literal["vb", "vc", "vd"]
+
+# What makes a convolution with norm and activation, or layers in its place.
+Conv = Callable[..., Any]
 
 STAGE_CHANNELS = (64, 128, 256, 512)
 PARTS = ("the stem", "stage 1", "stage 2", "stage 3", "stage 4")
@@ -46,9 +52,11 @@ class Block(nn.Layer):
         shortcut: Shortcut,
         conv: type[ConvNormAct],
         data_format: DataFormat,
+        diverse: bool,
     ) -> None:
         super().__init__()
-        self.add_path(in_channels, channels, stride, partial(conv, data_format=data_format))
+        path_conv = DiverseBranchBlock if diverse else partial(conv, data_format=data_format)
+        self.add_path(in_channels, channels, stride, path_conv)
         self.branch = Branch()
         self.pool = nn.Identity()
         self.short = nn.Identity()
@@ -58,7 +66,7 @@ class Block(nn.Layer):
         if shortcut != "identity":
             self.short = conv(in_channels, channels * self.expansion, 1, stride=stride, data_format=data_format)
 
-    def add_path(self, in_channels: int, channels: int, stride: int, conv: partial[ConvNormAct]) -> None:
+    def add_path(self, in_channels: int, channels: int, stride: int, conv: Conv) -> None:
         """Add the convolutions beside the shortcut."""
         raise NotImplementedError
 
@@ -68,7 +76,7 @@ class BasicBlock(Block):
 
     expansion = 1
 
-    def add_path(self, in_channels: int, channels: int, stride: int, conv: partial[ConvNormAct]) -> None:
+    def add_path(self, in_channels: int, channels: int, stride: int, conv: Conv) -> None:
         self.conv0 = conv(in_channels, channels, 3, stride=stride, act="relu")
         self.conv1 = conv(channels, channels, 3, act="relu")
 
@@ -82,7 +90,7 @@ class Bottleneck(Block):
 
     expansion = 4
 
-    def add_path(self, in_channels: int, channels: int, stride: int, conv: partial[ConvNormAct]) -> None:
+    def add_path(self, in_channels: int, channels: int, stride: int, conv: Conv) -> None:
         self.conv0 = conv(in_channels, channels, 1, act="relu")
         self.conv1 = conv(channels, channels, 3, stride=stride, act="relu")
         self.conv2 = conv(channels, 4 * channels, 1, act="relu")
@@ -96,11 +104,14 @@ class ResNet(Model):
     """Images [N, C, H, W], whatever the `data_format` inside, -> logits [N, class_num].
 
     `lr_mult_list` multiplies the learning rate of the stem and the four stages (the head keeps 1).
-    `stride_list` holds the strides of the stem, the max pool and stages 2, 3 and 4.
+    `stride_list` holds the strides of the stem, the max pool and stages 2, 3 and 4. `stem_act`: null for none.
+    `layer_type` DiverseBranchBlock trains four branches for each convolution of the blocks (NCHW only).
+    `use_first_short_conv: False` adds the input of a basic block's first stage as it is.
     """
 
     only_layers = True
     conv: type[ConvNormAct] = ConvNormAct
+    pool: Callable[[DataFormat], nn.Layer] = GlobalAvgPool
 
     def __init__(
         self,
@@ -113,54 +124,64 @@ class ResNet(Model):
         input_image_channel: int = 3,
         lr_mult_list: Sequence[float] = (1.0, 1.0, 1.0, 1.0, 1.0),
         stride_list: Sequence[int] = (2, 2, 2, 2, 2),
+        stem_act: Optional[Literal["relu"]] = "relu",
+        layer_type: Literal["ConvBNLayer", "DiverseBranchBlock"] = "ConvBNLayer",
+        use_first_short_conv: bool = True,
     ) -> None:
         check_list("lr_mult_list", lr_mult_list, PARTS)
         check_list("stride_list", stride_list, ("the stem", "the max pool", "stage 2", "stage 3", "stage 4"), least=1)
         if input_image_channel < 1:
             raise ValueError(f"input_image_channel: must be at least 1; received {input_image_channel}")
+        diverse = layer_type == "DiverseBranchBlock"
+        if diverse and data_format != "NCHW":
+            raise ValueError(f"layer_type: {layer_type} computes in NCHW; received data_format: {data_format}; drop it")
+        if block.expansion > 1 and not use_first_short_conv:
+            raise ValueError("use_first_short_conv: bottlenecks need it; received False; drop it")
         super().__init__()
-        self.data_format = data_format
+        self.data_format, self.diverse = data_format, diverse
         self.num_features = STAGE_CHANNELS[-1] * block.expansion
-        stem = self._stem(version, input_image_channel, stride_list[0])
+        stem = self._stem(version, input_image_channel, stride_list[0], stem_act)
         max_pool = MaxPool(3, stride=stride_list[1], padding=1, data_format=data_format)
-        stages = self._stages(block, depths, version, (1, *stride_list[2:]))
+        make = partial(block, conv=self.conv, data_format=data_format, diverse=diverse)
+        # The first stage halves nothing, so there is nothing to pool.
+        first: Shortcut = "projection" if use_first_short_conv else "identity"
+        other: Shortcut = "pooled projection" if version == "vd" else "projection"
+        stages = self._stages(make, depths, (1, *stride_list[2:]), (first, other, other, other))
         names = self._add_trunk(stem, max_pool, stages)
         self.param_groups = stage_rates((name, factor) for part, factor in zip(names, lr_mult_list) for name in part)
-        self.avg_pool = GlobalAvgPool(data_format)
+        self.avg_pool = self.pool(data_format)
         self.flatten = nn.Flatten()
         self.add_sublayer(self.head_name, Head(self.num_features, class_num))
 
-    def _stem(self, version: Version, in_channels: int, stride: int) -> list[ConvNormAct]:
-        conv = partial(self.conv, act="relu", data_format=self.data_format)
+    def _stem(self, version: Version, in_channels: int, stride: int, act: Optional[Activation]) -> list[ConvNormAct]:
+        conv = partial(self.conv, act=act, data_format=self.data_format)
         if version == "vb":
             return [conv(in_channels, 64, 7, stride=stride)]
         return [conv(in_channels, 32, 3, stride=stride), conv(32, 32, 3), conv(32, 64, 3)]
 
     def _stages(
-        self, block: type[Block], depths: Sequence[int], version: Version, strides: Sequence[int]
-    ) -> list[list[nn.Layer]]:
-        stages: list[list[nn.Layer]] = []
+        self, block: partial[Block], depths: Sequence[int], strides: Sequence[int], shortcuts: Sequence[Shortcut]
+    ) -> list[list[Block]]:
+        stages: list[list[Block]] = []
         in_channels = 64
-        for stage, (channels, depth, stride) in enumerate(zip(STAGE_CHANNELS, depths, strides)):
-            # The first stage halves nothing, so there is nothing to pool.
-            first: Shortcut = "pooled projection" if version == "vd" and stage > 0 else "projection"
-            blocks: list[nn.Layer] = []
+        for channels, depth, stride, shortcut in zip(STAGE_CHANNELS, depths, strides, shortcuts):
+            blocks: list[Block] = []
             for index in range(depth):
                 blocks.append(
                     block(
                         in_channels,
                         channels,
                         stride=1 if index else stride,
-                        shortcut="identity" if index else first,
-                        conv=self.conv,
-                        data_format=self.data_format,
+                        shortcut="identity" if index else shortcut,
                     )
                 )
-                in_channels = channels * block.expansion
+                in_channels = channels * blocks[-1].expansion
             stages.append(blocks)
         return stages
 
-    def _add_trunk(self, stem: list[ConvNormAct], max_pool: nn.Layer, stages: list[list[nn.Layer]]) -> list[list[str]]:
+    def _add_trunk(
+        self, stem: list[ConvNormAct], max_pool: nn.Layer, stages: Sequence[Sequence[nn.Layer]]
+    ) -> list[list[str]]:
         """Add the layers before the pool; return the names of those of the stem and of each stage."""
         self.stem = nn.Sequential(*stem)
         self.max_pool = max_pool
@@ -174,6 +195,16 @@ class ResNet(Model):
             x = x if name == self.head_name else layer(x)
         return x
 
+    def deployable(self) -> "ResNet":
+        if not self.diverse:
+            return self
+        deployed = copy.deepcopy(self)
+        for layer in deployed.sublayers():
+            for name, child in list(layer.named_children()):
+                if isinstance(child, DiverseBranchBlock):
+                    setattr(layer, name, child.fuse())
+        return deployed
+
 
 class UnderscoreResNet(ResNet):
     """ResNet whose weights have the names of PaddleClas's older families."""
@@ -181,7 +212,9 @@ class UnderscoreResNet(ResNet):
     conv = UnderscoreConvNormAct
     head_name = "out"
 
-    def _add_trunk(self, stem: list[ConvNormAct], max_pool: nn.Layer, stages: list[list[nn.Layer]]) -> list[list[str]]:
+    def _add_trunk(
+        self, stem: list[ConvNormAct], max_pool: nn.Layer, stages: Sequence[Sequence[nn.Layer]]
+    ) -> list[list[str]]:
         named_stem = {f"conv1_{index}": layer for index, layer in enumerate(stem, start=1)}
         named_stages = [
             {f"bb_{stage}_{index}": block for index, block in enumerate(blocks)} for stage, blocks in enumerate(stages)

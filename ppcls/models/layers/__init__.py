@@ -5,6 +5,7 @@ from ppcls.models.layers.affine import LayerScale2D, LearnableAffine
 from ppcls.models.layers.aggregation import OneShotAggregation
 from ppcls.models.layers.attention import Attention, ReducedAttention, attend, split_heads
 from ppcls.models.layers.conv import ConvNormAct, NormConvNormAct, Size, UnderscoreConvNormAct, as_size, same_padding
+from ppcls.models.layers.diverse_branch import DiverseBranchBlock
 from ppcls.models.layers.drop import Dropout, DropPath, drop_rates
 from ppcls.models.layers.initial import draw_by_fan_out, draw_linears, truncated_normal
 from ppcls.models.layers.inverted_residual import InvertedResidual
@@ -13,7 +14,7 @@ from ppcls.models.layers.norm import LayerNorm, LayerNorm2D, batch_norm
 from ppcls.models.layers.operators import STOCK, Activation, DataFormat, activate, compute_with, computing_layers
 from ppcls.models.layers.patch_pixels import fold_patches, unfold_patches
 from ppcls.models.layers.patches import PatchEmbed, positions_for
-from ppcls.models.layers.pools import AvgPool, Branch, GlobalAvgPool, MaxPool
+from ppcls.models.layers.pools import AvgPool, Branch, GlobalAvgPool, GlobalMaxPool, MaxPool
 from ppcls.models.layers.relative_position import (
     RelativeAttention,
     relative_positions,
@@ -36,9 +37,11 @@ __all__ = [
     "ConvHead",
     "ConvNormAct",
     "DataFormat",
+    "DiverseBranchBlock",
     "DropPath",
     "Dropout",
     "GlobalAvgPool",
+    "GlobalMaxPool",
     "Head",
     "InvertedResidual",
     "LayerNorm",

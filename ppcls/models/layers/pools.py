@@ -1,5 +1,6 @@
 """Pools, and a branch."""
 
+import paddle
 from paddle import nn
 
 from ppcls.models.layers.operators import DataFormat, Operation
@@ -30,3 +31,14 @@ class GlobalAvgPool(Operation, nn.AdaptiveAvgPool2D):
 
     def __init__(self, data_format: DataFormat = "NCHW") -> None:
         super().__init__(1, data_format=data_format)
+
+
+class GlobalMaxPool(nn.Layer):
+    """The largest value of each channel, an image of 1 x 1 pixels."""
+
+    def __init__(self, data_format: DataFormat = "NCHW") -> None:
+        super().__init__()
+        self.axes = [2, 3] if data_format == "NCHW" else [1, 2]
+
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        return x.max(self.axes, keepdim=True)

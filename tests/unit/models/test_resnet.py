@@ -7,6 +7,7 @@ import pytest
 
 from ppcls.models.layers import Head, synchronise
 from ppcls.models.resnet import VARIANTS
+from ppcls.models.resnet_variants import VARIANTS as RETRIEVAL
 from ppcls.optim import OPTIMIZERS
 from ppcls.optim.groups import Target
 from ppcls.registry import Facts, Part
@@ -129,11 +130,55 @@ def test_synchronised_batch_norm_over_one_rank_is_batch_norm() -> None:
         ({"lr_mult_list": [1, 1, 1, 1, -1]}, "lr_mult_list: must be 5 numbers"),
         ({"stride_list": [2, 2, 2, 2, 0]}, r"stride_list: must be 5 numbers of at least 1; received \[2, 2, 2, 2, 0\]"),
         ({"stride_list": []}, "stride_list: must be 5 numbers"),
+        (
+            {"layer_type": "DiverseBranchBlock", "data_format": "NHWC"},
+            "layer_type: DiverseBranchBlock computes in NCHW; received data_format: NHWC; drop it",
+        ),
     ],
 )
 def test_impossible_arguments_are_refused_by_name(arguments: dict[str, typing.Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         ResNet18(**arguments)
+
+
+def test_bottlenecks_are_refused_the_identity_as_first_shortcut() -> None:
+    with pytest.raises(ValueError, match="use_first_short_conv: bottlenecks need it; received False; drop it"):
+        ResNet50(use_first_short_conv=False)
+
+
+def test_without_its_first_projection_the_first_block_adds_its_input_as_it_is() -> None:
+    keys, fewer = (set(ResNet18(use_first_short_conv=projects).state_dict()) for projects in (True, False))
+    assert keys - fewer == {key for key in keys if key.startswith("blocks.0.short.")}
+
+
+def test_a_stem_without_activation_lets_negative_numbers_through() -> None:
+    with_act, without = ResNet18(class_num=2), ResNet18(class_num=2, stem_act=None)
+    without.set_state_dict(with_act.state_dict())
+    np.testing.assert_array_equal(with_act.stem(images(32)), paddle.nn.functional.relu(without.stem(images(32))))
+
+
+def test_diverse_branches_are_deployed_as_one_convolution_each() -> None:
+    paddle.seed(0)
+    model = ResNet18(class_num=3, layer_type="DiverseBranchBlock", use_first_short_conv=False)
+    model(images()).sum().backward()  # also so that the statistics are none of a new model
+    assert [name for name, parameter in trained(model) if parameter.grad is None] == []
+    model.eval()
+    deployed = model.deployable()
+    convs = {key.rsplit(".", 1)[0] for key in deployed.state_dict() if ".conv" in key and not key.endswith("bias")}
+    assert {name for name in convs if name.startswith("blocks.0.")} == {
+        "blocks.0.conv0.dbb_reparam",
+        "blocks.0.conv1.dbb_reparam",
+    }
+    expected = model(images())
+    np.testing.assert_allclose(deployed(images()), expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
+
+
+def test_biases_and_gates_of_metabin_learn_at_their_rates() -> None:
+    model = RETRIEVAL["ResNet50_metabin"](class_num=2, bias_lr_factor=2.0, gate_lr_factor=3.0)
+    sgd(model)
+    rates = {name: parameter.optimize_attr["learning_rate"] for name, parameter in trained(model)}
+    assert {name for name, rate in rates.items() if rate == 3} == {name for name in rates if "gate" in name}
+    assert {name for name, rate in rates.items() if rate == 2} == {name for name in rates if "bias" in name}
 
 
 def test_the_exported_program_gives_the_same_logits(tmp_path: typing.Any) -> None:
