@@ -15,8 +15,13 @@ class LabelKind(Enum):
     CLASS_IDS = "class ids"  # int64 [N]
     PROBABILITIES = "probabilities"  # float32 [N, C], each row adds up to 1
     MULTI_HOT = "multi-hot labels"  # float32 [N, C], each from 0 (the class is not there) to 1 (it is)
-    MULTI_HOT_WITH_RATIOS = "multi-hot labels with ratios"  # float32 [N, 2, C]: those, and each class's share
+    MULTI_HOT_WITH_RATIOS = "multi-hot labels with ratios (label_ratio: True)"  # float32 [N, 2, C]: and class shares
     IDENTITIES = "identities"  # int64 [N], of individuals; an evaluation may have others than the training
+
+
+# What a loss or a metric takes that is about one class an image, and one that is about any number of them.
+ONE_CLASS = frozenset({LabelKind.CLASS_IDS, LabelKind.PROBABILITIES})
+SEVERAL_CLASSES = frozenset({LabelKind.MULTI_HOT, LabelKind.MULTI_HOT_WITH_RATIOS})
 
 
 @dataclass(frozen=True)
@@ -34,3 +39,13 @@ class Batch:
 def outputs_of(result: Any) -> Outputs:
     """Return what the forward pass of a model gave as outputs; a lone tensor is its logits."""
     return result if isinstance(result, Mapping) else {"logits": result}
+
+
+def class_ids_of(labels: Any) -> Any:
+    """Return labels of one class an image as ids [N]; of probabilities, the highest."""
+    return labels.argmax(axis=1) if labels.ndim == 2 else labels
+
+
+def multi_hot_of(labels: Any) -> Any:
+    """Return labels of several classes an image as [N, C], without the ratios that may stand beside them."""
+    return labels[:, 0] if labels.ndim == 3 else labels

@@ -212,7 +212,6 @@ RUN_RULES = (
         note="the images are read by ppcls's own loader instead of DALI, with the same results",
     ),
     _dropped("Global.use_multilabel", (True, False), "the data set says it", "ppcls/engine/train/train.py"),
-    _dropped("Loss.*.*.CELoss.reduction", ("mean",), "what CELoss does", "ppcls/loss/celoss.py"),
     Rule("Arch.infer_add_softmax", "`'false'` is false, as it says", _ENGINE, _unquoted),
     Rule(
         "Arch",
@@ -252,6 +251,24 @@ RUN_RULES = (
     _ignored("DataLoader.*.mean", _DATA),
     _ignored("DataLoader.*.std", _DATA),
     _ignored("IndexProcess", _ENGINE),
+    # Whether two labels are equal needs no more than the labels.
+    _ignored("Loss.*.*.SupConLoss.views", "ppcls/loss/supconloss.py"),
+    _ignored("Loss.*.*.ContrastiveLoss.embedding_size", "ppcls/loss/contrasiveloss.py"),
+    _ignored("Loss.*.*.DCHLoss.n_class", "ppcls/loss/deephashloss.py"),
+    _ignored("Loss.*.*.LCDSHLoss.n_class", "ppcls/loss/deephashloss.py"),
+    *(
+        _ignored(f"Loss.*.*.{name}.{key}", f"ppcls/loss/{name.lower()}.py")
+        for name in ("TriHardLoss", "MSMLoss", "EmlLoss")
+        for key in ("batch_size", "samples_each_class")
+    ),
+    *(
+        _dropped(f"Loss.*.*.{name}.reduction", ("mean",), "what it does", "ppcls/loss/tripletangularmarginloss.py")
+        for name in ("TripletAngularMarginLoss", "TripletAngularMarginLoss_XBM")
+    ),
+    *(
+        _ignored(f"MLDecoder.{key}", "ppcls/arch/gears/ml_decoder.py")  # the model knows
+        for key in ("in_channels", "class_num", "remove_layers", "replace_layer")
+    ),
     _ignored("Arch.use_fused_attn", "ppcls/arch/backbone/model_zoo/foundation_vit.py"),  # another kernel, equal numbers
     _ignored("Arch.use_fused_linear", "ppcls/arch/backbone/model_zoo/foundation_vit.py"),
     _ignored("Arch.model_ema", _CAE),

@@ -129,7 +129,15 @@ class ArchPart(Part):
     pretrained: Union[bool, str] = key(False, "official weights (True), or a path or URL")
     use_ssld: bool = key(False, "with `pretrained: True`: the SSLD weights")
     use_sync_bn: bool = key(False, "batch norms take the batches of all ranks")
+    use_ml_decoder: bool = key(False, "an ML-Decoder in place of the head, see `MLDecoder`")
     infer_add_softmax: bool = key(True, "export scores; False: logits, unless the post-process needs a sigmoid")
+
+
+@dataclass(frozen=True)
+class MLDecoderSection:
+    """The head of `Arch.use_ml_decoder`, which looks for each class wherever it is in an image."""
+
+    query_num: Count = key(80, "questions that it asks; of more classes, each is for several")
 
 
 @dataclass(frozen=True)
@@ -244,6 +252,7 @@ class RunConfig(Root):
     AMP: AMPSection = key(AMPSection(use_amp=False), "mixed precision")
     EMA: Optional[EMASection] = key(None, "moving average of the weights")
     Arch: Annotated[ArchPart, ARCHITECTURES] = required("the architecture")
+    MLDecoder: MLDecoderSection = key(MLDecoderSection(), "the head of `Arch.use_ml_decoder`")
     Loss: LossSection = key(LossSection(), "losses")
     Optimizer: Optional[Annotated[OptimizerPart, OPTIMIZERS]] = key(None, "the optimizer")
     DataLoader: DataLoaderSection = key(DataLoaderSection(), "the data")

@@ -20,6 +20,7 @@ from ppcls.inference.postprocess import PostProcess
 from ppcls.losses.base import Loss
 from ppcls.models import ARCHITECTURES
 from ppcls.models.layers import synchronise
+from ppcls.models.ml_decoder import put_ml_decoder
 from ppcls.models.weight_files import saved_names
 from ppcls.models.weights import load_weights, resolve_pretrained
 from ppcls.optim import OPTIMIZERS, REGULARIZERS, SCHEDULES
@@ -48,6 +49,11 @@ def model(config: RunConfig) -> nn.Layer:
     check_channels(config)
     built: nn.Layer = ARCHITECTURES.build(config.Arch, Facts(class_num=config.class_num))
     built.arch_name = config.Arch.name
+    if config.Arch.use_ml_decoder:
+        try:
+            put_ml_decoder(built, config.class_num, config.MLDecoder.query_num)
+        except ValueError as error:
+            raise ConfigError(f"{config.Arch.where}.use_ml_decoder: {error}") from error
     if config.Arch.use_sync_bn:
         synchronise(built)
     return built

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 from paddle import nn
 
-from ppcls.batch import LabelKind
+from ppcls.batch import LabelKind, multi_hot_of
 from ppcls.config.schema import RunConfig
 from ppcls.data.loader.loader import Loader
+from ppcls.engine import ranks
 from ppcls.engine.evaluator import FIRST, Evaluator
 from ppcls.engine.metric_names import refuse_twins
 from ppcls.engine.tally import Tally
@@ -26,11 +27,14 @@ def losses(parts: Sequence[Part], loader: Loader, class_num: int) -> dict[str, L
     They may weigh classes by how often they are among the labels to see.
     """
     built: dict[str, Loss] = {}
-    facts = Facts(class_num=class_num, class_counts=_class_counts(loader.dataset.labels, class_num))
+    counts = _class_counts(loader.dataset.labels, class_num)
+    facts = Facts(class_num=class_num, class_counts=counts, world_size=ranks.world_size())
     for part in parts:
         name = part.name.rpartition(":")[2]
         count = sum(before.name == part.name for before in parts[: len(built)])
-        built[f"{name}{count + 1}" if count else name] = _built(LOSSES, part, facts, loader)
+        loss = built[f"{name}{count + 1}" if count else name] = _built(LOSSES, part, facts, loader)
+        if getattr(loss, "reduction", "mean") == "none":
+            raise ConfigError(f"{part.where}: {part.name}: reduction: 'none' gives no mean to minimise; remove it")
     return built
 
 
@@ -75,7 +79,8 @@ def _built(registry: Registry, part: Part, facts: Facts, loader: Loader) -> Any:
     takes = getattr(built, "takes", frozenset(LabelKind))  # a part of the user's own may not say
     if given in takes:
         return built
-    fitting = [name for name in registry.names() if given in getattr(registry.load(name), "takes", ())]
+    others = [name for name in registry.names() if name != part.name]
+    fitting = [name for name in others if given in getattr(registry.load(name), "takes", ())]
     kinds = " or ".join(kind.value for kind in LabelKind if kind in takes)
     raise ConfigError(
         f"{part.where}: {part.name} takes {kinds}; {loader.source} gives {given.value}"
@@ -84,8 +89,8 @@ def _built(registry: Registry, part: Part, facts: Facts, loader: Loader) -> Any:
 
 
 def _class_counts(labels: np.ndarray, class_num: int) -> np.ndarray:
-    """Return how many images of each class there are; ratios beside multi-hot labels don't count."""
+    """Return how many images of each class there are."""
     if labels.ndim == 1:
         return np.bincount(labels, minlength=class_num)
-    counts: np.ndarray = (labels[:, 0] if labels.ndim == 3 else labels).sum(axis=0)
+    counts: np.ndarray = multi_hot_of(labels).sum(axis=0)
     return counts

@@ -86,4 +86,6 @@ class Tally:
         return found
 
     def _names(self) -> list[str]:
-        return [*self.averages.names, *(name for metric in self.metrics for name in metric.names)]
+        # One that gives no number has a state all the same.
+        of_metrics = [metric.names or [type(metric).__name__] for metric in self.metrics]
+        return [*self.averages.names, *(name for names in of_metrics for name in names)]

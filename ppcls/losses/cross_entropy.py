@@ -8,7 +8,7 @@ import paddle
 from numpy.typing import NDArray
 from paddle.nn import functional as F
 
-from ppcls.batch import LabelKind
+from ppcls.batch import ONE_CLASS
 from ppcls.losses.base import Loss
 
 
@@ -21,9 +21,11 @@ class CELoss(Loss):
     `class_weight`: one factor a class, for what the (smoothed) label has of it; or `auto`, by which each class that
     occurs counts the same: of N images, n in the class, and K classes that occur, N / (K n). So the average over
     all images is 1. The loss is divided by the number of images of a batch, not by the sum of their factors.
+
+    `reduction: none` gives the loss of each image [N], for a task that weighs images itself.
     """
 
-    takes = frozenset({LabelKind.CLASS_IDS, LabelKind.PROBABILITIES})
+    takes = ONE_CLASS
 
     def __init__(
         self,
@@ -32,11 +34,13 @@ class CELoss(Loss):
         weight: float = 1.0,
         epsilon: Optional[float] = None,
         class_weight: Union[Literal["auto"], Sequence[float], None] = None,
+        reduction: Literal["mean", "none"] = "mean",
     ) -> None:
         if epsilon is not None and not 0 <= epsilon < 1:
             raise ValueError(f"epsilon: out of range; received {epsilon}; give a number >= 0 and < 1")
         self.weight = weight
         self.epsilon = epsilon or 0.0
+        self.reduction = reduction
         self.class_weight = None
         if class_weight is not None:
             self.class_weight = paddle.to_tensor(_factors(class_weight, class_counts))
@@ -45,15 +49,18 @@ class CELoss(Loss):
         logits = logits.astype("float32")
         soft = labels.ndim == 2
         if self.class_weight is None:
-            loss = F.cross_entropy(logits, labels, soft_label=soft, label_smoothing=self.epsilon)
-            return loss * self.weight
+            loss = F.cross_entropy(
+                logits, labels, soft_label=soft, label_smoothing=self.epsilon, reduction=self.reduction
+            )
+            return (loss if self.reduction == "mean" else loss.flatten()) * self.weight
         targets = labels if soft else F.one_hot(labels, logits.shape[1])
         targets = F.label_smooth(targets, epsilon=self.epsilon) * self.class_weight
-        return -(targets * F.log_softmax(logits)).sum(axis=1).mean() * self.weight
+        losses = -(targets * F.log_softmax(logits)).sum(axis=1)
+        return (losses.mean() if self.reduction == "mean" else losses) * self.weight
 
 
-# Its name in old configs of PaddleClas, for labels that are mixed.
-MixCELoss = CELoss
+# Its names in PaddleClas for labels that are mixed.
+MixCELoss = SoftTargetCrossEntropy = CELoss
 
 
 def _factors(class_weight: Union[str, Sequence[float]], counts: NDArray[np.int64]) -> NDArray[np.float32]:

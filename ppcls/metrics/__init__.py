@@ -2,4 +2,17 @@
 
 from ppcls.registry import Registry
 
-METRICS = Registry("metric", {"ppcls.metrics.topk": "TopkAcc"})
+METRICS = Registry(
+    "metric",
+    {
+        "ppcls.metrics.topk": "TopkAcc",
+        "ppcls.metrics.precision_recall": "Precision Recall F1",
+        "ppcls.metrics.confusion": "BalancedAccuracy ConfusionMatrix",
+        "ppcls.metrics.auc": "AUC",
+        "ppcls.metrics.tpr_at_fpr": "TprAtFpr",
+        "ppcls.metrics.calibration": "ExpectedCalibrationError",
+        "ppcls.metrics.average_precision": "MultiLabelMAP",
+        "ppcls.metrics.flags": "HammingDistance AccuracyScore MultilabelMeanAccuracy",
+        "ppcls.metrics.attributes": "ATTRMetric",
+    },
+)

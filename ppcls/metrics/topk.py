@@ -5,7 +5,7 @@ from typing import Union
 
 import paddle
 
-from ppcls.batch import Batch, LabelKind, Outputs
+from ppcls.batch import ONE_CLASS, Batch, Outputs, class_ids_of
 from ppcls.metrics.base import State, SumMetric
 
 
@@ -16,7 +16,7 @@ class TopkAcc(SumMetric):
     Labels are class numbers [N] or probabilities [N, C], of which the highest counts.
     """
 
-    takes = frozenset({LabelKind.CLASS_IDS, LabelKind.PROBABILITIES})
+    takes = ONE_CLASS
 
     def __init__(self, class_num: int, *, topk: Union[int, Sequence[int]] = (1, 5)) -> None:
         self.topk = [topk] if isinstance(topk, int) else list(topk)
@@ -31,8 +31,7 @@ class TopkAcc(SumMetric):
         super().__init__({"right": [len(self.topk)], "images": []})
 
     def measure(self, outputs: Outputs, batch: Batch) -> Mapping[str, paddle.Tensor]:
-        logits, labels = outputs["logits"].astype("float32"), batch.labels
-        labels = labels.argmax(axis=1, keepdim=True) if labels.ndim == 2 else labels.unsqueeze(1)
+        logits, labels = outputs["logits"].astype("float32"), class_ids_of(batch.labels).unsqueeze(1)
         of_label = paddle.take_along_axis(logits, labels, axis=1)
         classes = paddle.arange(logits.shape[1], dtype=labels.dtype)
         # Not "ahead > label": a comparison with a logit that is not a number is false, and must not win.

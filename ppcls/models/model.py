@@ -59,6 +59,12 @@ class Model(nn.Layer):
         *path, name = self.head_name.split(".")
         setattr(reduce(getattr, path, self), name, new)
 
+    def keep_places(self) -> None:
+        """Let `features` be [N, num_features, H, W], without the pool at the end, where there is one."""
+        if {"avg_pool", "flatten"} <= {name for name, _ in self.named_children()}:
+            self.avg_pool = self.flatten = nn.Identity()
+        self.only_layers = False  # type: ignore[misc]
+
     def deployable(self) -> "Model":
         """Return the model as it is deployed: without auxiliary heads, its branches fused; itself where equal."""
         return self

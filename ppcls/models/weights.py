@@ -12,6 +12,7 @@ from paddle import nn
 from ppcls.errors import CheckpointError, ConfigError
 from ppcls.models.adapters.torchvision import from_torchvision_resnet, is_torchvision_resnet
 from ppcls.models.head_rows import follow_names, heads_of
+from ppcls.models.ml_decoder import replaced_heads
 from ppcls.models.weight_files import Arrays, download, find_weights, listed, read_weights, saved_names
 
 logger = logging.getLogger("ppcls")
@@ -72,10 +73,13 @@ def load_weights(model: nn.Layer, source: str, *, new_head: bool = True, class_n
     arrays = _without_prefix(path, arrays, state)
     if is_torchvision_resnet(arrays):
         arrays = from_torchvision_resnet(arrays)
-    skipped = set()
+    skipped: set[str] = set()
+    replaced = replaced_heads(model, list(arrays)) if new_head else set()
     if new_head:
         arrays = follow_names(model, arrays, saved=saved, names=class_names, where=str(path))
         skipped = {name for name, tensor, _ in heads_of(model, arrays) if list(arrays[name].shape) != tensor.shape}
+        arrays = {name: array for name, array in arrays.items() if name not in replaced}
+        skipped |= replaced & set(state)
     _check_fit(path, getattr(model, "arch_name", type(model).__name__), state, arrays, skipped)
     for name, tensor in state.items():
         if name not in skipped:
@@ -83,8 +87,9 @@ def load_weights(model: nn.Layer, source: str, *, new_head: bool = True, class_n
     logger.info("loaded weights from %s", path)
     if skipped:
         logger.warning(
-            "%s has another number of classes than the model: %s keep their initial values",
+            "%s has another %s than the model: %s keep their initial values",
             path,
+            "head" if replaced else "number of classes",
             ", ".join(sorted(skipped)),
         )
 
@@ -115,7 +120,7 @@ def _check_fit(path: Path, model_name: str, state: dict[str, Any], arrays: Array
         if name in arrays and name not in skipped and arrays[name].shape != tuple(tensor.shape)
     ]
     faults = {
-        "missing": [name for name in state if name not in arrays],
+        "missing": [name for name in state if name not in arrays and name not in skipped],
         "unexpected": [name for name in arrays if name not in state],
         "other shape": mis_shaped,
     }

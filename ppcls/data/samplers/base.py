@@ -158,7 +158,7 @@ class ClassAwareSampler(DistributedBatchSampler):
         _for_training(exact)
         if np.ndim(labels) != 1:
             raise ValueError(
-                f"labels: it needs one class per image; received {np.shape(labels)[1]}; use another sampler"
+                f"labels: it needs one class per image; received {np.shape(labels)[-1]}; use another sampler"
             )
         super().__init__(labels, seed, rank, world_size, exact, batching)
         by_class = np.argsort(labels, kind="stable")

@@ -17,7 +17,7 @@ from ppcls.images.pipeline import Pipeline
 from ppcls.images.sources import read_file
 from ppcls.text import printable
 
-# Class ids, int64 [N], or for several labels an image float32 [N, classes] of 0 and 1.
+# Class ids, int64 [N], or for several labels an image float32 [N, classes] of 0 and 1, or [N, 2, classes] with ratios.
 Labels = Union[NDArray[np.int64], NDArray[np.float32]]
 
 

@@ -17,6 +17,9 @@ class MultiLabelDataset(ImageFiles):
 
     The k-th number says whether the image is of class k; `delimiter` stands between path and numbers. The names of
     the classes are those of `class_id_map_file`, or of a `labels.txt` beside the list: lines `label name`.
+
+    With `label_ratio` the share of the list's images that are of each class stands beside the labels of every image,
+    [N, 2, C], for losses that weigh classes by it.
     """
 
     def __init__(
@@ -28,6 +31,7 @@ class MultiLabelDataset(ImageFiles):
         cls_label_path: str,
         delimiter: str = "\t",
         class_id_map_file: Optional[str] = None,
+        label_ratio: bool = False,
         skip_corrupt: bool = False,
     ) -> None:
         if not delimiter or "," in delimiter:
@@ -43,6 +47,8 @@ class MultiLabelDataset(ImageFiles):
         check_exist(image_root, listing.paths, listing.lines, cls_label_path)
         labels = np.frombuffer(b"".join(listing.labels), np.uint8).reshape(-1, class_num).astype(np.float32)
         note_absent(cls_label_path, labels, class_num)
+        if label_ratio:
+            labels = np.stack([labels, np.broadcast_to(labels.mean(axis=0), labels.shape)], axis=1)
         super().__init__(
             pipeline,
             image_root=image_root,

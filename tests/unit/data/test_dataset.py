@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from ppcls.batch import LabelKind
 from ppcls.data import DATASETS
 from ppcls.data.loader.loader import Loader
 from ppcls.data.samplers.base import Batching, BatchSampler
@@ -146,6 +147,15 @@ def test_images_of_several_classes_come_with_a_vector_of_labels(root: Path, num_
         1: [0, 0, 0],
         2: [1, 0, 0],
     }
+
+
+def test_ratios_beside_labels_are_the_shares_of_the_lists_images(root: Path) -> None:
+    text = "a/one.png\t0,1,1\na/with space.png\t0,0,0\nb/deep/three.png\t1,0,0\nb/deep/three.png\t0,0,1\n"
+    plain, dataset = multi_label(root, text), multi_label(root, text, label_ratio=True)
+    assert (plain.label_kind, dataset.label_kind) == (LabelKind.MULTI_HOT, LabelKind.MULTI_HOT_WITH_RATIOS)
+    assert dataset.labels.dtype == np.float32 and dataset.labels.shape == (4, 2, 3)
+    np.testing.assert_array_equal(dataset.labels[:, 0], plain.labels)
+    np.testing.assert_array_equal(dataset.labels[:, 1], [[0.25, 0.25, 0.5]] * 4)
 
 
 @pytest.mark.parametrize(

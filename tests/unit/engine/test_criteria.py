@@ -5,11 +5,16 @@ from pathlib import Path
 from typing import Callable
 
 import numpy as np
+import paddle
 import pytest
 from runs import MakeEngine, numbers, records, records_in, same_arrays, trained
 
+from ppcls.batch import Batch
 from ppcls.engine import checkpoints
+from ppcls.engine.tally import Tally
 from ppcls.errors import ConfigError
+from ppcls.metrics.confusion import ConfusionMatrix
+from ppcls.metrics.topk import TopkAcc
 
 CENTERS = "Loss.Train=[CELoss, {'own_losses:Centers': {weight: 0.1}}]"
 
@@ -45,6 +50,34 @@ def test_a_metric_that_cannot_take_the_labels_is_refused_too(make: MakeEngine, s
     any_labels = [f"Loss.{name}=[{{'own_losses:Spoiled': {{batches: []}}}}]" for name in ("Train", "Eval")]
     with pytest.raises(ConfigError, match="Metric.Eval.0.TopkAcc: TopkAcc takes .*; MultiLabelDataset gives multi-hot"):
         make("Tiny", "run", *several, *any_labels).train()
+
+
+def test_ratios_that_a_loss_needs_are_asked_for_and_have_their_effect(
+    make: MakeEngine, several: list[str], tmp_path: Path
+) -> None:
+    weighed = [f"Loss.{name}=[{{MultiLabelLoss: {{weight_ratio: true}}}}]" for name in ("Train", "Eval")]
+    options = [*several, *weighed, "Metric.Train=[HammingDistance]", "Metric.Eval=[ATTRMetric]", "Global.epochs=1"]
+    with pytest.raises(
+        ConfigError,
+        match="MultiLabelLoss takes multi-hot labels with ratios .label_ratio: True.; MultiLabelDataset gives "
+        "multi-hot labels; use MultiLabelAsymmetricLoss, BCELoss, FocalLoss",
+    ):
+        make("Tiny", "run", *options).train()
+    assert not (tmp_path / "run").exists()
+    ratios = [f"DataLoader.{section}.dataset.label_ratio=True" for section in ("Train", "Eval")]
+    weighted, plain = (
+        records(trained(make("Tiny", run, *options, *ratios, *more)), "train")[0]["loss"]
+        for run, more in (("weighted", []), ("plain", ["Loss.Train=[MultiLabelLoss]"]))
+    )
+    assert weighted > 1.2 * plain
+    mixing = "DataLoader.Train.dataset.batch_transform_ops=[MixupOperator]"
+    with pytest.raises(ConfigError, match="mixing takes .*; MultiLabelDataset gives multi-hot labels with ratios"):
+        make("Tiny", "mixed", *options, *ratios, mixing).train()
+
+
+def test_a_loss_for_each_image_is_refused_where_one_number_is_minimised(make: MakeEngine) -> None:
+    with pytest.raises(ConfigError, match="Loss.Train.0.CELoss: CELoss: reduction: 'none' gives no mean to minimise"):
+        make("Tiny", "run", "Loss.Train=[{CELoss: {reduction: none}}]").train()
 
 
 def test_mixed_labels_are_probabilities(make: MakeEngine) -> None:
@@ -145,3 +178,24 @@ def test_the_report_reads_what_metrics_counted(make: MakeEngine) -> None:
     (state,) = engine.evaluators[0].tally.last
     assert int(state["images"]) == 13
     assert state["right"].tolist() == [round(13 * records(engine, "eval")[-1][name]) for name in ("top1", "top2")]
+
+
+def test_values_of_classes_have_their_names_and_a_matrix_has_none(make: MakeEngine) -> None:
+    metrics = "Metric.Eval=[ConfusionMatrix, {Recall: {per_class: true}}, {TopkAcc: {topk: 1}}]"
+    engine = trained(make("Tiny", "run", "Global.epochs=1", metrics))
+    (found,) = records(engine, "eval")
+    assert list(found)[4:] == ["macro_recall", "recall/blue", "recall/green", "recall/red", "top1"]
+    matrix = engine.evaluators[0].tally.last[0]["matrix"]
+    assert matrix.sum(axis=1).tolist() == [4, 4, 5]
+    assert found["recall/red"] == matrix[2, 2] / 5 and found["top1"] == matrix.trace() / 13
+    assert engine.state.best_metric == found["macro_recall"]
+
+
+def test_counts_of_other_metrics_are_not_resumed() -> None:
+    logits = paddle.to_tensor(np.eye(3, dtype="float32"))
+    before = Tally(["CELoss"], [TopkAcc(3, topk=1)])
+    before.add({"logits": logits}, Batch(logits, paddle.arange(3)), {"CELoss": paddle.ones([])})
+    same, other = Tally(["CELoss"], [TopkAcc(3, topk=1)]), Tally(["CELoss"], [ConfusionMatrix(3), TopkAcc(3, topk=1)])
+    for tally, num_samples in ((same, 3), (other, 0)):
+        tally.load_state_dict(before.state_dict())
+        assert tally.num_samples == num_samples
