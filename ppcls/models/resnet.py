@@ -21,7 +21,9 @@ from ppcls.models.layers import (
     GlobalAvgPool,
     Head,
     MaxPool,
+    Size,
     UnderscoreConvNormAct,
+    as_size,
 )
 from ppcls.models.model import Model, check_list, stage_rates
 
@@ -42,7 +44,7 @@ class Block(nn.Layer):
         in_channels: int,
         channels: int,
         *,
-        stride: int,
+        stride: Size,
         shortcut: Shortcut,
         conv: type[ConvNormAct],
         data_format: DataFormat,
@@ -58,7 +60,7 @@ class Block(nn.Layer):
         if shortcut != "identity":
             self.short = conv(in_channels, channels * self.expansion, 1, stride=stride, data_format=data_format)
 
-    def add_path(self, in_channels: int, channels: int, stride: int, conv: partial[ConvNormAct]) -> None:
+    def add_path(self, in_channels: int, channels: int, stride: Size, conv: partial[ConvNormAct]) -> None:
         """Add the convolutions beside the shortcut."""
         raise NotImplementedError
 
@@ -68,7 +70,7 @@ class BasicBlock(Block):
 
     expansion = 1
 
-    def add_path(self, in_channels: int, channels: int, stride: int, conv: partial[ConvNormAct]) -> None:
+    def add_path(self, in_channels: int, channels: int, stride: Size, conv: partial[ConvNormAct]) -> None:
         self.conv0 = conv(in_channels, channels, 3, stride=stride, act="relu")
         self.conv1 = conv(channels, channels, 3, act="relu")
 
@@ -82,7 +84,7 @@ class Bottleneck(Block):
 
     expansion = 4
 
-    def add_path(self, in_channels: int, channels: int, stride: int, conv: partial[ConvNormAct]) -> None:
+    def add_path(self, in_channels: int, channels: int, stride: Size, conv: partial[ConvNormAct]) -> None:
         self.conv0 = conv(in_channels, channels, 1, act="relu")
         self.conv1 = conv(channels, channels, 3, stride=stride, act="relu")
         self.conv2 = conv(channels, 4 * channels, 1, act="relu")
@@ -96,7 +98,7 @@ class ResNet(Model):
     """Images [N, C, H, W], whatever the `data_format` inside, -> logits [N, class_num].
 
     `lr_mult_list` multiplies the learning rate of the stem and the four stages (the head keeps 1).
-    `stride_list` holds the strides of the stem, the max pool and stages 2, 3 and 4.
+    `stride_list` holds the strides of the stem, the max pool and stages 2, 3 and 4; each may be (vertical, horizontal).
     """
 
     only_layers = True
@@ -112,7 +114,7 @@ class ResNet(Model):
         data_format: DataFormat = "NCHW",
         input_image_channel: int = 3,
         lr_mult_list: Sequence[float] = (1.0, 1.0, 1.0, 1.0, 1.0),
-        stride_list: Sequence[int] = (2, 2, 2, 2, 2),
+        stride_list: Sequence[Union[int, Sequence[int]]] = (2, 2, 2, 2, 2),
     ) -> None:
         check_list("lr_mult_list", lr_mult_list, PARTS)
         check_list("stride_list", stride_list, ("the stem", "the max pool", "stage 2", "stage 3", "stage 4"), least=1)
@@ -121,23 +123,24 @@ class ResNet(Model):
         super().__init__()
         self.data_format = data_format
         self.num_features = STAGE_CHANNELS[-1] * block.expansion
-        stem = self._stem(version, input_image_channel, stride_list[0])
-        max_pool = MaxPool(3, stride=stride_list[1], padding=1, data_format=data_format)
-        stages = self._stages(block, depths, version, (1, *stride_list[2:]))
+        strides = [as_size(stride) for stride in stride_list]
+        stem = self._stem(version, input_image_channel, strides[0])
+        max_pool = MaxPool(3, stride=strides[1], padding=1, data_format=data_format)
+        stages = self._stages(block, depths, version, (1, *strides[2:]))
         names = self._add_trunk(stem, max_pool, stages)
         self.param_groups = stage_rates((name, factor) for part, factor in zip(names, lr_mult_list) for name in part)
         self.avg_pool = GlobalAvgPool(data_format)
         self.flatten = nn.Flatten()
         self.add_sublayer(self.head_name, Head(self.num_features, class_num))
 
-    def _stem(self, version: Version, in_channels: int, stride: int) -> list[ConvNormAct]:
+    def _stem(self, version: Version, in_channels: int, stride: Size) -> list[ConvNormAct]:
         conv = partial(self.conv, act="relu", data_format=self.data_format)
         if version == "vb":
             return [conv(in_channels, 64, 7, stride=stride)]
         return [conv(in_channels, 32, 3, stride=stride), conv(32, 32, 3), conv(32, 64, 3)]
 
     def _stages(
-        self, block: type[Block], depths: Sequence[int], version: Version, strides: Sequence[int]
+        self, block: type[Block], depths: Sequence[int], version: Version, strides: Sequence[Size]
     ) -> list[list[nn.Layer]]:
         stages: list[list[nn.Layer]] = []
         in_channels = 64
