@@ -2,4 +2,4 @@
 
 from ppcls.registry import Registry
 
-METRICS = Registry("metric", {"ppcls.metrics.topk": "TopkAcc"})
+METRICS = Registry("metric", {"ppcls.metrics.topk": "TopkAcc DistillationTopkAcc"})

@@ -76,5 +76,7 @@ ARCHITECTURES = Registry(
         "CSWinTransformer_base_224 CSWinTransformer_base_384 CSWinTransformer_large_224 CSWinTransformer_large_384",
         "ppcls.models.van": "VAN_B0 VAN_B1 VAN_B2 VAN_B3",
         "ppcls.models.tnt": "TNT_small TNT_base",
+        "ppcls.models.distillation": "DistillationModel AttentionModel",
+        "ppcls.models.afd": "LinearTransformTeacher LinearTransformStudent",
     },
 )
