@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 from prettytable import PrettyTable
 
-from ppcls.config import RunConfig, load_config, load_deploy_config
+from ppcls.config import ArchPart, RunConfig, load_config, load_deploy_config
 from ppcls.errors import ConfigError, PpclsError
 
 NUM_IMAGES, BATCH_SIZE = 8, 2
@@ -53,7 +53,7 @@ def stand_in(folder: Path, config: RunConfig) -> Iterator[str]:
     for number in range(NUM_IMAGES):
         cv2.imwrite(str(folder / f"{number}.jpg"), rng.integers(0, 256, (256, 256, 3), dtype=np.uint8))
     multi = ",".join("01"[number % 2] for number in range(config.class_num))
-    yield from ("Global.device=cpu", "Arch.pretrained=False", "Global.pretrained_model=null")
+    yield from ("Global.device=cpu", "Global.pretrained_model=null", *without_weights("Arch", config.Arch))
     if config.AMP.use_amp:
         yield "AMP.level=O1"  # the only one of the CPU
     for name in ("Train", "Eval"):
@@ -71,6 +71,13 @@ def stand_in(folder: Path, config: RunConfig) -> Iterator[str]:
             "loader.num_workers": 0,
         }.items():
             yield f"DataLoader.{name}.{key}={json.dumps(value)}"
+
+
+def without_weights(path: str, part: ArchPart) -> Iterator[str]:
+    """Yield the options that let a model, and those inside it, start without weights."""
+    yield f"{path}.pretrained=False"
+    for number, (name, inner) in enumerate(part.members.items()):
+        yield from without_weights(f"{path}.models.{number}.{name}", inner)
 
 
 def check(file: Path) -> None:

@@ -18,13 +18,17 @@ def run_custom_op(name: str, *arguments: Any) -> Any:
 
 
 def zero_if(found: paddle.Tensor, tensors: Sequence[paddle.Tensor]) -> None:
-    """Fill all tensors, which are of one type, with zeros if `found`, bool [1], is true; one kernel for all of them.
+    """Fill all tensors, which are of one type, with zeros if `found`, bool [1], is true; one kernel for most.
 
     What is not a number becomes 0 as well. Nothing is read, written or waited for if it is false.
     """
-    if tensors:
-        scale, count = paddle.ones([1], tensors[0].dtype), paddle.zeros([1], "int32")
-        _C_ops.update_loss_scaling_(list(tensors), found, scale, count, count, 1, 1, 1.0, 1.0, True)
+    whole = [tensor for tensor in tensors if tensor.is_contiguous()]
+    if whole:
+        scale, count = paddle.ones([1], whole[0].dtype), paddle.zeros([1], "int32")
+        _C_ops.update_loss_scaling_(whole, found, scale, count, count, 1, 1, 1.0, 1.0, True)
+    for tensor in tensors:
+        if not tensor.is_contiguous():  # such as the gradient behind a transposition, which that kernel can't do
+            paddle.assign(paddle.where(found, paddle.zeros_like(tensor), tensor), tensor)
 
 
 def rate_of(optimizer: Any) -> paddle.Tensor:

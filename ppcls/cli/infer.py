@@ -26,7 +26,7 @@ add_arguments = add_config
 
 def run(arguments: argparse.Namespace) -> int:
     """Print a line for each image of `Infer.infer_imgs`; return 1 if one could not be used, else 0."""
-    engine = start_with_weights(arguments)
+    engine = start_with_weights(arguments).deployed()
     import numpy as np
     import paddle
 

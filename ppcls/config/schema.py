@@ -4,7 +4,7 @@ A default is what an absent key means. docs/configs.md is generated from this fi
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal, Optional, Union
 
 from ppcls.config.groups import Group
@@ -131,6 +131,26 @@ class ArchPart(Part):
     use_sync_bn: bool = key(False, "batch norms take the batches of all ranks")
     use_ml_decoder: bool = key(False, "an ML-Decoder in place of the head, see `MLDecoder`")
     infer_add_softmax: bool = key(True, "export scores; False: logits, unless the post-process needs a sigmoid")
+    return_patterns: tuple[str, ...] = key((), "inner layers whose outputs losses may take, such as `blocks[7]`")
+    # The name of the model in the weights of several that learned together.
+    inside: str = field(default="", compare=False)
+
+    @property
+    def members(self) -> dict[str, "ArchPart"]:
+        """The models that it consists of, by name."""
+        return {name: part for item in self.args.get("models", ()) for name, part in item.items()}
+
+    def deployed(self) -> "ArchPart":
+        """Return the model that is deployed: of several the one of `infer_model_name`, of a chain the first one."""
+        members = self.members
+        if not members:
+            return self
+        name = self.args.get("infer_model_name", "Student" if "Student" in members else next(iter(members)))
+        if name not in members:
+            raise ConfigError(f"{self.where}: infer_model_name: no model '{name}'; choose from {', '.join(members)}")
+        inside = f"{self.inside}.{name}" if self.inside else name
+        add_softmax = self.infer_add_softmax and members[name].infer_add_softmax
+        return replace(members[name], inside=inside, infer_add_softmax=add_softmax, return_patterns=()).deployed()
 
 
 @dataclass(frozen=True)
@@ -271,4 +291,10 @@ class RunConfig(Root):
     @property
     def class_num(self) -> int:
         """Classes of the model: `Arch.class_num`, else the old `Global.class_num`, else 1000."""
-        return int(self.Arch.args.get("class_num", self.Global.class_num or DEFAULT_CLASS_NUM))
+        stated = self.Arch.deployed().args.get("class_num", self.Arch.args.get("class_num"))
+        return int(stated or self.Global.class_num or DEFAULT_CLASS_NUM)
+
+    def deployed(self) -> "RunConfig":
+        """Return the config of the model that is deployed, without those that it learned from."""
+        arch = replace(self.Arch.deployed(), args={**self.Arch.deployed().args, "class_num": self.class_num})
+        return replace(self, Arch=arch) if self.Arch.members else self

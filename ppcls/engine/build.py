@@ -19,8 +19,10 @@ from ppcls.inference import POSTPROCESSES
 from ppcls.inference.postprocess import PostProcess
 from ppcls.losses.base import Loss
 from ppcls.models import ARCHITECTURES
+from ppcls.models.distillation import DistillationModel, load_frozen, load_learners
 from ppcls.models.layers import synchronise
 from ppcls.models.ml_decoder import put_ml_decoder
+from ppcls.models.taps import tap
 from ppcls.models.weight_files import saved_names
 from ppcls.models.weights import load_weights, resolve_pretrained
 from ppcls.optim import OPTIMIZERS, REGULARIZERS, SCHEDULES
@@ -30,6 +32,7 @@ from ppcls.optim.plateau import ReduceOnPlateau
 from ppcls.optim.schedule import Schedule, Span
 from ppcls.registry import Facts, Part
 from ppcls.tasks.classify import Classify
+from ppcls.tasks.distill import Distill
 from ppcls.tasks.task import Task
 
 
@@ -54,6 +57,7 @@ def model(config: RunConfig) -> nn.Layer:
             put_ml_decoder(built, config.class_num, config.MLDecoder.query_num)
         except ValueError as error:
             raise ConfigError(f"{config.Arch.where}.use_ml_decoder: {error}") from error
+    tap(built, config.Arch.return_patterns)
     if config.Arch.use_sync_bn:
         synchronise(built)
     return built
@@ -61,14 +65,22 @@ def model(config: RunConfig) -> nn.Layer:
 
 def task(built: nn.Layer, losses: Mapping[str, Loss]) -> Task:
     """Return what is done with a model."""
-    return Classify(built, losses)
+    return Distill(built, losses) if isinstance(built, DistillationModel) else Classify(built, losses)
 
 
 def load_start_weights(config: RunConfig, built: nn.Layer, *, new_head: bool, class_names: Sequence[str] = ()) -> None:
     """Load the weights that the config names, if any; only training may give them a `new_head`, of `class_names`."""
     weights = start_weights(config)
+    if isinstance(built, DistillationModel) and new_head:
+        load_learners(built, class_names)
     if weights is not None:
-        load_weights(built, weights, new_head=new_head, class_names=class_names)
+        load_weights(built, weights, new_head=new_head, class_names=class_names, inside=config.Arch.inside)
+
+
+def load_frozen_weights(built: nn.Layer, class_names: Sequence[str] = ()) -> None:
+    """Load the weights of frozen models, which no checkpoint holds."""
+    if isinstance(built, DistillationModel):
+        load_frozen(built, class_names)
 
 
 def start_weights(config: RunConfig) -> Optional[str]:

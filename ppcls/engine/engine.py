@@ -40,6 +40,11 @@ class Engine(Parts):
         self.scalars: Scalars = ScalarsOf()
         self.save_points = SavePoints(config.Global.save_steps, config.Global.save_minutes)
 
+    def deployed(self) -> "Engine":
+        """Return the engine of the model that is deployed, without those that it learned from."""
+        config = self.config.deployed()
+        return self if config is self.config else Engine(config)
+
     def train(self) -> Optional[float]:
         """Train to `Global.epochs`, from wherever the state stands; return the best metric, if there is one."""
         self.start_training()
@@ -143,6 +148,7 @@ class Engine(Parts):
         names = build.label_names(self.config)
         for evaluator in self.evaluators:
             refuse_other_classes(names, evaluator.loader.dataset.label_names, "the weights", evaluator.data)
+        build.load_frozen_weights(self.model)
         build.load_start_weights(self.config, self.model, new_head=False)
         self.log_to("eval.log")
         num_images = sum(len(evaluator.loader.dataset) for evaluator in self.evaluators)
@@ -192,6 +198,7 @@ class Engine(Parts):
                 class_num=self.config.class_num,
                 config=dump_config(self.config),
                 pace=dataclasses.asdict(self.pace),
+                frozen=self.frozen,
             )
             if not all(np.isfinite(values).all() for values in saved.weights.values()):
                 raise self.diverged("the weights are")

@@ -66,6 +66,11 @@ class Parts:
         return build.task(self.model, {})
 
     @functools.cached_property
+    def frozen(self) -> dict[str, str]:
+        """Checksums of the models that no training changes, and no checkpoint holds."""
+        return resume.checksums(self.task.frozen)
+
+    @functools.cached_property
     def parallel_model(self) -> nn.Layer:
         """What is trained, as it runs: as a static graph if `to_static`, with gradients shared among the ranks."""
         trained = self.task.trained
@@ -106,8 +111,9 @@ class Parts:
         schedule = build.schedule(config, pace.steps_per_epoch)
         optimizer = build.optimizer(config, trained, schedule.lr(0))
         found = resume.find(config, self.folder)
+        names = self.train_loader.dataset.label_names
+        build.load_frozen_weights(self.model, names)
         if found is None:
-            names = self.train_loader.dataset.label_names
             build.load_start_weights(config, self.model, new_head=True, class_names=names)
         # Of all epochs, also if this run stops early: one that resumes from there must compute with the same.
         images = config.Global.epochs * self.batches_per_epoch * self.train_loader.batch_size(0)
@@ -117,7 +123,8 @@ class Parts:
         state = TrainState(trained, optimizer, schedule, self.precision.scaler, ema)
         if found is not None:
             self.resume_from, saved = found
-            refuse_other_run(self.resume_from, saved, self.train_loader.dataset.label_names)
+            refuse_other_run(self.resume_from, saved, names)
+            resume.refuse_other_frozen(self.resume_from, saved, self.frozen)
             resume.restore(state, saved, config, pace)
         resume.refuse_other_places(state)
         return state

@@ -1,12 +1,14 @@
 """Resuming from a checkpoint: which one, and what differs from the run that wrote it."""
 
 import dataclasses
+import hashlib
 import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Optional
 
 import yaml
+from paddle import nn
 
 from ppcls.config import dump_config
 from ppcls.config.schema import RunConfig
@@ -59,6 +61,28 @@ def restore(state: TrainState, saved: Checkpoint, config: RunConfig, pace: Pace)
     changed = differences(yaml.safe_load(saved.states["config"]), yaml.safe_load(dump_config(config)))
     if changed:
         logger.warning(f"the config differs from the one of the checkpoint: {'; '.join(changed)}")
+
+
+def checksums(frozen: Mapping[str, nn.Layer]) -> dict[str, str]:
+    """Return a checksum of the weights of each model that is no part of a checkpoint."""
+    found = {}
+    for name, model in frozen.items():
+        hashed = hashlib.sha256()
+        for entry in model.state_dict().values():
+            hashed.update(entry.numpy().tobytes())
+        found[name] = hashed.hexdigest()
+    return found
+
+
+def refuse_other_frozen(where: Path, saved: Checkpoint, frozen: Mapping[str, str]) -> None:
+    """Raise CheckpointError unless the checksums of frozen models are those of the run that wrote the checkpoint."""
+    before = saved.states.get("frozen", {})
+    other = [name for name, checksum in frozen.items() if before.get(name) != checksum]
+    if other:
+        raise CheckpointError(
+            f"Global.checkpoints: '{where}' was trained with another {other[0]}; give it the weights of then, or start "
+            "a new run from that checkpoint with Global.pretrained_model"
+        )
 
 
 def refuse_other_places(state: TrainState) -> None:

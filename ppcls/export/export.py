@@ -42,6 +42,7 @@ def export(engine: Engine, *, onnx_opset: Optional[int] = None, verify: Optional
     With an `onnx_opset` that has an ONNX file too. `verify` names images to check all on: a folder or a list.
     Raises CheckpointError, having replaced nothing, if the scores differ.
     """
+    engine = engine.deployed()
     config = engine.config
     target = Path(config.Global.save_inference_dir)
     if onnx_opset is not None:

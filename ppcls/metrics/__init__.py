@@ -5,7 +5,7 @@ from ppcls.registry import Registry
 METRICS = Registry(
     "metric",
     {
-        "ppcls.metrics.topk": "TopkAcc",
+        "ppcls.metrics.topk": "TopkAcc DistillationTopkAcc",
         "ppcls.metrics.precision_recall": "Precision Recall F1",
         "ppcls.metrics.confusion": "BalancedAccuracy ConfusionMatrix",
         "ppcls.metrics.auc": "AUC",

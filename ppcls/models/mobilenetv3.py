@@ -4,7 +4,7 @@ Source: https://arxiv.org/abs/1905.02244, tables 1 and 2. Names in the state dic
 """
 
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 from paddle import nn
 
@@ -69,7 +69,7 @@ class MobileNetV3(Chain):
         *,
         class_num: int = 1000,
         class_expand: int = 1280,
-        dropout_prob: float = 0.2,
+        dropout_prob: Optional[float] = 0.2,
     ) -> None:
         super().__init__()
         channels = make_divisible(16 * scale)
@@ -86,7 +86,7 @@ class MobileNetV3(Chain):
         last_channels = make_divisible(6 * rows[-1].channels * scale)
         self.last_second_conv = ConvNormAct(channels, last_channels, 1, act="hardswish")
         self.add_widened_head(
-            last_channels, class_num, class_expand=class_expand, dropout_prob=dropout_prob, act="hardswish"
+            last_channels, class_num, class_expand=class_expand, dropout_prob=dropout_prob or 0.0, act="hardswish"
         )
 
 

@@ -25,7 +25,9 @@ from ppcls.models.layers import (
     GlobalAvgPool,
     Head,
     MaxPool,
+    Size,
     UnderscoreConvNormAct,
+    as_size,
 )
 from ppcls.models.model import Model, check_list, stage_rates
 
@@ -49,7 +51,7 @@ class Block(nn.Layer):
         in_channels: int,
         channels: int,
         *,
-        stride: int,
+        stride: Size,
         shortcut: Shortcut,
         conv: type[ConvNormAct],
         data_format: DataFormat,
@@ -67,7 +69,7 @@ class Block(nn.Layer):
         if shortcut != "identity":
             self.short = conv(in_channels, channels * self.expansion, 1, stride=stride, data_format=data_format)
 
-    def add_path(self, in_channels: int, channels: int, stride: int, conv: Conv) -> None:
+    def add_path(self, in_channels: int, channels: int, stride: Size, conv: Conv) -> None:
         """Add the convolutions beside the shortcut."""
         raise NotImplementedError
 
@@ -77,7 +79,7 @@ class BasicBlock(Block):
 
     expansion = 1
 
-    def add_path(self, in_channels: int, channels: int, stride: int, conv: Conv) -> None:
+    def add_path(self, in_channels: int, channels: int, stride: Size, conv: Conv) -> None:
         self.conv0 = conv(in_channels, channels, 3, stride=stride, act="relu")
         self.conv1 = conv(channels, channels, 3, act="relu")
 
@@ -91,7 +93,7 @@ class Bottleneck(Block):
 
     expansion = 4
 
-    def add_path(self, in_channels: int, channels: int, stride: int, conv: Conv) -> None:
+    def add_path(self, in_channels: int, channels: int, stride: Size, conv: Conv) -> None:
         self.conv0 = conv(in_channels, channels, 1, act="relu")
         self.conv1 = conv(channels, channels, 3, stride=stride, act="relu")
         self.conv2 = conv(channels, 4 * channels, 1, act="relu")
@@ -105,7 +107,8 @@ class ResNet(Model):
     """Images [N, C, H, W], whatever the `data_format` inside, -> logits [N, class_num].
 
     `lr_mult_list` multiplies the learning rate of the stem and the four stages (the head keeps 1).
-    `stride_list` holds the strides of the stem, the max pool and stages 2, 3 and 4. `stem_act`: null for none.
+    `stride_list` holds the strides of the stem, the max pool and stages 2, 3 and 4; each may be (vertical, horizontal).
+    `stem_act`: null for none.
     `layer_type` DiverseBranchBlock trains four branches for each convolution of the blocks (NCHW only).
     `use_first_short_conv: False` adds the input of a basic block's first stage as it is.
     """
@@ -124,7 +127,7 @@ class ResNet(Model):
         data_format: DataFormat = "NCHW",
         input_image_channel: int = 3,
         lr_mult_list: Sequence[float] = (1.0, 1.0, 1.0, 1.0, 1.0),
-        stride_list: Sequence[int] = (2, 2, 2, 2, 2),
+        stride_list: Sequence[Union[int, Sequence[int]]] = (2, 2, 2, 2, 2),
         stem_act: Optional[Literal["relu"]] = "relu",
         layer_type: Literal["ConvBNLayer", "DiverseBranchBlock"] = "ConvBNLayer",
         use_first_short_conv: bool = True,
@@ -141,27 +144,28 @@ class ResNet(Model):
         super().__init__()
         self.data_format, self.diverse = data_format, diverse
         self.num_features = STAGE_CHANNELS[-1] * block.expansion
-        stem = self._stem(version, input_image_channel, stride_list[0], stem_act)
-        max_pool = MaxPool(3, stride=stride_list[1], padding=1, data_format=data_format)
+        strides = [as_size(stride) for stride in stride_list]
+        stem = self._stem(version, input_image_channel, strides[0], stem_act)
+        max_pool = MaxPool(3, stride=strides[1], padding=1, data_format=data_format)
         make = partial(block, conv=self.conv, data_format=data_format, diverse=diverse)
         # The first stage halves nothing, so there is nothing to pool.
         first: Shortcut = "projection" if use_first_short_conv else "identity"
         other: Shortcut = "pooled projection" if version == "vd" else "projection"
-        stages = self._stages(make, depths, (1, *stride_list[2:]), (first, other, other, other))
+        stages = self._stages(make, depths, (1, *strides[2:]), (first, other, other, other))
         names = self._add_trunk(stem, max_pool, stages)
         self.param_groups = stage_rates((name, factor) for part, factor in zip(names, lr_mult_list) for name in part)
         self.avg_pool = self.pool(data_format)
         self.flatten = Flatten()
         self.add_sublayer(self.head_name, Head(self.num_features, class_num))
 
-    def _stem(self, version: Version, in_channels: int, stride: int, act: Optional[Activation]) -> list[ConvNormAct]:
+    def _stem(self, version: Version, in_channels: int, stride: Size, act: Optional[Activation]) -> list[ConvNormAct]:
         conv = partial(self.conv, act=act, data_format=self.data_format)
         if version == "vb":
             return [conv(in_channels, 64, 7, stride=stride)]
         return [conv(in_channels, 32, 3, stride=stride), conv(32, 32, 3), conv(32, 64, 3)]
 
     def _stages(
-        self, block: partial[Block], depths: Sequence[int], strides: Sequence[int], shortcuts: Sequence[Shortcut]
+        self, block: partial[Block], depths: Sequence[int], strides: Sequence[Size], shortcuts: Sequence[Shortcut]
     ) -> list[list[Block]]:
         stages: list[list[Block]] = []
         in_channels = 64

@@ -25,6 +25,7 @@ RETRIES, RETRY_SECONDS = 3, 0.2
 
 def find_weights(path: Union[str, Path]) -> Path:
     """Return the file that a path, or a prefix such as `output/ResNet50/best_model`, stands for."""
+    path = _checkpoint_of(path)
     has_suffix, kinds = str(path).endswith(SUFFIXES), ", ".join(SUFFIXES)
     for suffix in ("",) if has_suffix else SUFFIXES:
         if Path(f"{path}{suffix}").is_file():
@@ -33,6 +34,13 @@ def find_weights(path: Union[str, Path]) -> Path:
         raise CheckpointError(f"{path}: not a file of weights by its suffix; give one of {kinds}")
     tried = "" if has_suffix else f"; tried the suffixes {kinds}"
     raise CheckpointError(f"{path}: no weights there{tried}; give a file or its prefix")
+
+
+def _checkpoint_of(path: Union[str, Path]) -> Union[str, Path]:
+    """Return the checkpoint `best_model` where PaddleClas would have written its student to `best_model_student`."""
+    whole = Path(f"{str(path).removesuffix(PDPARAMS).removesuffix('_student')}{PDPARAMS}")
+    named = Path(f"{str(path).removesuffix(PDPARAMS)}{PDPARAMS}")
+    return whole if whole != named and whole.is_file() and not named.is_file() else path
 
 
 def download(url: str) -> Path:
@@ -95,7 +103,7 @@ def about(weights: Union[str, Path]) -> Mapping[str, Any]:
 
     Raises: CheckpointError if that can't be read, or tells of other weights.
     """
-    prefix = str(weights)[: -len(PDPARAMS)] if str(weights).endswith(PDPARAMS) else str(weights)
+    prefix = str(_checkpoint_of(weights)).removesuffix(PDPARAMS)
     file, states = Path(f"{prefix}{PDPARAMS}"), Path(f"{prefix}{STATES}")
     if not states.is_file() or not file.is_file():
         return {}

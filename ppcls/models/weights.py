@@ -30,6 +30,8 @@ PRETRAINED = {
 PRETRAINED["ResNet50_vc"] = f"{OFFICIAL}/ResNet50_vc_pretrained.pdparams"
 # What the names of weights inside losses begin with: a training keeps them with the model, which does without them.
 OF_LOSSES = "losses."
+# The model that learns from others, where nothing else is said.
+STUDENT = "Student"
 PRETRAINED_SSLD = {
     name: f"{OFFICIAL}/legendary_models/{name}_ssld_pretrained.pdparams"
     for name in ("ResNet34_vd", "ResNet50_vd", "ResNet101_vd")
@@ -57,19 +59,24 @@ def resolve_pretrained(name: str, pretrained: Union[bool, str], use_ssld: bool) 
     return urls[name]
 
 
-def load_weights(model: nn.Layer, source: str, *, new_head: bool = True, class_names: Sequence[str] = ()) -> None:
+def load_weights(
+    model: nn.Layer, source: str, *, new_head: bool = True, class_names: Sequence[str] = (), inside: str = ""
+) -> None:
     """Load a file of weights, a prefix of one, or a URL of one into `model`.
 
     Names are PaddleClas's or those of a torchvision ResNet. With `new_head`, the rows of a head follow the
     `class_names` where the weights came with theirs; else one for another number of classes keeps its initial values.
-    The log says so.
+    The log says so. Of several models that learned together, those of `inside` are taken, or of the "Student"; frozen
+    models have weights of their own.
     Raises: CheckpointError if there is no such file, it is none of weights, or it doesn't fit the model.
     """
     path = download(source) if source.startswith(("http://", "https://")) else find_weights(source)
     saved = saved_names(path)  # which also makes sure that the file is the one of its run
-    arrays = {n: _widened(array) for n, array in read_weights(path).items() if not n.startswith(OF_LOSSES)}
+    elsewhere = (OF_LOSSES, *(f"{name}." for name in getattr(model, "frozen_models", dict)()))
+    arrays = {n: _widened(array) for n, array in read_weights(path).items() if not n.startswith(elsewhere)}
     entries = model.state_dict(use_hook=False)  # the tensors themselves, not copies cast for saving
-    state = {name: tensor for name, tensor in entries.items() if not name.startswith(OF_LOSSES)}
+    state = {name: tensor for name, tensor in entries.items() if not name.startswith(elsewhere)}
+    arrays = _of_one_model(arrays, state, f"{inside or STUDENT}.")
     arrays = _without_prefix(path, arrays, state)
     if is_torchvision_resnet(arrays):
         arrays = from_torchvision_resnet(arrays)
@@ -97,6 +104,12 @@ def load_weights(model: nn.Layer, source: str, *, new_head: bool = True, class_n
 def _widened(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Return bfloat16, which comes as uint16, as float32: it is the upper half of one."""
     return (array.astype(np.uint32) << 16).view(np.float32) if array.dtype == np.uint16 else array
+
+
+def _of_one_model(arrays: Arrays, state: dict[str, Any], prefix: str) -> Arrays:
+    """Return the arrays of one of several models under its own names; all where there are no such."""
+    found = {name[len(prefix) :]: array for name, array in arrays.items() if name.startswith(prefix)}
+    return arrays if not found or any(name.startswith(prefix) for name in state) else found
 
 
 def _without_prefix(path: Path, arrays: Arrays, state: dict[str, Any]) -> Arrays:

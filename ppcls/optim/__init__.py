@@ -4,13 +4,16 @@ from ppcls.registry import Registry
 
 OPTIMIZERS = Registry(
     "optimizer",
-    {"ppcls.optim.optimizers": "SGD Momentum Adam AdamW RMSProp", "ppcls.optim.large_batch": "LarsMomentum Lamb"},
+    {
+        "ppcls.optim.optimizers": "SGD Momentum Adam AdamW AdamWDL RMSProp",
+        "ppcls.optim.large_batch": "LarsMomentum Lamb",
+    },
 )
 REGULARIZERS = Registry("regularizer", {"ppcls.optim.regularizers": "L1 L2"})
 SCHEDULES = Registry(
     "learning-rate schedule",
     {
-        "ppcls.optim.schedules": "Constant ConstLR Linear Cosine Step Piecewise MultiStepDecay "
+        "ppcls.optim.schedules": "Constant ConstLR Linear Cosine CosineFixmatch Step Piecewise MultiStepDecay "
         "Cyclic OneCycleLR ReduceOnPlateau",
     },
 )

@@ -6,7 +6,8 @@ Arguments that they share: `weight_decay` (short for an L2 regularizer, except i
 (float32 master weights where the model's are float16 or bfloat16), and those of `Exclusions`.
 """
 
-from dataclasses import asdict, dataclass
+import re
+from dataclasses import asdict, dataclass, replace
 from typing import Optional
 
 import paddle
@@ -129,7 +130,7 @@ class AdamW(DecayOfEach, paddle.optimizer.AdamW):
         weight_decay: float = 0.01,
         exclusions: Exclusions = Exclusions(),
     ) -> None:
-        target.refuse_regularizer("AdamW")
+        target.refuse_regularizer(type(self).__name__)
         self.decays = target.decays(weight_decay, exclusions)
         super().__init__(
             **target.arguments(),
@@ -138,3 +139,55 @@ class AdamW(DecayOfEach, paddle.optimizer.AdamW):
             weight_decay=float(weight_decay),
             multi_precision=multi_precision,
         )
+
+
+class AdamWDL(AdamW):
+    """AdamW whose rate falls by `layerwise_decay` a block towards the input, for transformers with layers `blocks.N`.
+
+    What is behind the blocks keeps the whole rate; what is before them is one step below the first block. With
+    `filter_bias_and_bn` biases and norms are not decayed. Source: BEiT, arXiv 2106.08254, section 3.1.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        *,
+        betas: Betas = Betas(),
+        epsilon: float = 1e-8,
+        multi_precision: bool = False,
+        weight_decay: float = 0.01,
+        layerwise_decay: float = 1.0,
+        filter_bias_and_bn: bool = True,
+        exclusions: Exclusions = Exclusions(),
+    ) -> None:
+        require("layerwise_decay", layerwise_decay, 0.0)
+        super().__init__(
+            target,
+            betas=betas,
+            epsilon=epsilon,
+            multi_precision=multi_precision,
+            weight_decay=weight_decay,
+            exclusions=replace(exclusions, one_dim_param_no_weight_decay=True) if filter_bias_and_bn else exclusions,
+        )
+        named = list(target.trained.named_parameters())
+        num_blocks = 1 + max((_block(name) for name, _ in named), default=-1)
+        if not num_blocks and layerwise_decay != 1:
+            raise ValueError(
+                f"layerwise_decay: the model has no layers 'blocks.N'; received {layerwise_decay}; use AdamW, with "
+                "lr_factor in param_groups"
+            )
+        for name, parameter in named:
+            before = any(word in name for word in BEFORE_BLOCKS)
+            depth = num_blocks - _block(name) if _block(name) >= 0 else (num_blocks + 1) * before
+            rate = parameter.optimize_attr["learning_rate"] * layerwise_decay**depth
+            parameter.optimize_attr = {**parameter.optimize_attr, "learning_rate": rate}
+
+
+# Parts of the names of layers before the blocks of a transformer. Source: ppcls/optimizer/optimizer.py of PaddleClas.
+BEFORE_BLOCKS = ("embed", "token", "conv1", "ln_pre")
+
+
+def _block(name: str) -> int:
+    """Return the number of the block that a parameter is in, or -1."""
+    found = re.search(r"\bblocks\.(\d+)\.", name)
+    return int(found[1]) if found else -1

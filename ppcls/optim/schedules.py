@@ -81,6 +81,26 @@ class Cosine(Schedule):
         return _cosine(self.learning_rate, self.eta_min, min(tick / self.decay_ticks, 1))
 
 
+class CosineFixmatch(Schedule):
+    """Fall along `num_cycles` half periods of a cosine, down to 0, after a rise of `num_warmup_steps` updates from 0.
+
+    Source: FixMatch, arXiv 2001.07685, section 2.4.
+    """
+
+    def __init__(
+        self, span: Span, *, learning_rate: float, num_warmup_steps: int = 0, num_cycles: float = 7 / 16
+    ) -> None:
+        super().__init__(span, learning_rate)
+        require("num_warmup_steps", num_warmup_steps, 0)
+        require("num_cycles", num_cycles, 0.0)
+        self.warmup_ticks = num_warmup_steps
+        self.decay_ticks = max(self.decay_ticks - num_warmup_steps, 1)
+        self.num_cycles = num_cycles
+
+    def decayed(self, tick: float) -> float:
+        return self.learning_rate * max(math.cos(math.pi * self.num_cycles * tick / self.decay_ticks), 0.0)
+
+
 class Step(Schedule):
     """Multiply the rate by `gamma` every `step_size` epochs."""
 

@@ -13,6 +13,8 @@ from ppcls.losses.base import Loss, terms_of
 class Classify:
     """A `Task`: images to logits. Losses with weights to train become a part of the model, named `losses`."""
 
+    frozen: Mapping[str, nn.Layer] = {}
+
     def __init__(self, model: nn.Layer, losses: Mapping[str, Loss]) -> None:
         self.trained = model
         self.terms: Sequence[str] = list(losses)

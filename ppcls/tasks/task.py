@@ -1,6 +1,6 @@
 """What a run does with its models: the part of a training that differs between kinds of problems."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Callable, Protocol
 
 import paddle
@@ -16,6 +16,8 @@ class Task(Protocol):
     trained: nn.Layer
     # The names of its terms of the loss.
     terms: Sequence[str]
+    # What the losses depend on besides, by name, and no training changes.
+    frozen: Mapping[str, nn.Layer]
 
     def forward(self, run: Callable[..., Any], batch: Batch) -> Outputs:
         """Return the outputs to train on; `run` is what computes `trained`, such as its static or parallel form."""

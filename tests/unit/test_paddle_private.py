@@ -55,6 +55,16 @@ def test_zero_if_reaches_the_gradient_that_an_update_reads() -> None:
     assert (layer.weight.grad.numpy() == 0).all() and (layer.bias.grad.numpy() == 1).all()
 
 
+def test_zero_if_reaches_a_gradient_that_is_a_transposed_view() -> None:
+    weight = paddle.create_parameter([3, 2], "float32")
+    (paddle.ones([1, 2]) @ weight.t()).sum().backward()
+    assert not weight.grad.is_contiguous()
+    zero_if(paddle.to_tensor([False]), [weight.grad])
+    assert (weight.grad.numpy() == 1).all()
+    zero_if(paddle.to_tensor([True]), [weight.grad])
+    assert (weight.grad.numpy() == 0).all()
+
+
 def test_rate_of_is_what_the_next_update_multiplies_by() -> None:
     layer = paddle.nn.Linear(1, 1)
     optimizer = paddle.optimizer.SGD(0.5, parameters=layer.parameters())

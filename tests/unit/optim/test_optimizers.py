@@ -14,7 +14,7 @@ from ppcls.optim.regularizers import L1, L2
 from ppcls.registry import Facts, Part
 
 NAMES = OPTIMIZERS.names()
-OWN_DECAY = ["AdamW", "LarsMomentum", "Lamb"]
+OWN_DECAY = ["AdamW", "AdamWDL", "LarsMomentum", "Lamb"]
 GRADIENT_DECAY = [name for name in NAMES if name not in OWN_DECAY]
 
 
@@ -37,6 +37,8 @@ def build(
     **arguments: Any,
 ) -> Any:
     target = Target(model, 0.1, regularizer)
+    if name == "AdamWDL":  # whose default is none for biases and norms
+        arguments = {"filter_bias_and_bn": False, **arguments}
     return OPTIMIZERS.build(Part(name, arguments), Facts(target=target))
 
 
@@ -237,3 +239,23 @@ def test_the_length_of_a_large_batch_step_depends_on_the_weights_and_not_on_the_
             if before[key].any():
                 length = np.linalg.norm(value - before[key]) / np.linalg.norm(before[key])
                 assert length == pytest.approx(0.1 * share, rel=1e-2), key
+
+
+def test_a_rate_by_layer_falls_towards_the_input_and_moves_the_weights_by_as_much() -> None:
+    paddle.seed(0)
+    blocks = nn.LayerList([nn.Linear(2, 2) for _ in range(2)])
+    model = nn.LayerDict({"embed": nn.Linear(2, 2), "blocks": blocks, "head": nn.Linear(2, 2)})
+    optimizer = build("AdamWDL", model, weight_decay=0.0, layerwise_decay=0.5)
+    before = values(model)
+    sum((parameter * 3).sum() for parameter in model.parameters()).backward()
+    optimizer.step()
+    moved = {name: float((before[name] - value).max()) for name, value in values(model).items()}
+    # The first step of Adam has the length of the rate, whatever the gradient.
+    expected = {"embed": 0.0125, "blocks.0": 0.025, "blocks.1": 0.05, "head": 0.1}
+    for name, length in moved.items():
+        assert length == pytest.approx(expected[name.rpartition(".")[0]], rel=1e-3)
+
+
+def test_a_rate_by_layer_needs_layers() -> None:
+    with pytest.raises(ConfigError, match="layerwise_decay: the model has no layers 'blocks.N'; received 0.5"):
+        build("AdamWDL", make_model(), layerwise_decay=0.5)

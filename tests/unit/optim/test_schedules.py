@@ -16,6 +16,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "ConstLR": {"learning_rate": 0.1},
     "Linear": {"learning_rate": 0.1},
     "Cosine": {"learning_rate": 0.1},
+    "CosineFixmatch": {"learning_rate": 0.1},
     "Step": {"learning_rate": 0.1, "step_size": 2, "gamma": 0.5},
     "Piecewise": {"decay_epochs": [3, 6], "values": [0.1, 0.01, 0.001]},
     "MultiStepDecay": {"learning_rate": 0.1, "milestones": [3, 6]},
@@ -23,7 +24,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "OneCycleLR": {"max_learning_rate": 0.1},
     "ReduceOnPlateau": {"learning_rate": 0.1},
 }
-WARMED_UP = [name for name in EXAMPLES if name != "Constant"]
+WARMED_UP = [name for name in EXAMPLES if name not in ("Constant", "CosineFixmatch")]
 
 
 def build(name: str, **more: Any) -> Schedule:
@@ -184,3 +185,11 @@ def test_a_state_of_another_schedule_is_refused() -> None:
         build("Cosine").load_state_dict(build("ReduceOnPlateau").state_dict())
     with pytest.raises(CheckpointError, match="resume with the schedule that the run began with"):
         build("ReduceOnPlateau").load_state_dict({})
+
+
+def test_the_cosine_of_fixmatch_ends_at_its_part_of_a_period() -> None:
+    schedule = build("CosineFixmatch", num_warmup_steps=10, num_cycles=0.25)
+    assert [schedule.lr(step) for step in (0, 5)] == [0.0, pytest.approx(0.05)]
+    assert [schedule.lr(step) for step in (10, 50)] == pytest.approx([0.1, 0.1 * math.cos(math.pi / 4)])
+    assert build("CosineFixmatch").lr(50) == pytest.approx(0.1 * math.cos(math.pi * 7 / 16))
+    assert build("CosineFixmatch", num_cycles=1.0).lr(45) == 0.0
