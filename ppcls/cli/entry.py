@@ -8,7 +8,6 @@ import errno
 import importlib
 import io
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from typing import Any, Optional
@@ -74,7 +73,7 @@ def main(argv: Optional[Sequence[str]] = None, *, command: Optional[str] = None)
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would complain at its end
-        return 128 + signal.SIGPIPE  # the reader, such as `head`, had enough
+        return 128 + 13  # SIGPIPE, which Windows has not: the reader, such as `head`, had enough
     except ImportError as error:
         if "libGL" not in str(error) and "libgthread" not in str(error):
             raise

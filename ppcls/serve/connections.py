@@ -40,7 +40,7 @@ def make_server(app: ASGIApp, limits: Limits) -> uvicorn.Server:
 def _backlog() -> int:
     """Return how many connections are accepted at once: so many that this process never runs out of files."""
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    free = limit - len(os.listdir("/proc/self/fd")) - _SPARE_FILES
+    free = limit - len(os.listdir("/dev/fd")) - _SPARE_FILES
     # One burst may be accepted, another made, and a third closed while all connections are there.
     return min(512, max(4, free // (_BURSTS + 3))) if limit != resource.RLIM_INFINITY else 512
 

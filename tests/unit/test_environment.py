@@ -113,9 +113,9 @@ def test_why_there_is_no_bfloat16_is_said_with_what_there_is(monkeypatch: pytest
 
 # As on macOS and Windows.
 WITHOUT_LINUX = """
-import ctypes, os, sys
-del os.sched_getaffinity
-sys.modules["fcntl"] = None
+import ctypes, os, signal, sys
+del os.sched_getaffinity, os.memfd_create, signal.SIGPIPE
+sys.modules["fcntl"] = sys.modules["resource"] = None
 class CDLL(ctypes.CDLL):
     def __init__(self, name, *arguments, **keywords):
         if name is None:
