@@ -137,6 +137,7 @@ Eltwise eltwise(Act act) {
     case Act::relu: return {algorithm::eltwise_relu, 0.f, 0.f};
     case Act::relu6: return {algorithm::eltwise_clip_v2, 0.f, 6.f};
     case Act::leaky_relu: return {algorithm::eltwise_relu, 0.01f, 0.f};
+    case Act::steep_leaky_relu: return {algorithm::eltwise_relu, 0.1f, 0.f};
     case Act::sigmoid: return {algorithm::eltwise_logistic, 0.f, 0.f};
     case Act::hardsigmoid: return {algorithm::eltwise_hardsigmoid, 1.f / 6, 0.5f};
     case Act::steep_hardsigmoid: return {algorithm::eltwise_hardsigmoid, 0.2f, 0.5f};

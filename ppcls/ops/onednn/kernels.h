@@ -28,8 +28,8 @@ struct Window {
 
 // What is done to each value by itself; `none` changes nothing.
 enum class Act {
-  none, relu, relu6, leaky_relu, sigmoid, hardsigmoid, steep_hardsigmoid, clip, hardswish, swish, gelu, quick_gelu,
-  mish, tanh
+  none, relu, relu6, leaky_relu, steep_leaky_relu, sigmoid, hardsigmoid, steep_hardsigmoid, clip, hardswish, swish,
+  gelu, quick_gelu, mish, tanh
 };
 
 struct Convolution {

@@ -75,9 +75,9 @@ auto guarded(const char* name, Kernel kernel) {
 
 // The activation of a name in ppcls/models/layers/operators.py; "none" for none.
 inline Act act_of(const std::string& name) {
-  static const std::vector<std::string> names = {"none",      "relu", "relu6", "leaky_relu", "sigmoid",
-                                                 "hardsigmoid", "steep_hardsigmoid", "clip", "hardswish",
-                                                 "swish",     "gelu", "quick_gelu", "mish",  "tanh"};
+  static const std::vector<std::string> names = {
+      "none",      "relu",  "relu6", "leaky_relu", "steep_leaky_relu", "sigmoid", "hardsigmoid", "steep_hardsigmoid", "clip",
+      "hardswish", "swish", "gelu",  "quick_gelu", "mish",             "tanh"};
   for (size_t i = 0; i < names.size(); ++i)
     if (names[i] == name) return static_cast<Act>(i);
   PD_THROW("there is no activation ", name);

@@ -34,8 +34,19 @@ RATES = {
 LARGE = {
     f"ppcls.models.{family}"
     for family in (
-        *("adaface_ir", "aesthetic", "alexnet", "cae", "darknet", "inceptionv4", "nextvit", "resnest", "resnext_wsl"),
-        *("swin_transformer_v2", "vgg", "xception", "xception_deeplab"),
+        *(
+            "adaface_ir",
+            "aesthetic",
+            "alexnet",
+            "cae",
+            "cspnet",
+            "darknet",
+            "hrnet",
+            "inceptionv4",
+            "nextvit",
+            "resnest",
+        ),
+        *("resnest", "resnext_wsl", "swin_transformer_v2", "vgg", "xception", "xception_deeplab"),
     )
 }
 
