@@ -19,8 +19,8 @@ FLOORS = (
     "data models losses metrics optim ops inference",
     "tasks doctor",
     "engine",
-    "export",
-    "serve",
+    "export recipes",
+    "serve api",
     "cli",
 )
 FLOOR_OF = {part: floor for floor, parts in enumerate(FLOORS) for part in parts.split()}

@@ -5,7 +5,7 @@ import dataclasses
 import itertools
 import logging
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Optional
 
 import numpy as np
@@ -33,8 +33,9 @@ logger = logging.getLogger("ppcls")
 class Engine(Parts):
     """Trains and evaluates what a config describes."""
 
-    def __init__(self, config: RunConfig) -> None:
+    def __init__(self, config: RunConfig, loggers: Sequence[log.Scalars] = ()) -> None:
         super().__init__(config)
+        self.loggers = loggers  # beside those of the config
         self.claim = contextlib.ExitStack()  # of the run's folder, while it trains
         self.scalars: log.Scalars = log.ScalarsOf()
         self.save_points = SavePoints(config.Global.save_steps, config.Global.save_minutes)
@@ -44,19 +45,25 @@ class Engine(Parts):
         self.start_training()
         try:
             with self.watchdog, self.save_points:
-                while self.state.epoch < self.last_epoch:
+                while not self.is_done:
                     self.end_if_told()
                     if self.state.batches_done < self.batches_per_epoch:  # else its evaluation is to come
                         self.train_epoch()
                     improved = self.evaluate_if_due()
                     self.state.end_epoch()
                     self.save(best=improved)
-                    self.tell_paddlex(done=self.state.epoch == self.last_epoch)
+                    self.tell_paddlex(done=self.is_done)
         finally:
             self.profile.close()
             self.scalars.close()
             self.claim.close()
         return self.state.best_metric
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all epochs are done, or the first metric has not become better for too many evaluations."""
+        patience, state = self.config.Global.patience, self.state
+        return state.epoch >= self.last_epoch or 0 < patience <= state.num_worse
 
     def train_epoch(self) -> None:
         """Train on what is left of the running epoch."""
@@ -116,7 +123,10 @@ class Engine(Parts):
         sign = 1 if way == "max" else -1
         improved = state.best_metric is None or sign * value > sign * state.best_metric
         state.best_metric = value if improved else state.best_metric
+        state.num_worse = 0 if improved else state.num_worse + 1
         logger.info(f"{evaluator.title}[Epoch {state.epoch + 1}][best metric: {state.best_metric:.5f}]")
+        if state.num_worse == self.config.Global.patience:
+            logger.info(f"{state.num_worse} evaluations were no better: Global.patience ends the training")
         return improved
 
     def evaluate(self, evaluator: Evaluator) -> dict[str, float]:
@@ -253,7 +263,8 @@ class Engine(Parts):
                 self.checkpoints.make_room(state.checkpoint())
                 write_text(self.folder / "config.yaml", dump_config(config))
                 log.start_file(self.folder / "train.log")
-                self.scalars = log.scalars(self.folder, done=done, use_visualdl=settings.use_visualdl)
+                own = log.scalars(self.folder, done=done, use_visualdl=settings.use_visualdl)
+                self.scalars = log.ScalarsOf(own, *self.loggers)
                 self.claim = claim.pop_all()
         pace = f"{self.batches_per_epoch} batches an epoch"
         logger.info(f"{self.summary(training=True)}; {len(train)} pictures, {pace}, seed {settings.seed}")
