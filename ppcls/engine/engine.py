@@ -5,6 +5,7 @@ import dataclasses
 import itertools
 import logging
 import math
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Optional
 
@@ -47,7 +48,7 @@ class Engine(Parts):
             with self.watchdog, self.save_points:
                 while not self.is_done:
                     self.end_if_told()
-                    if self.state.batches_done < self.batches_per_epoch:  # else its evaluation is to come
+                    if not self.epoch_is_over:  # else its evaluation is to come
                         self.train_epoch()
                     improved = self.evaluate_if_due()
                     self.state.end_epoch()
@@ -63,7 +64,13 @@ class Engine(Parts):
     def is_done(self) -> bool:
         """Whether all epochs are done, or the first metric has not become better for too many evaluations."""
         patience, state = self.config.Global.patience, self.state
-        return state.epoch >= self.last_epoch or 0 < patience <= state.num_worse
+        ended = state.batches_done == 0 and self.clock.is_over(state.step)
+        return state.epoch >= self.last_epoch or 0 < patience <= state.num_worse or ended
+
+    @property
+    def epoch_is_over(self) -> bool:
+        """Whether no more batches of the running epoch are to come."""
+        return self.state.batches_done >= self.batches_per_epoch or self.clock.is_over(self.state.step)
 
     def train_epoch(self) -> None:
         """Train on what is left of the running epoch."""
@@ -81,6 +88,9 @@ class Engine(Parts):
             progress.update(place.lr, self.state.step, self.state.norm)
             self.save_points.count_batch()
             self.save_if_due()
+            self.clock.tick()
+            if self.clock.is_over(self.state.step):
+                break
         progress.finish()
         report_skipped(self.train_loader)
 
@@ -96,15 +106,17 @@ class Engine(Parts):
         if not settings.eval_during_train or epoch < settings.start_eval_epoch:
             return False
         # Not at an early stop: a run that goes on from there must not differ from one that never stopped.
-        due = [e for e in self.evaluators if epoch % e.every == 0 or epoch == settings.epochs]
+        last = epoch == settings.epochs or self.clock.is_over(self.state.step)
+        due = [e for e in self.evaluators if epoch % e.every == 0 or last]
         found = [self.evaluate_averages(evaluator) for evaluator in due]
         return bool(due) and due[0] is self.evaluators[0] and self.crown(due[0], found[0])
 
     def evaluate_averages(self, evaluator: Evaluator) -> dict[str, float]:
         """Evaluate the averages of the weights, where there are any, and record what was found."""
-        state, epoch = self.state, self.state.epoch + 1
+        state, epoch, started = self.state, self.state.epoch + 1, time.monotonic()
         with state.ema.swapped():
             results = self.evaluate(evaluator)
+        self.clock.evaluated(time.monotonic() - started)
         self.save_points.agree()
         if self.save_points.stops:
             self.save(best=None)

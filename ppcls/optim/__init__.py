@@ -11,6 +11,6 @@ SCHEDULES = Registry(
     "learning-rate schedule",
     {
         "ppcls.optim.schedules": "Constant ConstLR Linear Cosine Step Piecewise MultiStepDecay "
-        "Cyclic OneCycleLR ReduceOnPlateau",
+        "Cyclic OneCycleLR Trapezoid ReduceOnPlateau",
     },
 )
