@@ -13,6 +13,7 @@ from paddle import nn
 
 from ppcls.api import stored
 from ppcls.api.evaluation import Evaluation
+from ppcls.api.ridge import Statistics
 from ppcls.batch import outputs_of
 from ppcls.config.schema import RunConfig
 from ppcls.engine import build
@@ -20,6 +21,7 @@ from ppcls.engine.engine import Engine
 from ppcls.errors import ConfigError, DataError
 from ppcls.export.export import export
 from ppcls.export.graph import scores_of
+from ppcls.files import make_folder
 from ppcls.images import stream
 from ppcls.images.pipeline import Pipeline
 from ppcls.images.sources import Source, name_of
@@ -38,14 +40,19 @@ class Model:
     An image is a path, bytes, an array (RGB, uint8) or an image of Pillow; several are a list, a folder or a `.txt`.
     """
 
-    def __init__(self, config: RunConfig) -> None:
+    def __init__(self, config: RunConfig, *, start: bool = False) -> None:
+        """With `start`, the weights need not be those of these classes: so a training begins."""
         self.config = config
-        self.network: nn.Layer = Engine(config).model
-        build.load_start_weights(config, self.network, new_head=False)
+        self.engine = Engine(config)
+        self.network: nn.Layer = self.engine.model
+        names = list(self.engine.train_loader.dataset.label_names) if start else ()
+        build.load_start_weights(config, self.network, new_head=start, class_names=names)
         self.network.eval()
         weights = build.start_weights(config)
-        self.results: Mapping[str, float] = (about(weights) if weights else {}).get("results") or {}
-        self.postprocess = build.postprocess(config)
+        facts = about(weights) if weights else {}
+        self.results: Mapping[str, float] = facts.get("results") or {}  # of the evaluation of these weights
+        self.statistics: Optional[Statistics] = stored.statistics_beside(weights)
+        self.postprocess = build.postprocess(config, names if start else None)
         names = list(self.postprocess.label_names)
         self.class_names: Sequence[str] = names or [str(label) for label in range(config.class_num)]
         self.pipeline: Pipeline = stream.pipeline(build.eval_transforms(config))
@@ -68,9 +75,42 @@ class Model:
         scores = np.concatenate(list(self._batches(paths, batch_size, self._scores)))
         return Evaluation(paths, labels.astype(np.int64), scores, self.class_names)
 
-    def save(self, folder: Union[str, Path]) -> Path:
-        """Write it to a folder from which `ppcls.load` gets it back."""
-        return stored.write(Path(folder), self.config, self.network, self.class_names, results=dict(self.results))
+    def add_class(self, name: str, images: Sources) -> int:
+        """Add a class, or images to one, without the images of the others: as exact as fitting to all of them anew.
+
+        The classifier becomes the closed-form one (see docs/quickstart.md). Raises ConfigError for a model without
+        the statistics of its images, DataError for an image that can't be used. Returns how many images came.
+        """
+        known, features = self._known_images(), self.embed(images)
+        self._refit(known.with_images(name, features))
+        return len(features)
+
+    def remove_class(self, name: str) -> None:
+        """Remove a class and what is known of its images. Raises ConfigError if it can't be."""
+        self._refit(self._known_images().without(name))
+
+    def _known_images(self) -> Statistics:
+        if self.statistics is None:
+            raise ConfigError(
+                "add, remove: need the statistics of the images, of one class each, that `ppcls train FOLDER` keeps; "
+                f"received a {self.config.Arch.name} without; train it so"
+            )
+        return self.statistics
+
+    def _refit(self, statistics: Statistics) -> None:
+        stored.put_head(self.network, statistics.head())
+        self.statistics, self.results = statistics, {}
+        self.class_names = list(statistics.class_names)
+        self.config = stored.of_classes(self.config, len(self.class_names))
+        self.postprocess = build.postprocess(self.config, self.class_names)
+
+    def save(self, folder: Union[str, Path], **facts: Any) -> Path:
+        """Write it to a folder from which `ppcls.load` gets it back, with plain `facts` to keep."""
+        if self.statistics is not None:
+            make_folder(Path(folder), "folder")
+            self.statistics.write(Path(folder) / stored.STATISTICS)
+        facts = {**facts, "results": dict(self.results)}
+        return stored.write(Path(folder), self.config, self.network, self.class_names, **facts)
 
     def export(self, folder: Union[str, Path]) -> Path:
         """Write what `ppcls predict`, `ppcls serve` and `ppcls.Predictor` run. Raises CheckpointError if it differs."""
@@ -78,6 +118,11 @@ class Model:
             self.save(here)
             names = {"pretrained_model": str(Path(here) / stored.MODEL), "output_dir": here}
             return export(Engine(stored.with_global(self.config, save_inference_dir=str(folder), **names)))
+
+    def replace(self, folder: Union[str, Path]) -> None:
+        """Write it, and its export in `inference`, over what is in a folder."""
+        self.save(folder)
+        self.export(Path(folder) / "inference")
 
     def features(self, images_NCHW: paddle.Tensor) -> NDArray[np.float32]:
         """Return what the classifier takes of finished images, float32 [N, num_features]."""
@@ -122,8 +167,14 @@ class Model:
             raise DataError(f"{printable(source)}: has no images, or labels above {len(self.class_names) - 1}")
         return [str(Path(split.root) / path) for path in split.paths], labels
 
+    @property
+    def about_classes(self) -> str:
+        """How many classes there are, and the names of the first ones."""
+        more = ", ..." if len(self.class_names) > 10 else ""
+        return f"{len(self.class_names)} classes: {', '.join(self.class_names[:10])}{more}"
+
     def __repr__(self) -> str:
-        return f"{self.config.Arch.name} of {len(self.class_names)} classes: {', '.join(self.class_names[:5])}"
+        return f"{self.config.Arch.name} of {self.about_classes}"
 
     def _repr_html_(self) -> str:
         return f"<p>{html.escape(repr(self))}</p>"

@@ -134,31 +134,56 @@ def fit(features: NDArray[np.floating], targets: NDArray[np.floating], *, severa
     whose logits, of such answers, give the labels the highest likelihood.
     """
     x, y = features.astype(np.float64), targets.astype(np.float64)
-    mean, shares = x.mean(axis=0), y.mean(axis=0)
-    left_out = {strength: leave_one_out(x, y, strength) for strength in STRENGTHS}
+    basis = Basis(x)
+    left_out = {strength: leave_one_out(basis, y, strength) for strength in STRENGTHS}
     strength = min(STRENGTHS, key=lambda one: float(((left_out[one] - y) ** 2).sum()))
     scale = min(SCALES, key=lambda one: _surprise(left_out[strength], y, one, several))
-    centred = x - mean
-    weight = np.linalg.solve(_regularised(centred.T @ centred, strength), centred.T @ (y - shares))
-    return _as_logits(weight, shares - mean @ weight, scale, several=several), Settings(strength, scale)
+    weight, shares = basis.weight(y, strength), y.mean(axis=0)
+    return _as_logits(weight, shares - x.mean(axis=0) @ weight, scale, several=several), Settings(strength, scale)
 
 
-def leave_one_out(x: Array, y: Array, strength: float) -> Array:
+class Basis:
+    """Rows [N, width] in the directions in which they scatter, `places` [N, directions]; `squares` of their lengths."""
+
+    def __init__(self, x: Array) -> None:
+        self.centred = x - x.mean(axis=0)
+        self.is_wide = len(x) <= x.shape[1]
+        gram = self.centred @ self.centred.T if self.is_wide else self.centred.T @ self.centred
+        squares, self.vectors = np.linalg.eigh(gram)
+        self.squares = np.maximum(squares, 0.0)
+        self.places = self.vectors * np.sqrt(self.squares) if self.is_wide else self.centred @ self.vectors
+        self.mean_square = max(float(self.squares.sum()), 1e-12) / x.shape[1]
+
+    def shrunk(self, strength: float) -> Array:
+        """Return the squares, regularised: as parts of the mean over all of the width."""
+        shrunk: Array = self.squares + strength * self.mean_square
+        return shrunk
+
+    def weight(self, y: Array, strength: float) -> Array:
+        """Return the weights [width, classes] of the regression."""
+        centred_y = y - y.mean(axis=0)
+        if self.is_wide:
+            within = self.vectors @ ((self.vectors.T @ centred_y) / self.shrunk(strength)[:, None])
+            return np.asarray(self.centred.T @ within)
+        return np.asarray(self.vectors @ ((self.places.T @ centred_y) / self.shrunk(strength)[:, None]))
+
+
+def leave_one_out(basis: Basis, y: Array, strength: float) -> Array:
     """Return for each row the answer [N, classes] of the regression on all other rows, in closed form.
 
     A row that is left out changes the answer at it by its residual times h / (1 - h), where h is its leverage; the
     regularisation is that of all rows. Source: Allen's PRESS, https://doi.org/10.1080/00401706.1974.10489157
     """
-    centred = x - x.mean(axis=0)
-    inverse = np.linalg.inv(_regularised(centred.T @ centred, strength))
-    answers = y.mean(axis=0) + centred @ (inverse @ (centred.T @ (y - y.mean(axis=0))))
-    leverage = 1 / len(x) + np.einsum("nd,de,ne->n", centred, inverse, centred, optimize=True)
-    found: Array = y - (y - answers) / np.maximum(1 - leverage, 1e-9)[:, None]
-    return found
+    shrunk = basis.shrunk(strength)
+    mean = y.mean(axis=0)
+    answers = mean + basis.places @ ((basis.places.T @ (y - mean)) / shrunk[:, None])
+    leverage = 1 / len(y) + (basis.places**2 / shrunk).sum(axis=1)
+    return np.asarray(y - (y - answers) / np.maximum(1 - leverage, 1e-9)[:, None])
 
 
 def _regularised(scatter: Array, strength: float) -> Array:
-    regularised: Array = scatter + strength * max(float(np.trace(scatter)), 1e-12) / len(scatter) * np.eye(len(scatter))
+    ridge = strength * max(float(np.trace(scatter)), 1e-12) / len(scatter)
+    regularised: Array = scatter + ridge * np.eye(len(scatter))
     return regularised
 
 

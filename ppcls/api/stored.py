@@ -4,11 +4,14 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Union
+from typing import Any, Optional, Union
 
+import numpy as np
+import paddle
 from paddle import nn
 
 from ppcls import pdparams
+from ppcls.api import ridge
 from ppcls.config import dump_config, load_config
 from ppcls.config.schema import RunConfig
 from ppcls.engine.state import weights_of
@@ -19,7 +22,7 @@ from ppcls.inference.artifact import DESCRIPTION
 from ppcls.models import ARCHITECTURES
 from ppcls.models.weight_files import about
 
-CONFIG, MODEL = "config.yaml", "model"
+CONFIG, MODEL, STATISTICS = "config.yaml", "model", "statistics.npz"
 # The weights in a folder to use, the first that is there: of `Model.save` and `ppcls train FOLDER`, or of a training.
 WEIGHTS = (MODEL, "best_model", "latest")
 
@@ -70,6 +73,31 @@ def named(name: str, *, pretrained: bool) -> RunConfig:
             }
         ),
     )
+
+
+def statistics_beside(weights: Optional[str]) -> Optional[ridge.Statistics]:
+    """Return the statistics of a model's images that are stored with its weights. Raises CheckpointError."""
+    if weights is None or Path(weights).name not in (MODEL, f"{MODEL}.pdparams"):
+        return None
+    file = Path(weights).parent / STATISTICS
+    return ridge.read(file) if file.is_file() else None
+
+
+def put_head(network: nn.Layer, head: ridge.Head) -> None:
+    """Give a network a classifier, for as many classes as that has."""
+    if network.get_head().bias.shape[0] != len(head.bias):
+        network.reset_head(len(head.bias))
+        network.eval()
+    layer = network.get_head()
+    weight = np.moveaxis(head.weight, 1, layer.class_axis).reshape(layer.weight.shape)
+    layer.weight.set_value(paddle.to_tensor(weight.astype(np.float32)))
+    layer.bias.set_value(paddle.to_tensor(head.bias.astype(np.float32)))
+
+
+def of_classes(config: RunConfig, class_num: int) -> RunConfig:
+    """Return a config for another number of classes."""
+    arch = dataclasses.replace(config.Arch, args={**config.Arch.args, "class_num": class_num})
+    return dataclasses.replace(config, Arch=arch)
 
 
 def with_global(config: RunConfig, **values: Any) -> RunConfig:

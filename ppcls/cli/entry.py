@@ -10,6 +10,7 @@ import io
 import os
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from typing import Any, Optional
 
@@ -17,7 +18,10 @@ from ppcls import environment
 from ppcls.errors import PpclsError
 from ppcls.text import as_utf8
 
-COMMANDS = ("train", "eval", "infer", "export", "predict", "serve", "data")
+# When the command began, before what it needs is imported.
+STARTED = time.monotonic()
+
+COMMANDS = ("train", "eval", "infer", "export", "predict", "add", "remove", "serve", "data")
 
 
 def _command(name: str) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ppcls.cli import next_command
 from ppcls.cli.arguments import add_config
+from ppcls.cli.entry import STARTED
 from ppcls.errors import ConfigError, TrainingError
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 PURPOSE = "train on a folder of images, or by a config"
 EXAMPLES = """examples:
   ppcls train flowers                     # a folder with one folder a class; also a .zip, a .csv or a list
-  ppcls train flowers --epochs 10 --model ResNet50
+  ppcls train flowers --minutes 10 --model ResNet50
   python tools/train.py -c configs/ResNet50.yaml -o Global.device=gpu
   python tools/train.py -c configs/ResNet18.yaml -o Global.epochs=2 -o Optimizer.lr.learning_rate=0.1
   python tools/train.py -c configs/ResNet50.yaml -o Global.checkpoints=output/ResNet50/latest   # go on
@@ -42,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_choices(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--model", metavar="NAME", help="an architecture, such as ResNet50")
     group.add_argument("--epochs", type=int, metavar="N", help="passes over the images")
+    group.add_argument("--minutes", type=float, metavar="M", help="the time that all of it takes")
     group.add_argument("--patience", type=int, metavar="N", help="stop after N evaluations that are no better")
     group.add_argument("--size", type=int, metavar="PIXELS", help="height and width of what the model sees")
     group.add_argument("--freeze", choices=["backbone"], help="train the classifier alone")
@@ -50,7 +52,7 @@ def _add_choices(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--dry", action="store_true", help="print the YAML and stop")
 
 
-CHOICES = ("model", "epochs", "patience", "size", "freeze", "labels")
+CHOICES = ("model", "epochs", "minutes", "patience", "size", "freeze", "labels")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -78,7 +80,7 @@ def _train_folder(arguments: argparse.Namespace) -> int:
         return 0
     from ppcls.api.training import train
 
-    trained = train(arguments.source, **choices, override=arguments.override, output=output)
+    trained = train(arguments.source, **choices, override=arguments.override, output=output, started=STARTED)
     if trained.stopped:
         print("stopped; the same command resumes it", file=sys.stderr)
         return 130

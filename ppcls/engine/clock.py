@@ -115,6 +115,12 @@ class TimedClock(Clock):
         decay = self.schedule.decay
         return super().is_over(step) or self.ended or (decay is not None and step >= decay[1])
 
+    def settled(self) -> list[str]:
+        """Return the numbers that were decided, as overrides of the config: with them a run gives the same bits."""
+        first, last = self.schedule.decay or (self.state.step, self.state.step + 1)
+        numbers = {"Optimizer.lr.decay_from": first, "Optimizer.lr.decay_to": last, "Global.max_steps": self.state.step}
+        return [f"{key}={number}" for key, number in numbers.items()]
+
     @property
     def _seconds_per_step(self) -> float:
         return sum(self.durations) / len(self.durations) if self.durations else 0.0

@@ -14,6 +14,8 @@ from ppcls.recipes.options import Options
 
 # Images to pass through the model in all, with weights to start from and without.
 PASSES = {("cpu", True): 12_000, ("cpu", False): 40_000, ("accelerator", True): 200_000, ("accelerator", False): 10**6}
+# Images of USUAL_PX a second that nothing trains faster than.
+FASTEST = {"cpu": 500, "accelerator": 10_000}
 LEAST_EPOCHS, MOST_EPOCHS = 5, 90
 # Of an image's side: 224 is what the official weights were trained at; from scratch a CPU takes its time.
 USUAL_PX, SCRATCH_CPU_PX, STEP_PX = 224, 128, 32
@@ -66,6 +68,9 @@ def choose(data: Data, options: Options, machine: Machine, given: Mapping[str, A
     fine_tunes = not missing
     size_px = options.size or _size_px(data, machine, fine_tunes)
     epochs = options.epochs or _epochs(data, machine, fine_tunes)
+    if options.minutes is not None:  # more than there can be: it only bounds what the clock ends
+        fastest = FASTEST[machine.kind] * (USUAL_PX / size_px) ** 2
+        epochs = max(1, round(60 * options.minutes * fastest / data.num_train))
     batch_size = max(4, min(32 if machine.kind == "cpu" else 64, data.num_train // 8))
     weights = f"no weights to start from, so from scratch: {missing}"
     if fine_tunes:
@@ -83,7 +88,7 @@ def choose(data: Data, options: Options, machine: Machine, given: Mapping[str, A
             f"{model} on {machine}",
             weights,
             f"{size_px} px, where the median of the shorter sides is {data.side_px} px",
-            f"{epochs} epochs of {data.num_train} images",
+            f"{epochs} epochs" if options.minutes is None else f"{options.minutes:g} minutes",
         ),
     )
 

@@ -19,6 +19,7 @@ class Options:
 
     model: Optional[str] = None
     epochs: Optional[int] = None
+    minutes: Optional[float] = None
     patience: Optional[int] = None  # evaluations without a better first metric
     size: Optional[int] = None  # pixels
     freeze: Optional[Literal["backbone"]] = None
@@ -35,6 +36,14 @@ class Options:
             value = getattr(self, name)
             if value is not None and not (isinstance(value, int) and least <= value <= most):
                 raise ConfigError(f"{name}: must be a whole number from {least} to {most}; received {value}")
+
+        if self.minutes is not None and not 0 < self.minutes < 10**6:
+            raise ConfigError(f"minutes: must be above 0; received {self.minutes}")
+        if self.epochs is not None and self.minutes is not None:
+            raise ConfigError(
+                f"minutes: says how long the run is, and so does epochs; received {self.minutes} and {self.epochs}; "
+                "give one of them"
+            )
 
     def command(self, source: str) -> str:
         """Return the command line that says the same, by which a repeated request is known again."""

@@ -2,12 +2,14 @@
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
-from ppcls.config import dump, overridden
+import yaml
+
+from ppcls.config import RunConfig, dump, load_config, overridden
 from ppcls.doctor.divide import write_lists
 from ppcls.errors import CheckpointError
 from ppcls.files import make_folder, write_text
@@ -92,6 +94,17 @@ def write(recipe: Recipe, output: Path) -> Path:
         return folder
 
 
+def settle(folder: Path, options: Sequence[str], *, without: Sequence[str] = ()) -> RunConfig:
+    """Write into the `config.yaml` of a run what was decided meanwhile, `without` keys of Global; return the config."""
+    path = folder / CONFIG
+    head, blank, below = path.read_text(encoding="utf-8").partition("\n\n")
+    content = overridden(yaml.safe_load(below), options)
+    for name in without:
+        content["Global"].pop(name, None)
+    write_text(path, head + blank + dump(content))
+    return load_config(str(path))
+
+
 def content_of(data: Data, choice: Choice, options: Options, folder: Path) -> dict[str, Any]:
     """Return the sections of the YAML."""
     side = [3, choice.size_px, choice.size_px]
@@ -116,16 +129,23 @@ def content_of(data: Data, choice: Choice, options: Options, folder: Path) -> di
     }
     if choice.pretrained:
         content["Arch"]["pretrained"] = True
+    if options.minutes is not None:
+        content["Global"]["minutes"] = options.minutes
+        content["Global"]["save_minutes"] = max(0.5, options.minutes / 10)
     if options.patience is not None:
         content["Global"]["patience"] = options.patience
     return content
 
 
 def _optimizer(choice: Choice, options: Options) -> dict[str, Any]:
+    rate: dict[str, Any] = {"name": "Cosine", "learning_rate": choice.learning_rate}
+    rate["warmup_epoch"] = min(2, choice.epochs // 4)
+    if options.minutes is not None:  # of which nobody knows yet how many epochs they are
+        rate.update(name="Trapezoid", warmup_epoch=0.5)
     section: dict[str, Any] = {
         "name": "Momentum",
         "momentum": 0.9,
-        "lr": {"name": "Cosine", "learning_rate": choice.learning_rate, "warmup_epoch": min(2, choice.epochs // 4)},
+        "lr": rate,
         "regularizer": {"name": "L2", "coeff": 0.0001},
     }
     if options.freeze == "backbone":

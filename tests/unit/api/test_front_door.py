@@ -1,6 +1,7 @@
 """From a folder of images to a model, in Python and by the command."""
 
 import dataclasses
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,11 @@ import pytest
 import ppcls
 from ppcls import pdparams
 from ppcls.cli import main
-from ppcls.errors import CheckpointError, DataError
+from ppcls.errors import CheckpointError, ConfigError, DataError
 
 # Small and from scratch: what matters here is not how good it becomes.
 QUICK: dict[str, Any] = {
-    "model": "PPLCNet_x0_25",
+    "model": "Small",
     "size": 32,
     "epochs": 2,
     "override": {"Arch.pretrained": False, "Global.cpu_ops": "stock", "Global.device": "cpu"},
@@ -28,7 +29,7 @@ def run(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> ppcls.Run:
 
 
 def weights(folder: Path) -> dict[str, np.ndarray]:
-    return pdparams.read(folder / "PPLCNet_x0_25" / "latest.pdparams")
+    return pdparams.read(folder / "Small" / "latest.pdparams")
 
 
 def assert_equal(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> None:
@@ -43,9 +44,17 @@ def test_a_run_has_a_model_that_is_evaluated_and_exported(run: ppcls.Run, shapes
     assert len(run.evaluation.paths) == 13
     images = sorted((shapes / "val" / "red").iterdir())
     ours, exported = run.model.predict(images), ppcls.Predictor(run.inference).predict(images)
-    assert [one.label_names for one in ours] == [one.label_names for one in exported]
+    assert [one.label_names[0] for one in ours] == [one.label_names[0] for one in exported]
     np.testing.assert_allclose([one.scores for one in ours], [one.scores for one in exported], rtol=1e-4, atol=1e-5)
     assert "blue" in run._repr_html_()
+
+
+def test_the_better_one_of_the_instant_and_the_trained_model_is_kept(run: ppcls.Run) -> None:
+    before, kept = ppcls.load(run.folder / "instant").results, ppcls.load(run.folder).results
+    trained = pdparams.read(run.folder / "Small" / "best_model.pdstates")["best_metric"]
+    assert kept["top1"] == max(before["top1"], trained)
+    log = (run.folder / "Small" / "train.log").read_text()
+    assert ("the trained model is kept" in log) == (trained > before["top1"])
 
 
 def test_the_yaml_of_a_run_gives_the_same_bits(run: ppcls.Run, tmp_path: Path) -> None:
@@ -83,6 +92,26 @@ def test_a_model_goes_to_a_folder_and_comes_back(run: ppcls.Run, shapes: Path, t
     assert model.evaluate(str(shapes)).metrics == model.evaluate().metrics
 
 
+def test_a_class_that_joins_and_leaves_again_leaves_no_trace(run: ppcls.Run, shapes: Path, tmp_path: Path) -> None:
+    images = [shapes / "val" / "red" / "0.png", shapes / "val" / "blue" / "0.png"]
+    model = ppcls.load(run.folder)
+    model.remove_class("green")
+    two = model.embed(images) @ model.network.get_head().weight.numpy() + model.network.get_head().bias.numpy()
+    assert list(model.class_names) == ["blue", "red"] and two.shape == (2, 2)
+    model.add_class("violet", shapes / "val" / "green")
+    assert [one.label_names[0] in model.class_names for one in model.predict(images)] == [True, True]
+    exported = ppcls.Predictor(model.export(tmp_path / "exported"))
+    assert exported.predict(images)[0].label_names == model.predict(images)[0].label_names
+    model.save(tmp_path / "kept")
+    again = ppcls.load(tmp_path / "kept")
+    assert list(again.class_names) == ["blue", "red", "violet"]
+    again.remove_class("violet")
+    logits = again.embed(images) @ again.network.get_head().weight.numpy() + again.network.get_head().bias.numpy()
+    np.testing.assert_allclose(logits, two, atol=1e-5)
+    with pytest.raises(ConfigError, match="can't be removed; received 'violet'"):
+        again.remove_class("violet")
+
+
 def test_images_of_classes_that_a_model_does_not_know_are_refused(run: ppcls.Run, tmp_path: Path, shapes: Path) -> None:
     (tmp_path / "other").mkdir()
     for name, new in (("red", "red"), ("blue", "violet")):
@@ -100,7 +129,7 @@ def test_the_transforms_of_a_model_are_those_of_its_evaluation(run: ppcls.Run, s
     assert run.model
     prepared = ppcls.transforms_of(run.model)(image)
     assert prepared.shape == (3, 32, 32) and prepared.dtype == np.float32
-    assert "ResizeImage(resize_short=256)" in repr(ppcls.transforms_of(ppcls.create_model("PPLCNet_x0_25")))
+    assert "ResizeImage(resize_short=256)" in repr(ppcls.transforms_of(ppcls.create_model("Small")))
 
 
 def test_the_command_prints_the_yaml_or_trains_by_it(
@@ -110,7 +139,7 @@ def test_the_command_prints_the_yaml_or_trains_by_it(
         "train",
         str(shapes),
         "--model",
-        "PPLCNet_x0_25",
+        "Small",
         "--epochs",
         "1",
         "--size",
@@ -128,6 +157,20 @@ def test_the_command_prints_the_yaml_or_trains_by_it(
     assert f"ppcls predict IMAGES --model {folder}/inference" in capsys.readouterr().out
     assert main(["train", str(shapes), "--check"]) == 2
     assert main(["train", "-c", str(folder / "config.yaml"), "--epochs", "3"]) == 2
+
+
+def test_the_commands_add_and_remove_change_the_folder_and_its_export(
+    run: ppcls.Run, shapes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(run.folder, folder)
+    assert main(["add", str(folder), "violet", str(shapes / "val" / "blue"), str(shapes / "val" / "red")]) == 0
+    assert "9 images of 'violet'; 4 classes: blue, green, red, violet" in capsys.readouterr().out
+    assert ppcls.Predictor(folder / "inference").class_num == 4
+    assert main(["remove", str(folder), "blue"]) == 0
+    assert list(ppcls.load(folder).class_names) == ["green", "red", "violet"]
+    assert main(["remove", str(folder), "blue"]) == 2
+    assert main(["add", str(folder), "red", str(tmp_path / "none.png")]) == 2
 
 
 def test_a_check_says_what_is_wrong(shapes: Path, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ CHOSEN = ridge.Settings(0.01, 4.0)
 
 def test_leave_one_out_equals_fitting_without_each_image(features: np.ndarray) -> None:
     x, y = features.astype(np.float64), np.eye(3)[LABELS]
-    found = ridge.leave_one_out(x, y, 0.1)
+    found = ridge.leave_one_out(ridge.Basis(x), y, 0.1)
     centred = x - x.mean(axis=0)
     penalty = 0.1 * np.trace(centred.T @ centred) / 8 * np.eye(8)
     for place in (0, 31, 89):
@@ -47,6 +47,13 @@ def test_the_head_finds_the_classes_and_its_scores_are_likely(features: np.ndarr
     several, _ = ridge.fit(features, targets, several=True)
     flags = features @ several.weight + several.bias > 0
     assert (flags == (targets > 0)).mean() > 0.7
+
+
+def test_few_images_of_many_numbers_are_fitted_as_many_of_few(features: np.ndarray) -> None:
+    few, labels = features[::15], LABELS[::15]
+    head, chosen = ridge.fit(few, np.eye(3)[labels], several=False)
+    for left, right in zip(ridge.gather(few, labels, NAMES, chosen).head(), head):
+        np.testing.assert_allclose(left, right, atol=1e-9)
 
 
 def same(one: ridge.Statistics, other: ridge.Statistics) -> None:

@@ -149,6 +149,7 @@ def test_a_csv_with_faults_says_where(flowers: Path) -> None:
     [
         ({"model": "ResNet81"}, "did you mean 'ResNet18'"),
         ({"epochs": 0}, "epochs: must be a whole number from 1"),
+        ({"epochs": 3, "minutes": 2.0}, "give one of them"),
         ({"freeze": "head"}, "freeze: must be backbone"),
     ],
 )
