@@ -1,6 +1,7 @@
 """From a folder of images to a model, in Python and by the command."""
 
 import dataclasses
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import ppcls
 from ppcls import pdparams
 from ppcls.cli import main
 from ppcls.errors import CheckpointError, ConfigError, DataError
+
+REPO = Path(__file__).resolve().parents[3]
 
 # Small and from scratch: what matters here is not how good it becomes.
 QUICK: dict[str, Any] = {
@@ -177,3 +180,14 @@ def test_a_check_says_what_is_wrong(shapes: Path, tmp_path: Path) -> None:
     found = ppcls.check(shapes)
     assert found.num_errors == 0
     assert "train" in repr(found) and repr(found).splitlines()[0] in found._repr_html_()
+
+
+def test_the_notebook_runs_from_its_first_cell_to_its_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    notebook = json.loads((REPO / "examples" / "quickstart.ipynb").read_text())
+    cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    names: dict[str, Any] = {}
+    for number, cell in enumerate(cells):
+        exec(compile(cell.replace("PPLCNet_x0_25", "Small"), f"cell {number}", "exec"), names)
+    assert {type(event) for event in names["seen"]} == {ppcls.Trained, ppcls.Evaluated}
+    assert len(names["model"].class_names) == 4
