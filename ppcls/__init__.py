@@ -1,26 +1,55 @@
 """Config-driven image classification on PaddlePaddle."""
 
 import fnmatch
+import importlib
 from typing import TYPE_CHECKING, Any, Union
 
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from ppcls.api.checking import Check, check
+    from ppcls.api.evaluation import Evaluation
+    from ppcls.api.events import Evaluated, Stop, Trained
+    from ppcls.api.model import Model, load, transforms_of
+    from ppcls.api.training import Run, train
     from ppcls.inference.predictor import Predictor
 
-__all__ = ["Predictor", "create_model", "list_models"]
+__all__ = [
+    "Check",
+    "Evaluated",
+    "Evaluation",
+    "Model",
+    "Predictor",
+    "Run",
+    "Stop",
+    "Trained",
+    "check",
+    "create_model",
+    "list_models",
+    "load",
+    "train",
+    "transforms_of",
+]
+
+# Imported when they are first asked for, as most of them need Paddle.
+_MODULES = {
+    "ppcls.api.checking": "Check check",
+    "ppcls.api.evaluation": "Evaluation",
+    "ppcls.api.events": "Evaluated Stop Trained",
+    "ppcls.api.model": "Model load transforms_of",
+    "ppcls.api.training": "Run train",
+    "ppcls.inference.predictor": "Predictor",
+}
 
 
 def __getattr__(name: str) -> Any:
-    # On demand: it imports Paddle.
-    if name != "Predictor":
+    module = next((module for module, names in _MODULES.items() if name in names.split()), None)
+    if module is None:
         raise AttributeError(f"module 'ppcls' has no attribute '{name}'")
     from ppcls import environment
 
     environment.prepare()
-    from ppcls.inference.predictor import Predictor
-
-    return Predictor
+    return getattr(importlib.import_module(module), name)
 
 
 def list_models(pattern: str = "*") -> list[str]:

@@ -19,8 +19,8 @@ FLOORS = (
     "data models losses metrics optim inference",
     "tasks doctor ops",
     "engine",
-    "export",
-    "serve",
+    "export recipes",
+    "serve api",
     "cli",
 )
 FLOOR_OF = {part: floor for floor, parts in enumerate(FLOORS) for part in parts.split()}

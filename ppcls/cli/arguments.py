@@ -1,12 +1,17 @@
 """Arguments that several commands share."""
 
 import argparse
-from typing import Callable
+from typing import Callable, Optional
 
 
-def add_config(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
-    """Add `-c FILE` and `-o KEY=VALUE`."""
-    parser.add_argument("-c", "--config", required=required, metavar="FILE", help="the YAML file of the run")
+def add_config(
+    parser: argparse.ArgumentParser,
+    *,
+    required: bool = True,
+    group: Optional[argparse._MutuallyExclusiveGroup] = None,
+) -> None:
+    """Add `-c FILE`, to a `group` if there is something to give instead, and `-o KEY=VALUE`."""
+    (group or parser).add_argument("-c", "--config", required=required, metavar="FILE", help="the YAML file of the run")
     parser.add_argument(
         "-o",
         "--override",

@@ -9,6 +9,7 @@ import importlib
 import io
 import os
 import sys
+import time
 from collections.abc import Sequence
 from typing import Any, Optional
 
@@ -16,7 +17,10 @@ from ppcls import environment
 from ppcls.errors import PpclsError
 from ppcls.text import as_utf8
 
-COMMANDS = ("train", "eval", "infer", "export", "predict", "serve", "data")
+# When the command began, before what it needs is imported.
+STARTED = time.monotonic()
+
+COMMANDS = ("train", "eval", "infer", "export", "predict", "add", "remove", "serve", "data", "doctor", "completion")
 
 
 def _command(name: str) -> Any:

@@ -2,17 +2,22 @@
 
 import argparse
 import shlex
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ppcls.cli import next_command
 from ppcls.cli.arguments import add_config
-from ppcls.errors import TrainingError
+from ppcls.cli.entry import STARTED
+from ppcls.errors import ConfigError, TrainingError
 
 if TYPE_CHECKING:
     from ppcls.engine.engine import Engine
 
-PURPOSE = "train the model of a config"
+PURPOSE = "train on a folder of images, or by a config"
 EXAMPLES = """examples:
+  ppcls train flowers                     # a folder with one folder a class; also a .zip, a .csv or a list
+  ppcls train flowers --minutes 10 --model ResNet50
   python tools/train.py -c configs/ResNet50.yaml -o Global.device=gpu
   python tools/train.py -c configs/ResNet18.yaml -o Global.epochs=2 -o Optimizer.lr.learning_rate=0.1
   python tools/train.py -c configs/ResNet50.yaml -o Global.checkpoints=output/ResNet50/latest   # resume
@@ -21,7 +26,10 @@ EXAMPLES = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `ppcls train`."""
-    add_config(parser)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("source", nargs="?", metavar="FOLDER", help="images: class folders, a .zip, a .csv or a list")
+    add_config(parser, required=False, group=what)
+    _add_choices(parser.add_argument_group("with FOLDER; what is not given is chosen for the data and the machine"))
     parser.add_argument(
         "-p",
         "--profiler_options",
@@ -32,8 +40,55 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--check", action="store_true", help="build everything, try one batch, and stop")
 
 
+def _add_choices(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--model", metavar="NAME", help="an architecture, such as ResNet50")
+    group.add_argument("--epochs", type=int, metavar="N", help="passes over the images")
+    group.add_argument("--minutes", type=float, metavar="M", help="the time that all of it takes")
+    group.add_argument("--patience", type=int, metavar="N", help="stop after N evaluations that are no better")
+    group.add_argument("--size", type=int, metavar="PIXELS", help="height and width of what the model sees")
+    group.add_argument("--freeze", choices=["backbone"], help="train the classifier alone")
+    group.add_argument("--labels", choices=["single", "multi"], help="classes of an image: one, or several")
+    group.add_argument("--output", metavar="FOLDER", help="where the folder of the run goes (output)")
+    group.add_argument("--dry", action="store_true", help="print the YAML and stop")
+
+
+CHOICES = ("model", "epochs", "minutes", "patience", "size", "freeze", "labels")
+
+
 def run(arguments: argparse.Namespace) -> int:
-    """Train the model of a config; return the exit status."""
+    """Train on a folder, or by a config; return the exit status."""
+    if arguments.source is not None:
+        return _train_folder(arguments)
+    given = [f"--{name}" for name in (*CHOICES, "output", "dry") if getattr(arguments, name)]
+    if given:
+        raise ConfigError(f"{given[0]}: is for `ppcls train FOLDER`; a config says it itself; see -o")
+    return _train_config(arguments)
+
+
+def _train_folder(arguments: argparse.Namespace) -> int:
+    given = [name for name in ("profiler_options", "print_config", "check") if getattr(arguments, name)]
+    if given:
+        raise ConfigError(f"--{given[0].replace('_', '-')}: is for `ppcls train -c`; to see the config, use --dry")
+    from ppcls.recipes import recipe
+    from ppcls.recipes.options import Options
+
+    choices = {name: getattr(arguments, name) for name in CHOICES}
+    output = arguments.output or "output"
+    if arguments.dry:
+        planned = recipe.plan(arguments.source, Options(**choices, override=tuple(arguments.override)))
+        print(planned.text(recipe.folder_of(planned, Path(output))[0]), end="")
+        return 0
+    from ppcls.api.training import train
+
+    trained = train(arguments.source, **choices, override=arguments.override, output=output, started=STARTED)
+    if trained.stopped:
+        print("stopped; the same command resumes it", file=sys.stderr)
+        return 130
+    print(trained.summary())
+    return 0
+
+
+def _train_config(arguments: argparse.Namespace) -> int:
     from ppcls.config import dialect, dump_config, load_config
 
     if arguments.profiler_options is not None:

@@ -1,7 +1,7 @@
 """The config: a YAML file and `-o` options become one checked, frozen object."""
 
 from ppcls.config.deploy import DeployConfig
-from ppcls.config.load import dump_config, listed, load_config, load_deploy_config
+from ppcls.config.load import dump, dump_config, listed, load_config, load_deploy_config, overridden
 from ppcls.config.schema import (
     ArchPart,
     DataSection,
@@ -21,8 +21,10 @@ __all__ = [
     "OptimizerPart",
     "Part",
     "RunConfig",
+    "dump",
     "dump_config",
     "listed",
     "load_config",
     "load_deploy_config",
+    "overridden",
 ]

@@ -2,17 +2,17 @@
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Optional, TypeVar, Union
 
 import yaml
 
 from ppcls.config import dialect, rewrite
 from ppcls.config.deploy import DeployConfig
-from ppcls.config.faults import Faults
-from ppcls.config.parse import parse
+from ppcls.config.faults import Faults, Where
+from ppcls.config.parse import parse, plain
 from ppcls.config.parts import keys_of
-from ppcls.config.read import RESOLVERS, Node, bundled, read_config
+from ppcls.config.read import RESOLVERS, Node, apply_options, bundled, compose, read_config
 from ppcls.config.schema import RunConfig
 from ppcls.registry import Part
 
@@ -44,6 +44,18 @@ def _load(kind: type[Config], path: Optional[str], overrides: Sequence[str]) -> 
     if taken != path:
         notes.insert(0, f"{path}: no such file; took {taken}")
     return dataclasses.replace(config, source=path or "-o", notes=tuple(notes))
+
+
+def overridden(content: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """Return sections of a config as plain values, changed by `overrides` such as "Global.epochs=2".
+
+    Raises ConfigError for those that can't be applied.
+    """
+    faults = Faults()
+    root = apply_options(compose(dump(dict(content)), lambda line: Where("config", line)), overrides, faults)
+    faults.raise_if_any()
+    changed: dict[str, Any] = plain(root)
+    return changed
 
 
 def _found(path: str) -> str:

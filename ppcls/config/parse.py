@@ -35,7 +35,7 @@ def parse(node: Node, annotation: Any, path: str, faults: Faults) -> Any:
             return node.value
         return _expected(node, annotation, path, faults, _nearest(node, get_args(annotation)))
     if annotation is Any:
-        return _plain(node)
+        return plain(node)
     if shape(annotation) == "sequence":
         return _parse_sequence(node, annotation, path, faults)
     if shape(annotation) == "mapping":
@@ -124,10 +124,11 @@ def _parse_number(node: Node, path: str, faults: Faults) -> Any:
     return _expected(node, float, path, faults, hint)
 
 
-def _plain(node: Node) -> Any:
+def plain(node: Node) -> Any:
+    """Return the value of a node and of those below it, as YAML has it."""
     if isinstance(node.value, dict):
-        return {name: _plain(child) for name, child in node.value.items()}
-    return [_plain(item) for item in node.value] if isinstance(node.value, list) else node.value
+        return {name: plain(child) for name, child in node.value.items()}
+    return [plain(item) for item in node.value] if isinstance(node.value, list) else node.value
 
 
 def _parse_section(node: Node, section: Any, path: str, faults: Faults) -> Any:

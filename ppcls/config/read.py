@@ -58,6 +58,11 @@ def read_config(path: Optional[str], overrides: Sequence[str], faults: Faults) -
     Options that can't be applied go to `faults`. Raises ConfigError for a file that can't be read.
     """
     root = Node({}, Where("-o")) if path is None else _read_file(bundled("", path), chain=(), asked_at=None)
+    return apply_options(root, overrides, faults)
+
+
+def apply_options(root: Node, overrides: Sequence[str], faults: Faults) -> Node:
+    """Return the tree changed by the `-o` options; those that can't be applied go to `faults`."""
     for option in overrides:
         try:
             root = _apply_option(root, option)

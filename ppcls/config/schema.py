@@ -70,6 +70,11 @@ class GlobalSection:
     eval_during_train: bool = key(True, "evaluate while training, and keep `best_model`")
     eval_interval: Count = key(1, "epochs between evaluations")
     start_eval_epoch: Annotated[int, AtLeast(0)] = key(0, "no evaluation before this epoch")
+    max_steps: Limit = key(-1, "end after so many optimizer updates, wherever in an epoch; -1: never")
+    minutes: Annotated[float, AtLeast(0, off=-1)] = key(
+        -1.0, "end in this time, evaluations included; needs the schedule `Trapezoid`; -1: never"
+    )
+    patience: Limit = key(-1, "stop after so many evaluations without a better first metric; -1: never")
     print_batch_step: Count = key(10, "batches between lines of the log")
     log_ranks: Annotated[Union[int, str], RankList()] = key("0", "ranks that log, separated by commas: `0,1`")
     use_visualdl: bool = key(False, "write loss, learning rate and metrics for VisualDL")

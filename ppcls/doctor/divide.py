@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +41,7 @@ def divide(
     return split_of
 
 
-def write_lists(folder: Path, lines: Mapping[str, Sequence[tuple[str, int]]], class_names: Sequence[str]) -> list[Path]:
+def write_lists(folder: Path, lines: Mapping[str, Sequence[tuple[str, Any]]], class_names: Sequence[str]) -> list[Path]:
     """Write `{split}_list.txt` for each split, and `labels.txt` if there are names; return the files.
 
     Raises: DataError if one is there already, or for a name that no list can hold.

@@ -150,13 +150,13 @@ def gradients(config: RunConfig, trained: nn.Layer) -> Gradients:
         raise ConfigError(f"{part.where}: {error}") from error
 
 
-def postprocess(config: RunConfig) -> PostProcess:
-    """Build what turns scores into predictions; names that the config does not give come with the weights.
+def postprocess(config: RunConfig, names: Optional[Sequence[str]] = None) -> PostProcess:
+    """Build what turns scores into predictions; `names` that nobody gives come with the weights.
 
     A class that had no images has its number for a name.
     """
     part: Part = config.Infer.PostProcess or Part("Topk")
-    names = label_names(config)
+    names = label_names(config) if names is None else names
     names = [*names, *map(str, range(len(names), config.class_num))] if names else []
     built: PostProcess = POSTPROCESSES.build(part, Facts(label_names=names, class_num=config.class_num))
     return built

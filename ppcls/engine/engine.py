@@ -5,7 +5,8 @@ import dataclasses
 import itertools
 import logging
 import math
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Optional
 
 import numpy as np
@@ -34,8 +35,9 @@ logger = logging.getLogger("ppcls")
 class Engine(Parts):
     """Trains and evaluates what a config describes."""
 
-    def __init__(self, config: RunConfig) -> None:
+    def __init__(self, config: RunConfig, loggers: Sequence[Scalars] = ()) -> None:
         super().__init__(config)
+        self.loggers = loggers  # beside those of the config
         self.claim = contextlib.ExitStack()  # of the run's folder, while it trains
         self.scalars: Scalars = ScalarsOf()
         self.save_points = SavePoints(config.Global.save_steps, config.Global.save_minutes)
@@ -50,19 +52,31 @@ class Engine(Parts):
         self.start_training()
         try:
             with self.watchdog, self.save_points:
-                while self.state.epoch < self.last_epoch:
+                while not self.is_done:
                     self.end_if_told()
-                    if self.state.batches_done < self.batches_per_epoch:  # else its evaluation is to come
+                    if not self.epoch_is_over:  # else its evaluation is to come
                         self.train_epoch()
                     improved = self.evaluate_if_due()
                     self.state.end_epoch()
                     self.save(best=improved)
-                    self.tell_paddlex(done=self.state.epoch == self.last_epoch)
+                    self.tell_paddlex(done=self.is_done)
         finally:
             self.profile.close()
             self.scalars.close()
             self.claim.close()
         return self.state.best_metric
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all epochs are done, or the first metric has not become better for too many evaluations."""
+        patience, state = self.config.Global.patience, self.state
+        ended = state.batches_done == 0 and self.clock.is_over(state.step)
+        return state.epoch >= self.last_epoch or 0 < patience <= state.num_worse or ended
+
+    @property
+    def epoch_is_over(self) -> bool:
+        """Whether no more batches of the running epoch are to come."""
+        return self.state.batches_done >= self.batches_per_epoch or self.clock.is_over(self.state.step)
 
     def train_epoch(self) -> None:
         """Train on what is left of the running epoch."""
@@ -80,6 +94,9 @@ class Engine(Parts):
             progress.update(place.lr, self.state.step, self.state.norm)
             self.save_points.count_batch()
             self.save_if_due()
+            self.clock.tick()
+            if self.clock.is_over(self.state.step):
+                break
         progress.finish()
         report_skipped(self.train_loader)
 
@@ -95,15 +112,17 @@ class Engine(Parts):
         if not settings.eval_during_train or epoch < settings.start_eval_epoch:
             return False
         # Not at an early stop: a run that resumes from there must not differ from one that never stopped.
-        due = [e for e in self.evaluators if epoch % e.every == 0 or epoch == settings.epochs]
+        last = epoch == settings.epochs or self.clock.is_over(self.state.step)
+        due = [e for e in self.evaluators if epoch % e.every == 0 or last]
         found = [self.evaluate_averages(evaluator) for evaluator in due]
         return bool(due) and due[0] is self.evaluators[0] and self.crown(due[0], found[0])
 
     def evaluate_averages(self, evaluator: Evaluator) -> dict[str, float]:
         """Evaluate the averages of the weights, where there are any, and record what was found."""
-        state, epoch = self.state, self.state.epoch + 1
+        state, epoch, started = self.state, self.state.epoch + 1, time.monotonic()
         with state.ema.swapped():
             results = self.evaluate(evaluator)
+        self.clock.evaluated(time.monotonic() - started)
         self.save_points.agree()
         if self.save_points.stops:
             self.save(best=None)
@@ -122,7 +141,10 @@ class Engine(Parts):
         sign = 1 if way == "max" else -1
         improved = state.best_metric is None or sign * value > sign * state.best_metric
         state.best_metric = value if improved else state.best_metric
+        state.num_worse = 0 if improved else state.num_worse + 1
         logger.info(f"{evaluator.title}[Epoch {state.epoch + 1}][best metric: {state.best_metric:.5f}]")
+        if state.num_worse == self.config.Global.patience:
+            logger.info(f"{state.num_worse} evaluations were no better: Global.patience ends the training")
         return improved
 
     def evaluate(self, evaluator: Evaluator) -> dict[str, float]:
@@ -261,7 +283,7 @@ class Engine(Parts):
                 self.checkpoints.make_room(state.checkpoint())
                 write_text(self.folder / "config.yaml", dump_config(config))
                 log.start_file(self.folder / "train.log")
-                self.scalars = scalars(self.folder, settings, done=done)
+                self.scalars = ScalarsOf(scalars(self.folder, settings, done=done), *self.loggers)
                 self.claim = claim.pop_all()
         pace = f"{self.batches_per_epoch} batches per epoch"
         logger.info(f"{self.summary(training=True)}; {len(train)} images, {pace}, seed {settings.seed}")

@@ -10,8 +10,9 @@ from paddle import nn
 from ppcls import device
 from ppcls.config.schema import RunConfig
 from ppcls.data.loader.loader import Loader
-from ppcls.engine import build, checkpoints, criteria, operators, ranks, resume, trackers
+from ppcls.engine import build, checkpoints, clock, criteria, operators, ranks, resume, trackers
 from ppcls.engine.class_names import refuse_other_classes, refuse_other_run
+from ppcls.engine.clock import Clock, Timing
 from ppcls.engine.ema import Ema, NoEma
 from ppcls.engine.evaluator import Evaluator
 from ppcls.engine.guard import Guard, ScaledGuard
@@ -39,6 +40,7 @@ class Parts:
         seed_weights(config.Global.seed)
         self.precision = Precision(config.AMP, self.device)
         self.folder = Path(config.Global.output_dir) / config.Arch.name
+        self.timing = Timing()
         self.resume_from: Optional[Path] = None  # the newest checkpoint of this run
 
     def prepare(self) -> None:
@@ -49,7 +51,7 @@ class Parts:
         for part in ("train_loader", *(["evaluators"] if evaluates else []), "model", "train_losses"):
             getattr(self, part)
         self.task = build.task(self.model, self.train_losses)
-        for part in ("tally", "state", "updates", "parallel_model"):
+        for part in ("tally", "state", "updates", "parallel_model", "clock"):
             getattr(self, part)
         if evaluates:
             for evaluator in self.evaluators:
@@ -142,6 +144,11 @@ class Parts:
     def updates(self) -> Updates:
         freq = self.config.Global.update_freq
         return Updates(self.state, self.guard, self.train_loader, freq, self.batches_per_epoch)
+
+    @functools.cached_property
+    def clock(self) -> Clock:
+        """What may end the training before its epochs do."""
+        return clock.make(self.config, self.state, self.pace.steps_per_epoch, self.folder, self.timing)
 
     @property
     def pace(self) -> resume.Pace:

@@ -16,7 +16,7 @@ from ppcls.optim.schedule import Schedule
 from ppcls.optim.state import load_optimizer_state, optimizer_state, refuse_misfits
 
 # The fields of a TrainState that are kept as they are.
-PLAIN = ("epoch", "batches_done", "step", "best_metric", "results", "averages")
+PLAIN = ("epoch", "batches_done", "step", "best_metric", "num_worse", "results", "averages")
 
 
 def weights_of(model: nn.Layer) -> dict[str, np.ndarray]:
@@ -47,6 +47,7 @@ class TrainState:
     batches_done: int = 0
     step: int = 0
     best_metric: Optional[float] = None
+    num_worse: int = 0  # evaluations since the best one
     results: dict[str, float] = field(default_factory=dict)  # of the last evaluation
     averages: dict[str, Any] = field(default_factory=dict)  # of the running epoch, when it was saved
     norm: Any = None  # of the gradients of the last update: a scalar tensor, or a number after a resume
@@ -93,8 +94,8 @@ class TrainState:
         if saved.states["scaler"]:
             self.scaler.load_state_dict(saved.states["scaler"])
         for name in PLAIN:
-            setattr(self, name, saved.states[name])
-        self.norm = saved.states.get("norm")  # earlier versions did not keep it
+            setattr(self, name, saved.states.get(name, getattr(self, name)))  # earlier versions did not keep all
+        self.norm = saved.states.get("norm")
 
 
 def _plain(scaler_state: Mapping[str, Any]) -> dict[str, Any]:

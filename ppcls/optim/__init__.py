@@ -14,6 +14,6 @@ SCHEDULES = Registry(
     "learning-rate schedule",
     {
         "ppcls.optim.schedules": "Constant ConstLR Linear Cosine CosineFixmatch Step Piecewise MultiStepDecay "
-        "Cyclic OneCycleLR ReduceOnPlateau",
+        "Cyclic OneCycleLR Trapezoid ReduceOnPlateau",
     },
 )

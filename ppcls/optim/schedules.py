@@ -5,8 +5,9 @@ All but Constant take the arguments of `WarmUp`.
 
 import math
 from collections.abc import Sequence
-from typing import Literal, Optional
+from typing import Any, Literal, Optional
 
+from ppcls.errors import CheckpointError
 from ppcls.optim.plateau import ReduceOnPlateau as ReduceOnPlateau
 from ppcls.optim.ranges import require
 from ppcls.optim.schedule import Schedule, Span, WarmUp
@@ -33,6 +34,46 @@ class Constant(ConstLR):
 
     def __init__(self, span: Span, *, learning_rate: float) -> None:
         super().__init__(span, learning_rate=learning_rate)
+
+
+class Trapezoid(ConstLR):
+    """Stay at `learning_rate`, then fall linearly to 0 from update `decay_from` to update `decay_to`.
+
+    Unset, that is the last third of the run; with `Global.minutes` it is decided when it is time. Source: the linear
+    cooldown of arXiv 2405.18392.
+    """
+
+    def __init__(
+        self,
+        span: Span,
+        *,
+        learning_rate: float,
+        decay_from: Optional[int] = None,
+        decay_to: Optional[int] = None,
+        warmup: WarmUp = WarmUp(),
+    ) -> None:
+        super().__init__(span, learning_rate=learning_rate, warmup=warmup)
+        last = span.epochs * span.steps_per_epoch if decay_to is None else decay_to
+        first = last * 2 // 3 if decay_from is None else decay_from
+        if not 0 <= first < last:
+            raise ValueError(f"decay_from: must be before decay_to, {last}; received {first}; lower it")
+        self.decay: Optional[tuple[int, int]] = (first, last)  # None: not decided yet
+
+    def lr(self, step: int) -> float:
+        begun = step // self.steps_per_tick * self.steps_per_tick
+        first, last = self.decay or (begun, begun + 1)
+        return super().lr(step) * max(0.0, min(1.0, (last - begun) / (last - first)))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"decay": self.decay and list(self.decay)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        if list(state) != ["decay"]:
+            raise CheckpointError(
+                f"checkpoint: the state of Trapezoid has 'decay'; received {list(state)}; resume with the schedule "
+                "that the run began with"
+            )
+        self.decay = state["decay"] and (int(state["decay"][0]), int(state["decay"][1]))
 
 
 class Linear(Schedule):

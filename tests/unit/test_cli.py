@@ -1,4 +1,5 @@
 import errno
+import importlib.util
 import os
 import subprocess
 import sys
@@ -82,3 +83,18 @@ def test_a_reader_who_has_had_enough_is_no_error() -> None:
     finally:
         os.close(writer)
     assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_the_doctor_says_what_is_here_and_marks_what_may_be_a_trouble(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    names = [line[2:].split("  ")[0] for line in lines]
+    assert names[:2] == ["ppcls", "packages"] and {"devices", "operators", "/dev/shm", "open files"} <= set(names)
+    assert all(line[0] in " !" for line in lines)
+
+
+def test_completion_is_printed_or_says_what_to_install(capsys: pytest.CaptureFixture[str]) -> None:
+    status, shown = main(["completion", "bash"]), capsys.readouterr()
+    there = importlib.util.find_spec("shtab") is not None
+    assert status == (0 if there else 2)
+    assert ("--patience" in shown.out) if there else ("pip install ppcls[completion]" in shown.err)

@@ -1,5 +1,8 @@
 """Work on many images in several processes, in bounded memory."""
 
+import contextlib
+import sys
+import types
 import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -32,7 +35,8 @@ def in_processes(function: Callable[[Task], Result], tasks: Iterable[Task], num_
     with ProcessPoolExecutor(num_workers, get_context("spawn"), _prepare) as pool:
         try:
             for task in tasks:
-                running.append(pool.submit(function, task))
+                with _without_script():
+                    running.append(pool.submit(function, task))
                 if len(running) == _AHEAD * num_workers:
                     yield running.popleft().result()
             while running:
@@ -45,6 +49,17 @@ def in_processes(function: Callable[[Task], Result], tasks: Iterable[Task], num_
         finally:
             for future in running:
                 future.cancel()
+
+
+@contextlib.contextmanager
+def _without_script() -> Iterator[None]:
+    """Keep the processes that start meanwhile from running the user's script once more, as `spawn` has them do."""
+    script = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = script
 
 
 def _prepare() -> None:

@@ -76,6 +76,16 @@ def test_a_finished_run_says_that_there_is_nothing_to_do(make: MakeEngine, messa
     assert "nothing to train: 1 of 1 epochs are done; raise Global.epochs" in messages.messages
 
 
+def test_patience_ends_a_run_and_a_resumed_one_stays_ended(
+    make: MakeEngine, messages: pytest.LogCaptureFixture
+) -> None:
+    options = ("Global.epochs=9", "Global.patience=2", "Optimizer.lr.learning_rate=0")  # it never becomes better
+    ended = trained(make("Tiny", "run", *options))
+    assert (ended.state.epoch, ended.state.num_worse) == (3, 2)
+    assert "2 evaluations were no better: Global.patience ends the training" in messages.messages
+    assert trained(make("Tiny", "run", *options, "Global.checkpoints=auto")).state.epoch == 3
+
+
 @pytest.mark.parametrize("small", [2, 3])
 def test_gradients_of_a_group_are_those_of_one_big_batch(make: MakeEngine, small: int) -> None:
     """26 images: groups of 4 batches of 2, of which the last has one, or of 3, of which the last batch has 2."""

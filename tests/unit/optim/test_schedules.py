@@ -22,6 +22,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "MultiStepDecay": {"learning_rate": 0.1, "milestones": [3, 6]},
     "Cyclic": {"base_learning_rate": 0.1, "max_learning_rate": 0.4, "step_size_up": 4},
     "OneCycleLR": {"max_learning_rate": 0.1},
+    "Trapezoid": {"learning_rate": 0.1},
     "ReduceOnPlateau": {"learning_rate": 0.1},
 }
 WARMED_UP = [name for name in EXAMPLES if name not in ("Constant", "CosineFixmatch")]
@@ -42,6 +43,18 @@ def test_warmup_is_linear_at_every_step_and_leads_to_where_the_schedule_begins(n
     rates = [schedule.lr(step) for step in range(10)]
     assert rates == pytest.approx([0.02 + 0.008 * step for step in range(10)])
     assert schedule.lr(10) == build(name).lr(0)
+
+
+def test_a_trapezoid_stays_and_then_falls_to_nothing() -> None:
+    rates = [build("Trapezoid", decay_from=20, decay_to=30).lr(step) for step in (0, 20, 25, 30, 40)]
+    assert rates == pytest.approx([0.1, 0.1, 0.05, 0.0, 0.0])
+    assert build("Trapezoid").lr(33) == 0.1 > build("Trapezoid").lr(34)  # of 50 updates
+    with pytest.raises(ConfigError, match="decay_from: must be before decay_to, 10; received 20"):
+        build("Trapezoid", decay_from=20, decay_to=10)
+    undecided, restored = build("Trapezoid"), build("Trapezoid")
+    undecided.decay = None  # type: ignore[attr-defined]
+    restored.load_state_dict(json.loads(json.dumps(undecided.state_dict())))
+    assert undecided.lr(49) == restored.lr(49) == 0.1
 
 
 def test_a_fraction_of_an_epoch_can_be_the_warmup() -> None:

@@ -1,0 +1,1 @@
+"""What Python programs and notebooks use: train, load, and what these return."""

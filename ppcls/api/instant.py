@@ -1,0 +1,105 @@
+"""A model before the first epoch: a closed-form classifier on the features of the weights to start from."""
+
+import logging
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Optional
+
+import numpy as np
+from paddle import nn
+
+from ppcls.api import ridge, stored
+from ppcls.api.model import Model
+from ppcls.config.schema import RunConfig
+from ppcls.engine import build
+from ppcls.engine.clock import Timing
+from ppcls.models.layers import Head
+from ppcls.models.weight_files import about
+
+logger = logging.getLogger("ppcls")
+
+FOLDER = "instant"  # in that of the run
+
+
+def prefix(folder: Path) -> Path:
+    """Return the prefix of the weights of the instant model of a run."""
+    return folder / FOLDER / stored.MODEL
+
+
+def make(folder: Path, config: RunConfig) -> bool:
+    """Make the instant model of a run and export it, unless it is there; return whether there is one.
+
+    There is none for a model whose classifier is no linear layer on its features; the log says so.
+    """
+    if prefix(folder).with_suffix(".pdstates").is_file():
+        return True
+    started = time.monotonic()
+    model = _start(config)
+    if not _is_linear(model.network):
+        logger.info(f"no instant model: the classifier of {config.Arch.name} is no linear layer on its features")
+        return False
+    fit(model)
+    fitted = time.monotonic()
+    model.results = model.engine.evaluate(model.engine.evaluators[0])
+    evaluated = time.monotonic()
+    model.replace(folder)
+    seconds = {"fit": fitted - started, "evaluate": evaluated - fitted, "export": time.monotonic() - evaluated}
+    model.save(folder / FOLDER, seconds=seconds)
+    name, _ = model.engine.evaluators[0].crown()
+    logger.info(
+        f"instant model: {name} {model.results[name]:.4f} on the held-out images, after "
+        f"{time.monotonic() - started:.0f} s, exported to '{folder / 'inference'}'"
+    )
+    return True
+
+
+def fit(model: Model) -> None:
+    """Fit the classifier to the images that the model's config trains on, and keep their statistics with the model."""
+    features, labels, several = _training_features(model)
+    targets = labels if several else np.eye(len(model.class_names))[labels]
+    head, chosen = ridge.fit(features, targets, several=several)
+    stored.put_head(model.network, head)
+    model.statistics = None if several else ridge.gather(features, labels, model.class_names, chosen)
+
+
+def keep_statistics(model: Model) -> None:
+    """Keep the statistics of the images that a model was trained on, by which classes can be added to it."""
+    if _is_linear(model.network):
+        features, labels, several = _training_features(model)
+        if not several:
+            _, chosen = ridge.fit(features, np.eye(len(model.class_names))[labels], several=False)
+            model.statistics = ridge.gather(features, labels, model.class_names, chosen)
+
+
+def timing(folder: Path, started: float) -> Timing:
+    """Return how long the evaluation and the end of a run take, from how long they took for the instant model."""
+    facts: Optional[Mapping[str, float]] = about(prefix(folder)).get("seconds")
+    if not facts:
+        return Timing(started)
+    return Timing(started, facts["evaluate"], facts["fit"] + facts["evaluate"] + facts["export"])
+
+
+def _start(config: RunConfig) -> Model:
+    """Return the model as its training begins."""
+    model = Model(config, start=True)
+    config = model.config
+    passes = 3 * config.Global.epochs * len(model.engine.train_loader.dataset)
+    model.engine.choose_operators(passes=passes)  # as the training will
+    return model
+
+
+def _is_linear(network: nn.Layer) -> bool:
+    try:
+        head = network.get_head()
+    except AttributeError:
+        return False
+    return isinstance(head, Head) and head.bias is not None and network.num_features in head.weight.shape
+
+
+def _training_features(model: Model) -> tuple["np.ndarray", "np.ndarray", bool]:
+    """Return what the classifier takes of all images to train on, their labels, and whether each has several."""
+    section = model.config.require("DataLoader.Train", "train")
+    dataset = build.loader(model.config, section, training=True).dataset
+    paths = [dataset.where(index) for index in range(len(dataset))]
+    return model.embed(paths, batch_size=32), dataset.labels, dataset.labels.ndim == 2

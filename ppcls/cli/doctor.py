@@ -1,0 +1,92 @@
+"""The command `ppcls doctor`: what this machine has, and what is missing."""
+
+import argparse
+import importlib.metadata
+import os
+import platform
+import resource
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import ppcls
+from ppcls import environment
+
+PURPOSE = "show versions, cores, memory, devices, operators and limits of this machine"
+EXAMPLES = """examples:
+  ppcls doctor"""
+
+PACKAGES = ("paddlepaddle", "paddlepaddle-gpu", "numpy", "opencv-python", "opencv-python-headless", "pillow")
+OPTIONAL = ("onnxruntime", "paddle2onnx", "openvino", "onednn-devel", "fastapi", "visualdl")
+CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+GIB = 2**30
+LITTLE_SHM_GIB, LITTLE_DISK_GIB, FEW_FILES = 1, 5, 1024
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """There are none."""
+
+
+def run(_: argparse.Namespace) -> int:
+    """Print a line for each fact; what may be a trouble is marked. Return the exit status."""
+    for name, text, trouble in facts():
+        print(f"{'!' if trouble else ' '} {name:<12} {text}{f'; {trouble}' if trouble else ''}")
+    return 0
+
+
+def facts() -> Iterator[tuple[str, str, str]]:
+    """Yield names of facts, the facts, and what is wrong with them, if anything."""
+    yield "ppcls", f"{ppcls.__version__}, Python {platform.python_version()}, {platform.platform()}", ""
+    yield "packages", ", ".join(_versions(PACKAGES)), ""
+    yield "optional", ", ".join(_versions(OPTIONAL)) or "none", ""
+    logical = len(os.sched_getaffinity(0))
+    yield "CPU", f"{environment.physical_cores()} physical cores, {logical} logical ones for this process", ""
+    yield "memory", f"{_memory_gib():.1f} GiB", ""
+    yield from _computing()
+    yield (
+        "/dev/shm",
+        *_free(Path("/dev/shm"), LITTLE_SHM_GIB, "loader workers pass batches there; docker: --shm-size=8g"),
+    )
+    yield "disk here", *_free(Path.cwd(), LITTLE_DISK_GIB, "checkpoints need room")
+    home = Path(os.environ.get("PPCLS_HOME", "~/.cache/ppcls")).expanduser()
+    there = next(folder for folder in (home, *home.parents) if folder.exists())
+    text, trouble = _free(there, LITTLE_DISK_GIB, "weights need room; set PPCLS_HOME to a folder elsewhere")
+    yield "disk of home", f"{text} for {home}", trouble
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    yield "open files", f"at most {files}", "few for a server; see ulimit -n" if files < FEW_FILES else ""
+
+
+def _computing() -> Iterator[tuple[str, str, str]]:
+    from ppcls import device  # loads paddle
+    from ppcls.ops import compiled
+
+    kinds = device.available()
+    yield "devices", ", ".join(kinds), "" if len(kinds) > 1 else "no accelerator that this Paddle knows"
+    reason = compiled.obstacle()
+    built = "" if reason else "built" if compiled.path().exists() else "not built yet: the first training does, once"
+    yield "operators", f"oneDNN's, for training on the CPU: {built or 'not to be had'}", reason
+
+
+def _versions(packages: tuple[str, ...]) -> Iterator[str]:
+    for package in packages:
+        try:
+            yield f"{package} {importlib.metadata.version(package)}"
+        except importlib.metadata.PackageNotFoundError:
+            continue
+
+
+def _memory_gib() -> float:
+    """Return what this process may use: the memory of the machine, or less where its container is limited."""
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    limits += [
+        int(text) for path in map(Path, CGROUPS) if path.exists() and (text := path.read_text().strip()).isdigit()
+    ]
+    return min(limits) / GIB
+
+
+def _free(folder: Path, least_gib: float, trouble: str) -> tuple[str, str]:
+    if not folder.exists():
+        return "not there", trouble
+    usage = shutil.disk_usage(folder)
+    free = usage.free / GIB
+    return f"{free:.1f} of {usage.total / GIB:.1f} GiB free", trouble if free < least_gib else ""

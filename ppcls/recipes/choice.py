@@ -1,0 +1,114 @@
+"""What is chosen for the size of the data and for the machine."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Optional
+
+from ppcls import environment
+from ppcls.config import load_config
+from ppcls.engine.build import start_weights
+from ppcls.errors import CheckpointError, ConfigError
+from ppcls.models.weight_files import download
+from ppcls.recipes.data import Data
+from ppcls.recipes.options import Options
+
+# Images to pass through the model in all, with weights to start from and without.
+PASSES = {("cpu", True): 12_000, ("cpu", False): 40_000, ("accelerator", True): 200_000, ("accelerator", False): 10**6}
+# Images of USUAL_PX a second that nothing trains faster than.
+FASTEST = {"cpu": 500, "accelerator": 10_000}
+LEAST_EPOCHS, MOST_EPOCHS = 5, 90
+# Of an image's side: 224 is what the official weights were trained at; from scratch a CPU takes its time.
+USUAL_PX, SCRATCH_CPU_PX, STEP_PX = 224, 128, 32
+SMALL_PX = 112  # images below gain nothing from 224
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What trains: the kind of the device, and how many cores read and compute."""
+
+    device: str
+    cores: int
+
+    @property
+    def kind(self) -> str:
+        return "cpu" if self.device == "cpu" else "accelerator"
+
+    def __str__(self) -> str:
+        return f"{self.cores} CPU cores" if self.device == "cpu" else self.device
+
+
+def this_machine() -> Machine:
+    """Return what is here."""
+    from ppcls import device  # loads paddle
+
+    return Machine(device.available()[0], environment.physical_cores())
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The numbers of a recipe; `why` says, line by line, what they follow from."""
+
+    model: str
+    pretrained: bool  # the official weights, which are here
+    fine_tunes: bool  # from these, or from others that the user has given
+    size_px: int
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    num_workers: int
+    why: tuple[str, ...]
+
+
+def choose(data: Data, options: Options, machine: Machine, given: Mapping[str, Any]) -> Choice:
+    """Return what fits; `given` is what the user's overrides say already."""
+    model = options.model or ("ResNet18" if machine.kind == "cpu" else "ResNet50")
+    said = [given.get("Global", {}).get("pretrained_model"), given.get("Arch", {}).get("pretrained")]
+    own = next((value for value in said if value is not None), None)
+    missing = unreachable(model) if own is None else "" if own else "as you say"
+    fine_tunes = not missing
+    size_px = options.size or _size_px(data, machine, fine_tunes)
+    epochs = options.epochs or _epochs(data, machine, fine_tunes)
+    if options.minutes is not None:  # more than there can be: it only bounds what the clock ends
+        fastest = FASTEST[machine.kind] * (USUAL_PX / size_px) ** 2
+        epochs = max(1, round(60 * options.minutes * fastest / data.num_train))
+    batch_size = max(4, min(32 if machine.kind == "cpu" else 64, data.num_train // 8))
+    weights = f"no weights to start from, so from scratch: {missing}"
+    if fine_tunes:
+        weights = f"weights: the official ones of {model}" if own in (None, True) else f"weights: {own}"
+    return Choice(
+        model=model,
+        pretrained=own is None and not missing,
+        fine_tunes=fine_tunes,
+        size_px=size_px,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=round((0.01 if fine_tunes else 0.05) * batch_size / 32, 5),
+        num_workers=0 if data.num_train * size_px**2 < 64 * 224**2 else min(machine.cores, 8),
+        why=(
+            f"{model} on {machine}",
+            weights,
+            f"{size_px} px, where the median of the shorter sides is {data.side_px} px",
+            f"{epochs} epochs" if options.minutes is None else f"{options.minutes:g} minutes",
+        ),
+    )
+
+
+def unreachable(model: str) -> str:
+    """Return why there are no official weights of a model here; empty if there are, downloaded now if need be."""
+    try:
+        url: Optional[str] = start_weights(load_config(None, [f"Arch={{name: {model}, pretrained: true}}"]))
+        download(str(url))
+    except (CheckpointError, ConfigError) as error:
+        return str(error).partition("; download it by hand")[0]
+    return ""
+
+
+def _size_px(data: Data, machine: Machine, fine_tunes: bool) -> int:
+    stepped = max(STEP_PX, -(-data.side_px // STEP_PX) * STEP_PX)
+    if fine_tunes:
+        return USUAL_PX if data.side_px >= SMALL_PX else max(stepped, 64)
+    return min(stepped, SCRATCH_CPU_PX if machine.kind == "cpu" else USUAL_PX)
+
+
+def _epochs(data: Data, machine: Machine, fine_tunes: bool) -> int:
+    return max(LEAST_EPOCHS, min(MOST_EPOCHS, round(PASSES[machine.kind, fine_tunes] / data.num_train)))

@@ -1,0 +1,51 @@
+"""Runs that end after so many updates, or in time."""
+
+import json
+import time
+
+import pytest
+from runs import MakeEngine, records, trained
+
+from ppcls.engine.clock import Timing
+from ppcls.errors import ConfigError
+
+TIMED = ("Optimizer.lr={name: Trapezoid, learning_rate: 0.02}", "Global.epochs=1000", "Global.save_interval=-1")
+
+
+def test_a_run_ends_within_an_epoch_and_evaluates_there(make: MakeEngine) -> None:
+    whole = trained(make("Tiny", "whole", "Global.max_steps=6", "Global.print_batch_step=1"))
+    assert (whole.state.step, whole.state.epoch) == (6, 2)
+    assert [record["step"] for record in records(whole, "eval")] == [4, 6]
+    killed = trained(make("Tiny", "killed", "Global.max_steps=5", "Global.print_batch_step=1"))
+    assert killed.state.step == 5
+    assert trained(make("Tiny", "whole", "Global.max_steps=6", "Global.checkpoints=auto")).state.step == 6
+
+
+def test_a_timed_run_ends_in_time_and_its_numbers_repeat_it(make: MakeEngine) -> None:
+    started = time.monotonic()
+    timed = make("Tiny", "timed", *TIMED, "Global.minutes=0.06")
+    timed.timing = Timing(started)
+    trained(timed)
+    assert time.monotonic() - started == pytest.approx(3.6, abs=0.5)
+    first, last = timed.state.schedule.decay
+    rates = [record["lr"] for record in records(timed, "train")]
+    assert rates[0] == 0.02 and rates[-1] < 0.005
+    options = [f"Optimizer.lr.decay_from={first}", f"Optimizer.lr.decay_to={last}"]
+    again = trained(make("Tiny", "again", *TIMED, *options, f"Global.max_steps={timed.state.step}"))
+    assert [record["loss"] for record in records(again, "train")] == [r["loss"] for r in records(timed, "train")]
+
+
+def test_the_time_before_a_kill_counts(make: MakeEngine) -> None:
+    stopped = trained(make("Tiny", "run", *TIMED, "Global.max_steps=30"))
+    (stopped.folder / "clock.json").write_text(json.dumps({"seconds": 58.0}))
+    started = time.monotonic()
+    resumed = trained(make("Tiny", "run", *TIMED, "Global.minutes=1", "Global.checkpoints=auto"))
+    assert resumed.state.step > 30
+    assert time.monotonic() - started == pytest.approx(2, abs=0.6)
+
+
+def test_a_time_that_is_too_short_is_refused(make: MakeEngine) -> None:
+    with pytest.raises(ConfigError, match="too short to train anything here"):
+        make("Tiny", "run", *TIMED, "Global.minutes=0.0001").train()
+    with pytest.raises(ConfigError, match="needs the schedule Trapezoid"):
+        make("Tiny", "other", "Global.minutes=1").train()
