@@ -36,9 +36,7 @@ def read_corrections(path: str) -> dict[str, Correction]:
                     raise DataError(f"{printable(path)}:{reader.line_num}: is no line of three, or repeats an image")
                 found[os.path.abspath(row[0])] = Correction(reader.line_num, row[1], row[2] or None)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(
-            f"{printable(path)}: can't be read as CSV; {error}; give a list that a report saved"
-        ) from error
+        raise DataError(f"{printable(path)}: can't be read as CSV; {error}; give a list that a report saved") from error
     return found
 
 
