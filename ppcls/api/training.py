@@ -21,6 +21,7 @@ from ppcls.config import load_config
 from ppcls.engine import log
 from ppcls.engine.clock import TimedClock
 from ppcls.engine.engine import Engine
+from ppcls.engine.scalars import Scalars
 from ppcls.errors import TerminatedError
 from ppcls.models.weight_files import about
 from ppcls.recipes import recipe

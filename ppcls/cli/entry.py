@@ -20,7 +20,20 @@ from ppcls.text import as_utf8
 # When the command began, before what it needs is imported.
 STARTED = time.monotonic()
 
-COMMANDS = ("train", "eval", "infer", "export", "predict", "add", "remove", "serve", "data", "doctor", "completion")
+COMMANDS = (
+    "train",
+    "eval",
+    "infer",
+    "export",
+    "predict",
+    "add",
+    "remove",
+    "serve",
+    "data",
+    "report",
+    "doctor",
+    "completion",
+)
 
 
 def _command(name: str) -> Any:

@@ -9,13 +9,14 @@ from typing import Annotated, Any, Optional, Union
 
 from fastapi import Depends, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import ppcls
+from ppcls import pages
 from ppcls.inference.predictor import Predictor
 from ppcls.serve.intake import BODIES, Intake
 from ppcls.serve.limits import Limits
@@ -34,13 +35,25 @@ HEADERS = {
 }
 
 
+class Doubt(BaseModel):
+    """What a calibrated model says beside: is it none of the classes, and which ones hold the true one in 90 %?"""
+
+    none_of_these: bool
+    class_ids: list[int]
+    label_names: list[str]
+
+
 class Predicted(BaseModel):
-    """The best classes of one image, best first; `label_names` is empty where no names are known."""
+    """The best classes of one image, best first; `label_names` is empty where no names are known.
+
+    `doubt` is there only where the model was calibrated.
+    """
 
     name: str
     class_ids: list[int]
     scores: list[float]
     label_names: list[str]
+    doubt: Optional[Doubt] = None
 
 
 class Refused(BaseModel):
@@ -71,6 +84,7 @@ class Card(BaseModel):
     input_shape: list[int]
     transforms: list[str]
     measured: dict[str, float]
+    calibration: dict[str, float]
     exported_by: str
     engine: str
     sha256: str
@@ -161,14 +175,19 @@ def create_app(
         return PlainTextResponse(metrics.text(), media_type="text/plain; version=0.0.4")
 
     @app.get("/", include_in_schema=False)
-    async def page() -> FileResponse:
-        return FileResponse(PAGES / "page.html")
+    async def page() -> HTMLResponse:
+        return _page("page.html")
 
     @app.get("/docs", include_in_schema=False)
-    async def docs() -> FileResponse:
-        return FileResponse(PAGES / "docs.html")
+    async def docs() -> HTMLResponse:
+        return _page("docs.html")
 
     return app
+
+
+def _page(name: str) -> HTMLResponse:
+    text = (PAGES / name).read_text(encoding="utf-8")
+    return HTMLResponse(text.replace(pages.STYLE_HERE, pages.style()))
 
 
 def _guard(token: str) -> Any:
