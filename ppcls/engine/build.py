@@ -19,9 +19,10 @@ from ppcls.inference import POSTPROCESSES
 from ppcls.inference.postprocess import PostProcess
 from ppcls.losses.base import Loss
 from ppcls.models import ARCHITECTURES
+from ppcls.models.cards import resolve_pretrained
 from ppcls.models.layers import synchronise
 from ppcls.models.weight_files import saved_names
-from ppcls.models.weights import load_weights, resolve_pretrained
+from ppcls.models.weights import load_weights
 from ppcls.optim import OPTIMIZERS, REGULARIZERS, SCHEDULES
 from ppcls.optim.gradients import Gradients
 from ppcls.optim.groups import Target

@@ -3,13 +3,13 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Any
 
 import numpy as np
 import paddle
 from paddle import nn
 
-from ppcls.errors import CheckpointError, ConfigError
+from ppcls.errors import CheckpointError
 from ppcls.models.adapters.torchvision import from_torchvision_resnet, is_torchvision_resnet
 from ppcls.models.head_rows import follow_names, heads_of
 from ppcls.models.weight_files import Arrays, download, find_weights, listed, read_weights, saved_names
@@ -19,41 +19,8 @@ logger = logging.getLogger("ppcls")
 # What other programs put before all names of a model that stands inside of something else.
 PREFIXES = ("module.", "backbone.", "model.", "_orig_mod.")
 
-# Source: the model tables of PaddleClas (Apache-2.0); trained on ImageNet-1k.
-OFFICIAL = "https://paddle-imagenet-models-name.bj.bcebos.com/dygraph"
-PRETRAINED = {
-    name: f"{OFFICIAL}/legendary_models/{name}_pretrained.pdparams"
-    for depth in (18, 34, 50, 101, 152)
-    for name in (f"ResNet{depth}", f"ResNet{depth}_vd")
-}
-PRETRAINED["ResNet50_vc"] = f"{OFFICIAL}/ResNet50_vc_pretrained.pdparams"
 # What the names of weights inside losses begin with: a training keeps them with the model, which does without them.
 OF_LOSSES = "losses."
-PRETRAINED_SSLD = {
-    name: f"{OFFICIAL}/legendary_models/{name}_ssld_pretrained.pdparams"
-    for name in ("ResNet34_vd", "ResNet50_vd", "ResNet101_vd")
-}
-
-
-def resolve_pretrained(name: str, pretrained: Union[bool, str], use_ssld: bool) -> Optional[str]:
-    """Return the path or URL that `Arch.pretrained` and `Arch.use_ssld` stand for; None for no weights.
-
-    Raises: ConfigError if there are no such official weights, or if `use_ssld` would have no effect.
-    """
-    if use_ssld and pretrained is not True:
-        raise ConfigError(
-            f"Arch.use_ssld: chooses among official weights only; received pretrained: {pretrained}; "
-            "set Arch.pretrained to True or leave use_ssld out"
-        )
-    if not isinstance(pretrained, bool):
-        return pretrained
-    if not pretrained:
-        return None
-    urls = PRETRAINED_SSLD if use_ssld else PRETRAINED
-    if name not in urls:
-        kind = "SSLD weights" if use_ssld else "weights"
-        raise ConfigError(f"Arch.pretrained: no official {kind} for {name}; they exist for {', '.join(urls)}")
-    return urls[name]
 
 
 def load_weights(model: nn.Layer, source: str, *, new_head: bool = True, class_names: Sequence[str] = ()) -> None:
