@@ -10,9 +10,10 @@ import paddle
 from paddle import nn
 
 from ppcls.errors import CheckpointError
-from ppcls.models.adapters.torchvision import from_torchvision_resnet, is_torchvision_resnet
-from ppcls.models.head_rows import follow_names, heads_of
-from ppcls.models.weight_files import Arrays, download, find_weights, listed, read_weights, saved_names
+from ppcls.models.adapters import adapters_for
+from ppcls.models.first_conv import fit_channels
+from ppcls.models.head_rows import follow_names, new_heads
+from ppcls.models.weight_files import Arrays, download, find_weights, is_remote, listed, read_weights, saved_names
 
 logger = logging.getLogger("ppcls")
 
@@ -24,36 +25,53 @@ OF_LOSSES = "losses."
 
 
 def load_weights(model: nn.Layer, source: str, *, new_head: bool = True, class_names: Sequence[str] = ()) -> None:
-    """Load a file of weights, a prefix of one, or a URL of one into `model`.
+    """Load a file of weights, a prefix of one, a URL or a `hf-hub:OWNER/NAME` of one into `model`.
 
-    Names are PaddleClas's or those of a torchvision ResNet. With `new_head`, the rows of a head follow the
-    `class_names` where the weights came with theirs; else one for another number of classes keeps its initial values.
-    The log says so.
+    Names are PaddleClas's, or those of a program that the family has an adapter for. With `new_head`, the rows of a
+    head follow the `class_names` where the weights came with theirs, one for another number of classes or that the
+    weights lack keeps its initial values, and the first convolution may take another number of channels. The log
+    says so.
     Raises: CheckpointError if there is no such file, it is none of weights, or it doesn't fit the model.
     """
-    path = download(source) if source.startswith(("http://", "https://")) else find_weights(source)
+    path = download(source) if is_remote(source) else find_weights(source)
     saved = saved_names(path)  # which also makes sure that the file is the one of its run
     arrays = {n: _widened(array) for n, array in read_weights(path).items() if not n.startswith(OF_LOSSES)}
     entries = model.state_dict(use_hook=False)  # the tensors themselves, not copies cast for saving
     state = {name: tensor for name, tensor in entries.items() if not name.startswith(OF_LOSSES)}
-    arrays = _without_prefix(path, arrays, state)
-    if is_torchvision_resnet(arrays):
-        arrays = from_torchvision_resnet(arrays)
-    skipped = set()
+    arrays = _by_our_names(path, _without_prefix(path, arrays, state), model)
+    skipped: set[str] = set()
     if new_head:
         arrays = follow_names(model, arrays, saved=saved, names=class_names, where=str(path))
-        skipped = {name for name, tensor, _ in heads_of(model, arrays) if list(arrays[name].shape) != tensor.shape}
-    _check_fit(path, getattr(model, "arch_name", type(model).__name__), state, arrays, skipped)
+        arrays = fit_channels(state, arrays, where=str(path))
+        skipped = new_heads(model, arrays)
+    _check_fit(path, _name_of(model), state, arrays, skipped)
     for name, tensor in state.items():
         if name not in skipped:
             tensor.set_value(paddle.to_tensor(arrays[name], place=tensor.place).astype(tensor.dtype))
     logger.info("loaded weights from %s", path)
     if skipped:
-        logger.warning(
-            "%s has another number of classes than the model: %s keep their initial values",
-            path,
-            ", ".join(sorted(skipped)),
-        )
+        has = "another number of classes than the model" if skipped & set(arrays) else "no classifier"
+        logger.warning(f"{path} has {has}: {', '.join(sorted(skipped))} keep their initial values")
+
+
+def _name_of(model: nn.Layer) -> str:
+    return getattr(model, "arch_name", type(model).__name__)
+
+
+def _by_our_names(path: Path, arrays: Arrays, model: nn.Layer) -> Arrays:
+    """Return the arrays of another program by our names; ours as they are.
+
+    Raises: CheckpointError if the program computes otherwise than the model.
+    """
+    for adapter in adapters_for(model):
+        if adapter.reads(arrays):
+            if obstacle := adapter.obstacle(model):
+                raise CheckpointError(
+                    f"{path}: weights by the names of {adapter.program}, which {obstacle}, or give others"
+                )
+            logger.info("%s: weights by the names of %s", path, adapter.program)
+            return adapter.convert(model, arrays)
+    return arrays
 
 
 def _widened(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -82,7 +100,7 @@ def _check_fit(path: Path, model_name: str, state: dict[str, Any], arrays: Array
         if name in arrays and name not in skipped and arrays[name].shape != tuple(tensor.shape)
     ]
     faults = {
-        "missing": [name for name in state if name not in arrays],
+        "missing": [name for name in state if name not in arrays and name not in skipped],
         "unexpected": [name for name in arrays if name not in state],
         "other shape": mis_shaped,
     }

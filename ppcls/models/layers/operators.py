@@ -67,6 +67,7 @@ ACTIVATIONS = {
     "swish": F.silu,
     "silu": F.silu,
     "gelu": F.gelu,
+    "quick_gelu": lambda x: x * F.sigmoid(1.702 * x),
     "mish": F.mish,
     "tanh": F.tanh,
 }
@@ -82,6 +83,7 @@ Activation = Literal[
     "swish",
     "silu",
     "gelu",
+    "quick_gelu",
     "mish",
     "tanh",
 ]
