@@ -16,7 +16,20 @@ class Chain(Model):
     """
 
     def features(self, images_NCHW: paddle.Tensor) -> paddle.Tensor:
-        return _before(self, self.head_name.split("."), images_NCHW)
+        x = images_NCHW
+        for layer in self._layers_before_head():
+            x = layer(x)
+        return x
+
+    def _layers_before_head(self) -> list[nn.Layer]:
+        outer: nn.Layer = self
+        layers: list[nn.Layer] = []
+        for name in self.head_name.split("."):
+            names, children = zip(*outer.named_children())
+            place = names.index(name)
+            layers += children[:place]
+            outer = children[place]
+        return layers
 
     def add_widened_head(
         self,
@@ -41,12 +54,3 @@ class Chain(Model):
         self.flatten = nn.Flatten()
         self.num_features = class_expand if use_last_conv else channels
         self.fc = Head(self.num_features, class_num)
-
-
-def _before(layer: nn.Layer, path: list[str], x: paddle.Tensor) -> paddle.Tensor:
-    """Return the result of the sublayers before the one at the end of the path."""
-    for name, child in layer.named_children():
-        if name == path[0]:
-            return _before(child, path[1:], x) if path[1:] else x
-        x = child(x)
-    raise AssertionError(f"no {path[0]} in {type(layer).__name__}")

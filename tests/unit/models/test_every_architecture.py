@@ -18,8 +18,8 @@ from ppcls.engine.engine import Engine
 from ppcls.export.export import export
 from ppcls.models import ARCHITECTURES
 
-# Convolutions with squeeze-and-excitation, and attention.
-EACH_TIME = ("PPLCNet_x0_25", "DeiT_tiny_patch16_224")
+# Convolutions with squeeze-and-excitation, a head that is a convolution deep inside, and attention.
+EACH_TIME = ("PPLCNet_x0_25", "ReXNet_1_0", "DeiT_tiny_patch16_224")
 
 OPSET = 17
 
