@@ -33,6 +33,8 @@ docs: $(VENV)/ready
 	$(BIN)/python -m ppcls.config.reference > docs/configs.md
 	$(BIN)/python docs/gallery.py
 	$(BIN)/python docs/from_paddleclas.py
+	$(BIN)/python benchmarks/sizes.py
+	$(BIN)/python docs/models.py
 
 golden: $(VENV)/ready
 	REGENERATE_GOLDEN=1 $(BIN)/python -m pytest tests/unit/config

@@ -7,5 +7,5 @@ CONFIGS = {"ppcls.configs": "configs", "ppcls.configs._base_": "configs/_base_"}
 setup(
     packages=[*find_packages(include=["ppcls", "ppcls.*"]), *CONFIGS],
     package_dir={"ppcls": "ppcls", **CONFIGS},
-    package_data={"": ["py.typed", "*.yaml", "*.html", "assets/*"], "ppcls.ops": ["onednn/*"]},
+    package_data={"": ["py.typed", "*.yaml", "*.html", "*.tsv", "assets/*"], "ppcls.ops": ["onednn/*"]},
 )

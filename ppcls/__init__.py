@@ -2,7 +2,8 @@
 
 import fnmatch
 import importlib
-from typing import TYPE_CHECKING, Any, Union
+import math
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 __version__ = "0.1.0"
 
@@ -52,24 +53,40 @@ def __getattr__(name: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-def list_models(pattern: str = "*") -> list[str]:
-    """Return the names of the architectures that match a shell pattern, in any case, sorted."""
-    from ppcls.models import ARCHITECTURES
+def list_models(pattern: str = "*", *, pretrained: bool = False, max_ms: Optional[float] = None) -> list[str]:
+    """Return the names of the architectures that match a shell pattern, in any case, sorted.
 
-    return sorted(name for name in ARCHITECTURES.names() if fnmatch.fnmatchcase(name.lower(), pattern.lower()))
+    `pretrained`: those with official weights alone; `max_ms`: those that take at most so many milliseconds an image
+    on this machine's CPU, each timed once and then remembered.
+    """
+    from ppcls.models import ARCHITECTURES
+    from ppcls.models.cards import cards_of
+
+    names = sorted(name for name in ARCHITECTURES.names() if fnmatch.fnmatchcase(name.lower(), pattern.lower()))
+    names = [name for name in names if not pretrained or cards_of(name)]
+    if max_ms is None:
+        return names
+    from ppcls import environment
+
+    environment.prepare()
+    from ppcls.export.speed import milliseconds
+
+    taken = milliseconds(names, max_ms)
+    return [name for name in names if taken.get(name, math.inf) <= max_ms]
 
 
 def create_model(name: str, *, pretrained: Union[bool, str] = False, use_ssld: bool = False, **arguments: Any) -> Any:
     """Build the architecture `name` (a paddle.nn.Layer), with weights if `pretrained`.
 
-    `pretrained` is True for the official weights (`use_ssld`: the distilled ones), a path or a URL;
-    `arguments` are those of the architecture's constructor.
+    `pretrained` is True for the official weights (`use_ssld`: the distilled ones), one of their tags (docs/models.md),
+    a path or a URL; `arguments` are those of the architecture's constructor.
     Raises: ConfigError for an unknown name or argument, CheckpointError for weights that can't be used.
     """
     from ppcls import environment
     from ppcls.config.signature import arguments_of
     from ppcls.errors import ConfigError, did_you_mean
     from ppcls.models import ARCHITECTURES
+    from ppcls.models.cards import resolve_pretrained
 
     environment.prepare()
     name = ARCHITECTURES.resolve(name)
@@ -79,12 +96,11 @@ def create_model(name: str, *, pretrained: Union[bool, str] = False, use_ssld: b
         if argument not in known:
             hint = did_you_mean(argument, known) or f"; known: {', '.join(known)}"
             raise ConfigError(f"create_model: unknown argument of {name} '{argument}'{hint}")
-    # Only now: the line above is the first that needs paddle.
-    from ppcls.models.weights import load_weights, resolve_pretrained
-
     source = resolve_pretrained(name, pretrained, use_ssld)
     model = constructor(**arguments)
     model.arch_name = name
     if source is not None:
+        from ppcls.models.weights import load_weights  # which needs paddle
+
         load_weights(model, source)
     return model

@@ -47,6 +47,13 @@ def test_the_tables_of_paddleclas_dialect_are_current(monkeypatch: pytest.Monkey
     assert PAGE.read_text(encoding="utf-8") == page(), "run `make docs`"
 
 
+def test_the_table_of_models_is_current(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(REPO / "docs"))
+    from models import PAGE, page
+
+    assert PAGE.read_text(encoding="utf-8") == page(), "run `make docs`"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_link_of_a_page_leads_to_a_file(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text(encoding="utf-8")):

@@ -16,7 +16,7 @@ from ppcls.config import dump_config, load_config
 from ppcls.config.schema import RunConfig
 from ppcls.engine.state import weights_of
 from ppcls.errors import CheckpointError, did_you_mean
-from ppcls.export.by_name import LABELS, TRANSFORMS
+from ppcls.export.by_name import options_of
 from ppcls.files import make_folder, sha256_of, write_text
 from ppcls.inference.artifact import DESCRIPTION
 from ppcls.models import ARCHITECTURES
@@ -63,16 +63,7 @@ def config_of(path_or_name: Union[str, Path]) -> RunConfig:
 
 def named(name: str, *, pretrained: bool) -> RunConfig:
     """Return the config of an architecture as its official weights were evaluated."""
-    return load_config(
-        None,
-        as_overrides(
-            {
-                "Arch": {"name": name, "pretrained": pretrained},
-                "Infer.transforms": TRANSFORMS,
-                "Infer.PostProcess": {"name": "Topk", "class_id_map_file": LABELS},
-            }
-        ),
-    )
+    return load_config(None, as_overrides(options_of(name, pretrained=pretrained)))
 
 
 def statistics_beside(weights: Optional[str]) -> Optional[ridge.Statistics]:

@@ -30,6 +30,7 @@ COMMANDS = (
     "remove",
     "serve",
     "data",
+    "models",
     "report",
     "doctor",
     "completion",

@@ -131,7 +131,9 @@ class EMASection:
 class ArchPart(Part):
     """The architecture and its arguments."""
 
-    pretrained: Union[bool, str] = key(False, "official weights (True), or a path or URL")
+    pretrained: Union[bool, str] = key(
+        False, "official weights (True, or their tag), a path, a URL or hf-hub:OWNER/NAME"
+    )
     use_ssld: bool = key(False, "with `pretrained: True`: the SSLD weights")
     use_sync_bn: bool = key(False, "batch norms take the batches of all ranks")
     use_ml_decoder: bool = key(False, "an ML-Decoder in place of the head, see `MLDecoder`")

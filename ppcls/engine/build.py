@@ -19,12 +19,13 @@ from ppcls.inference import POSTPROCESSES
 from ppcls.inference.postprocess import PostProcess
 from ppcls.losses.base import Loss
 from ppcls.models import ARCHITECTURES
+from ppcls.models.cards import resolve_pretrained
 from ppcls.models.distillation import DistillationModel, load_frozen, load_learners
 from ppcls.models.layers import synchronise
 from ppcls.models.ml_decoder import put_ml_decoder
 from ppcls.models.taps import tap
 from ppcls.models.weight_files import saved_names
-from ppcls.models.weights import load_weights, resolve_pretrained
+from ppcls.models.weights import load_weights
 from ppcls.optim import OPTIMIZERS, REGULARIZERS, SCHEDULES
 from ppcls.optim.gradients import Gradients
 from ppcls.optim.groups import Target

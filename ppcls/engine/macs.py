@@ -1,5 +1,7 @@
 """The arithmetic of a model."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import prod
 from typing import Any
 
@@ -8,7 +10,8 @@ from paddle import nn
 
 
 def count_macs(model: nn.Layer, images_NCHW: paddle.Tensor) -> tuple[int, paddle.Tensor]:
-    """Run a forward pass; return the multiply-adds of its convolutions and linear layers, and its output.
+    """Run a forward pass; return the multiply-adds of its convolutions, linear layers and matrix products, and its
+    output.
 
     Counts what Paddle's own operators compute.
     """
@@ -21,7 +24,25 @@ def count_macs(model: nn.Layer, images_NCHW: paddle.Tensor) -> tuple[int, paddle
 
     layers = [layer for layer in model.sublayers() if isinstance(layer, (nn.Conv2D, nn.Linear))]
     hooks = [layer.register_forward_post_hook(count) for layer in layers]
-    output = model(images_NCHW)
+    with _matmuls_counted(counts):
+        output = model(images_NCHW)
     for hook in hooks:
         hook.remove()
     return sum(counts), output
+
+
+@contextmanager
+def _matmuls_counted(counts: list[int]) -> Iterator[None]:
+    """Count `paddle.matmul`, which attention calls and which no layer's hook sees."""
+    matmul = paddle.matmul
+
+    def counted(x: paddle.Tensor, y: paddle.Tensor, transpose_x: bool = False, transpose_y: bool = False) -> Any:
+        product = matmul(x, y, transpose_x, transpose_y)
+        counts.append(prod(product.shape) * x.shape[-2 if transpose_x else -1])
+        return product
+
+    paddle.matmul = counted
+    try:
+        yield
+    finally:
+        paddle.matmul = matmul

@@ -12,7 +12,7 @@ from paddle.nn import functional as F
 from ppcls import environment
 from ppcls.config.schema import AMPSection
 from ppcls.errors import DeviceError
-from ppcls.models.layers import STOCK
+from ppcls.models.layers import STOCK, ConvHead
 from ppcls.paddle_private import GradScaler, convolving
 
 
@@ -158,6 +158,19 @@ class _RoundedLinear(nn.Linear):
         return _rounded(F.linear(_rounded(x), _rounded(self.weight), self.bias))
 
 
+class _RoundedConvHead(ConvHead):
+    in_evaluation: bool
+
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        if not (self.training or self.in_evaluation):
+            return super().forward(x)
+        return _rounded(self.product(_rounded(x), _rounded(self.weight)))
+
+
+# The first that a layer is one of.
+ROUNDED = ((nn.Conv2D, _RoundedConv2D), (ConvHead, _RoundedConvHead), (nn.Linear, _RoundedLinear))
+
+
 def _rounded(x: paddle.Tensor) -> paddle.Tensor:
     return x.astype("bfloat16").astype("float32")
 
@@ -168,7 +181,8 @@ def round_products(layers: Iterable[nn.Layer], *, in_evaluation: bool) -> None:
     This gives a CPU the numbers of bfloat16, not its speed: the arithmetic itself stays in float32.
     """
     for layer in layers:
-        if isinstance(layer, (nn.Conv2D, nn.Linear)):
+        rounded = next((rounded for kind, rounded in ROUNDED if isinstance(layer, kind)), None)
+        if rounded is not None:
             # In place, as the optimizer holds the parameters; and not by a new `forward`, which to_static passes over.
-            layer.__class__ = _RoundedConv2D if isinstance(layer, nn.Conv2D) else _RoundedLinear
+            layer.__class__ = rounded
             layer.in_evaluation = in_evaluation

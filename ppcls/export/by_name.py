@@ -3,38 +3,48 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from ppcls import download
+from ppcls.class_names import read_label_map
 from ppcls.config.load import load_config
 from ppcls.engine.engine import Engine
-from ppcls.errors import CheckpointError
+from ppcls.errors import CheckpointError, ConfigError
 from ppcls.export.export import export
 from ppcls.inference.artifact import DESCRIPTION
 from ppcls.models import ARCHITECTURES
-from ppcls.models.weights import resolve_pretrained
-
-# How all architectures that have official weights so far were trained: on ImageNet-1k, evaluated at 224 px.
-TRANSFORMS = [{"ResizeImage": {"resize_short": 256}}, {"CropImage": {"size": 224}}, {"NormalizeImage": {}}]
-LABELS = "imagenet1k_label_list.txt"
+from ppcls.models.cards import card_of
 
 
 def exported(name: str) -> Path:
     """Return the folder `$PPCLS_HOME/models/NAME`, which is made and exported to if it isn't there.
 
-    Raises: ConfigError if there are no official weights; CheckpointError if they can't be had.
+    Raises: ConfigError if there are no official weights that classify; CheckpointError if they can't be had.
     """
     name = ARCHITECTURES.resolve(name)
-    weights = resolve_pretrained(name, True, use_ssld=False)
+    card = card_of(name)
+    if card.labels is None:
+        raise ConfigError(f"--model: the official weights of {name} have no classifier; train one on them")
     folder = download.folder("models", CheckpointError) / name
     if (folder / DESCRIPTION).is_file():  # the last of its files
         return folder
-    print(f"{name}: exported once from {weights}, kept in {folder}", file=sys.stderr)
+    print(f"{name}: exported once from {card.url}, kept in {folder}", file=sys.stderr)
     options = {
-        "Arch": {"name": name, "pretrained": True},
+        **options_of(name, pretrained=True),
         "Global.device": "cpu",
         "Global.output_dir": str(folder.parent),
         "Global.save_inference_dir": str(folder),
-        "Infer.transforms": TRANSFORMS,
-        "Infer.PostProcess": {"name": "Topk", "class_id_map_file": LABELS},
     }
     return export(Engine(load_config(None, [f"{key}={json.dumps(value)}" for key, value in options.items()])))
+
+
+def options_of(name: str, *, pretrained: bool) -> dict[str, Any]:
+    """Return the options of a config that predicts as a model's official weights were evaluated. Raises ConfigError."""
+    card = card_of(name)
+    options: dict[str, Any] = {"Arch": {"name": name, "pretrained": pretrained}, "Infer.transforms": card.transforms()}
+    options["Global.image_shape"] = [3, card.crop_px, card.crop_px]
+    if card.labels:
+        labels = f"{card.labels}_label_list.txt"
+        options["Arch"]["class_num"] = len(read_label_map(labels))
+        options["Infer.PostProcess"] = {"name": "Topk", "class_id_map_file": labels}
+    return options

@@ -12,9 +12,10 @@ from ppcls.batch import Outputs, outputs_of
 from ppcls.config.schema import ArchPart
 from ppcls.errors import CheckpointError
 from ppcls.models import ARCHITECTURES
+from ppcls.models.cards import resolve_pretrained
 from ppcls.models.taps import tap
 from ppcls.models.weight_files import saved_names
-from ppcls.models.weights import load_weights, resolve_pretrained
+from ppcls.models.weights import load_weights
 from ppcls.registry import Facts
 
 logger = logging.getLogger("ppcls")

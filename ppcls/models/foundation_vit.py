@@ -5,7 +5,9 @@ Source: https://arxiv.org/abs/2103.00020 (CLIP), 2208.06366 (BEiT v2), 2202.0302
 from the authors'.
 """
 
+from dataclasses import replace
 from functools import partial
+from typing import Literal
 
 import paddle
 from paddle import nn
@@ -31,7 +33,8 @@ class FoundationViT(VisionTransformer):
     The head takes the class token, the first patch (as PaddleClas does with CLIP's base model, whose embeddings also
     are without the class token), or the mean of the patches.
     `return_embed` gives the projected embeddings of all tokens instead, [N, tokens, 512]; `return_mean_embed` their
-    mean, [N, 512]. `head_init_scale` multiplies the first weights of the head.
+    mean, [N, 512]. `head_init_scale` multiplies the first weights of the head. `act`: of the MLPs; OpenAI trained CLIP
+    with quick_gelu, which PaddleClas does not compute.
     """
 
     head_name = "head.fc_head"
@@ -47,11 +50,12 @@ class FoundationViT(VisionTransformer):
         return_embed: bool = False,
         return_mean_embed: bool = False,
         head_init_scale: float = 0.001,
+        act: Literal["gelu", "quick_gelu"] = "gelu",
     ) -> None:
         if return_mean_embed and not return_embed:
             raise ValueError("return_mean_embed: acts on embeddings; set return_embed to True")
         super().__init__(
-            form,
+            replace(form, act=act),
             class_num=0 if return_embed else class_num,
             drop_rate=drop_rate,
             attn_drop_rate=attn_drop_rate,

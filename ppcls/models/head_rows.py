@@ -49,6 +49,17 @@ def heads_of(model: nn.Layer, arrays: Arrays) -> Iterator[tuple[str, paddle.Tens
                     yield name, state[name], axis
 
 
+def new_heads(model: nn.Layer, arrays: Arrays) -> set[str]:
+    """Return the parameters of the classifiers that `arrays` lacks, or has for another number of classes."""
+    state = model.state_dict(use_hook=False)
+    new = {name for name, tensor, _ in heads_of(model, arrays) if list(arrays[name].shape) != tensor.shape}
+    for prefix, layer in model.named_sublayers():
+        names = {f"{prefix}.weight", f"{prefix}.bias"} & set(state)
+        if hasattr(layer, "class_axis") and (names & new or not names & set(arrays)):
+            new |= names
+    return new
+
+
 def _fit_but_along(axis: int, one: Sequence[int], other: Sequence[int]) -> bool:
     """Return whether two shapes are the same, but perhaps along an axis."""
     shapes = [[length for place, length in enumerate(shape) if place != axis] for shape in (one, other)]

@@ -58,16 +58,17 @@ class WindowAttention(RelativeAttention):
 class SwinBlock(TransformerBlock):
     """A transformer's block on images [N, H, W, width] whose attention stays within windows.
 
-    As in PaddleClas, and unlike Microsoft's, windows are shifted even where one window holds the whole image.
+    Without a mask nothing is shifted.
     """
 
     def __init__(self, width: int, attention: nn.Layer, window: int, *, shifted: bool, **options: Any) -> None:
         super().__init__(width, attention, **options)
         self.windows = Windows(window, window // 2 if shifted else 0)
 
-    def attend(self, x_NHWC: paddle.Tensor, mask: paddle.Tensor) -> Any:
+    def attend(self, x_NHWC: paddle.Tensor, mask: Optional[paddle.Tensor]) -> Any:
         """Attend in windows; the mask is for shifted ones."""
-        return attend_in_windows(self.attn, x_NHWC, self.windows, mask if self.windows.shift else None)
+        windows = Windows(self.windows.size) if mask is None else self.windows
+        return attend_in_windows(self.attn, x_NHWC, windows, mask if windows.shift else None)
 
 
 class PatchMerging(nn.Layer):
@@ -92,22 +93,30 @@ def gather_pixels(x_NHWC: paddle.Tensor) -> paddle.Tensor:
 class Stage(nn.Layer):
     """Blocks of which every second one is shifted, and what halves the image after them."""
 
-    def __init__(self, blocks: Sequence[SwinBlock], downsample: Optional[nn.Layer]) -> None:
+    def __init__(
+        self, blocks: Sequence[SwinBlock], downsample: Optional[nn.Layer], *, shift_single_windows: bool
+    ) -> None:
         super().__init__()
+        self.shift_single_windows = shift_single_windows
         self.blocks = nn.LayerList(blocks)
         self.downsample = downsample
         self.window = blocks[0].windows.size
 
     def forward(self, x_NHWC: paddle.Tensor) -> paddle.Tensor:
         height, width = (size + -size % self.window for size in x_NHWC.shape[1:3])
-        mask = shift_mask(height, width, self.window)
+        shifts = self.shift_single_windows or max(height, width) > self.window
+        mask = shift_mask(height, width, self.window) if shifts else None
         for block in self.blocks:
             x_NHWC = block(x_NHWC, mask)
         return x_NHWC if self.downsample is None else self.downsample(x_NHWC)
 
 
 class SwinTransformer(Model):
-    """Images [N, 3, H, W] of any size -> logits [N, class_num]."""
+    """Images [N, 3, H, W] of any size -> logits [N, class_num].
+
+    `shift_single_windows`: windows are shifted even where one holds the whole image, as in PaddleClas and unlike
+    Microsoft's, torchvision's and timm's.
+    """
 
     head_name = "head"
     only_layers = True
@@ -126,8 +135,10 @@ class SwinTransformer(Model):
         drop_rate: float = 0.0,
         attn_drop_rate: float = 0.0,
         drop_path_rate: float = 0.1,
+        shift_single_windows: bool = True,
     ) -> None:
         super().__init__()
+        self.shift_single_windows = shift_single_windows
         self.patch_embed = PatchEmbed(PATCH_SIZE, width, norm=True)
         self.pos_drop = nn.Dropout(drop_rate)
         self.layers = nn.LayerList()
@@ -142,7 +153,8 @@ class SwinTransformer(Model):
                         width, attention, window, shifted=index % 2 == 1, dropout=drop_rate, drop_path=next(rates)
                     )
                 )
-            self.layers.append(Stage(blocks, self.merging(width) if stage < len(depths) - 1 else None))
+            merging = self.merging(width) if stage < len(depths) - 1 else None
+            self.layers.append(Stage(blocks, merging, shift_single_windows=shift_single_windows))
         self.num_features = width
         self.norm = LayerNorm(width)
         self.avgpool = GlobalAvgPool("NHWC")

@@ -12,6 +12,7 @@ import paddle
 from paddle import nn
 
 from ppcls.models.layers import (
+    Activation,
     Attention,
     Head,
     LayerNorm,
@@ -33,7 +34,7 @@ class Form:
 
     `positions`: embeddings that are added to the patches, biases of the attention for offsets, or both. Blocks with
     such biases are BEiT's, which also scale their branches by learned factors, zero at first.
-    `pooling`: what the head takes, see FoundationViT.
+    `pooling`: what the head takes, see FoundationViT; `act`: of the MLPs.
     """
 
     width: int
@@ -49,6 +50,7 @@ class Form:
     norm_before: bool = False
     positions: Literal["absolute", "relative", "both"] = "absolute"
     pooling: Literal["class token", "first patch", "mean"] = "class token"
+    act: Activation = "gelu"
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -87,6 +89,7 @@ class VisionTransformer(Model):
             TransformerBlock,
             form.width,
             mlp_ratio=form.mlp_ratio,
+            act=form.act,
             epsilon=form.epsilon,
             dropout=drop_rate,
             layer_scale=None if form.positions == "absolute" else 0.0,

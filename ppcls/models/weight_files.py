@@ -1,5 +1,6 @@
 """Files of weights: where they are, what is in them, and what the run that wrote them says of them."""
 
+import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +21,7 @@ SUFFIXES = (PDPARAMS, SAFETENSORS, *TORCH)
 SAFETENSORS_DTYPES = {"F16": "<f2", "F32": "<f4", "F64": "<f8", "BF16": "<u2", "I32": "<i4", "I64": "<i8"}
 WRAPPERS = ("state_dict", "model")  # keys that other programs keep the weights under, beside what else they keep
 STATES = ".pdstates"  # of a checkpoint: what its run says of the weights beside
+HUB = "hf-hub:"
 RETRIES, RETRY_SECONDS = 3, 0.2
 
 
@@ -43,15 +45,32 @@ def _checkpoint_of(path: Union[str, Path]) -> Union[str, Path]:
     return whole if whole != named and whole.is_file() and not named.is_file() else path
 
 
-def download(url: str) -> Path:
-    """Return a copy of the file of weights at `url`, kept in `$PPCLS_HOME/weights` (see `fetch`).
+def is_remote(source: str) -> bool:
+    """Return whether a source of weights is a URL or a `hf-hub:OWNER/NAME`."""
+    return source.startswith(("http://", "https://", HUB))
+
+
+def download(source: str) -> Path:
+    """Return a copy of the file of weights at a URL or of a `hf-hub:`, kept in `$PPCLS_HOME/weights` (see `fetch`).
 
     Raises: CheckpointError.
     """
+    url = _address_on_hub(source) if source.startswith(HUB) else source
     name = name_of(url)
     if not name.endswith(SUFFIXES):
         raise CheckpointError(f"{url}: not a file of weights; its name is '{name}'; give one of {', '.join(SUFFIXES)}")
     return fetch(url, "weights", read_weights, CheckpointError)
+
+
+def _address_on_hub(source: str) -> str:
+    """Return the URL of `hf-hub:OWNER/NAME`, perhaps with `@REVISION`, and with a checksum `#sha256=...`."""
+    match = re.fullmatch(r"([\w.-]+/[\w.-]+)(?:@([\w./-]+))?(#.*)?", source[len(HUB) :])
+    if match is None:
+        raise CheckpointError(
+            f"{source}: not a model on the hub; write {HUB}OWNER/NAME, or {HUB}OWNER/NAME@REVISION#sha256=..."
+        )
+    name, revision, checksum = match.groups()
+    return f"https://huggingface.co/{name}/resolve/{revision or 'main'}/model{SAFETENSORS}{checksum or ''}"
 
 
 def read_weights(path: Path) -> Arrays:

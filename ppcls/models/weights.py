@@ -3,102 +3,86 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Any
 
 import numpy as np
 import paddle
 from paddle import nn
 
-from ppcls.errors import CheckpointError, ConfigError
-from ppcls.models.adapters.torchvision import from_torchvision_resnet, is_torchvision_resnet
-from ppcls.models.head_rows import follow_names, heads_of
+from ppcls.errors import CheckpointError
+from ppcls.models.adapters import adapters_for
+from ppcls.models.first_conv import fit_channels
+from ppcls.models.head_rows import follow_names, new_heads
 from ppcls.models.ml_decoder import replaced_heads
-from ppcls.models.weight_files import Arrays, download, find_weights, listed, read_weights, saved_names
+from ppcls.models.weight_files import Arrays, download, find_weights, is_remote, listed, read_weights, saved_names
 
 logger = logging.getLogger("ppcls")
 
 # What other programs put before all names of a model that stands inside of something else.
 PREFIXES = ("module.", "backbone.", "model.", "_orig_mod.")
 
-# Source: the model tables of PaddleClas (Apache-2.0); trained on ImageNet-1k.
-OFFICIAL = "https://paddle-imagenet-models-name.bj.bcebos.com/dygraph"
-PRETRAINED = {
-    name: f"{OFFICIAL}/legendary_models/{name}_pretrained.pdparams"
-    for depth in (18, 34, 50, 101, 152)
-    for name in (f"ResNet{depth}", f"ResNet{depth}_vd")
-}
-PRETRAINED["ResNet50_vc"] = f"{OFFICIAL}/ResNet50_vc_pretrained.pdparams"
 # What the names of weights inside losses begin with: a training keeps them with the model, which does without them.
 OF_LOSSES = "losses."
 # The model that learns from others, where nothing else is said.
 STUDENT = "Student"
-PRETRAINED_SSLD = {
-    name: f"{OFFICIAL}/legendary_models/{name}_ssld_pretrained.pdparams"
-    for name in ("ResNet34_vd", "ResNet50_vd", "ResNet101_vd")
-}
-
-
-def resolve_pretrained(name: str, pretrained: Union[bool, str], use_ssld: bool) -> Optional[str]:
-    """Return the path or URL that `Arch.pretrained` and `Arch.use_ssld` stand for; None for no weights.
-
-    Raises: ConfigError if there are no such official weights, or if `use_ssld` would have no effect.
-    """
-    if use_ssld and pretrained is not True:
-        raise ConfigError(
-            f"Arch.use_ssld: chooses among official weights only; received pretrained: {pretrained}; "
-            "set Arch.pretrained to True or leave use_ssld out"
-        )
-    if not isinstance(pretrained, bool):
-        return pretrained
-    if not pretrained:
-        return None
-    urls = PRETRAINED_SSLD if use_ssld else PRETRAINED
-    if name not in urls:
-        kind = "SSLD weights" if use_ssld else "weights"
-        raise ConfigError(f"Arch.pretrained: no official {kind} for {name}; they exist for {', '.join(urls)}")
-    return urls[name]
 
 
 def load_weights(
     model: nn.Layer, source: str, *, new_head: bool = True, class_names: Sequence[str] = (), inside: str = ""
 ) -> None:
-    """Load a file of weights, a prefix of one, or a URL of one into `model`.
+    """Load a file of weights, a prefix of one, a URL or a `hf-hub:OWNER/NAME` of one into `model`.
 
-    Names are PaddleClas's or those of a torchvision ResNet. With `new_head`, the rows of a head follow the
-    `class_names` where the weights came with theirs; else one for another number of classes keeps its initial values.
-    The log says so. Of several models that learned together, those of `inside` are taken, or of the "Student"; frozen
-    models have weights of their own.
+    Names are PaddleClas's, or those of a program that the family has an adapter for. With `new_head`, the rows of a
+    head follow the `class_names` where the weights came with theirs, one for another number of classes or that the
+    weights lack keeps its initial values, and the first convolution may take another number of channels. The log
+    says so. Of several models that learned together, those of `inside` are taken, or of the "Student"; frozen models
+    have weights of their own.
     Raises: CheckpointError if there is no such file, it is none of weights, or it doesn't fit the model.
     """
-    path = download(source) if source.startswith(("http://", "https://")) else find_weights(source)
+    path = download(source) if is_remote(source) else find_weights(source)
     saved = saved_names(path)  # which also makes sure that the file is the one of its run
     elsewhere = (OF_LOSSES, *(f"{name}." for name in getattr(model, "frozen_models", dict)()))
     arrays = {n: _widened(array) for n, array in read_weights(path).items() if not n.startswith(elsewhere)}
     entries = model.state_dict(use_hook=False)  # the tensors themselves, not copies cast for saving
     state = {name: tensor for name, tensor in entries.items() if not name.startswith(elsewhere)}
     arrays = _of_one_model(arrays, state, f"{inside or STUDENT}.")
-    arrays = _without_prefix(path, arrays, state)
-    if is_torchvision_resnet(arrays):
-        arrays = from_torchvision_resnet(arrays)
+    arrays = _by_our_names(path, _without_prefix(path, arrays, state), model)
     skipped: set[str] = set()
     replaced = replaced_heads(model, list(arrays)) if new_head else set()
     if new_head:
         arrays = follow_names(model, arrays, saved=saved, names=class_names, where=str(path))
-        skipped = {name for name, tensor, _ in heads_of(model, arrays) if list(arrays[name].shape) != tensor.shape}
-        arrays = {name: array for name, array in arrays.items() if name not in replaced}
-        skipped |= replaced & set(state)
-    _check_fit(path, getattr(model, "arch_name", type(model).__name__), state, arrays, skipped)
+        arrays = fit_channels(state, arrays, where=str(path))
+        skipped = new_heads(model, arrays) | (replaced & set(state))
+    arrays = {name: array for name, array in arrays.items() if name not in replaced}
+    _check_fit(path, _name_of(model), state, arrays, skipped)
     for name, tensor in state.items():
         if name not in skipped:
             tensor.set_value(paddle.to_tensor(arrays[name], place=tensor.place).astype(tensor.dtype))
     logger.info("loaded weights from %s", path)
     if skipped:
-        logger.warning(
-            "%s has another %s than the model: %s keep their initial values",
-            path,
-            "head" if replaced else "number of classes",
-            ", ".join(sorted(skipped)),
-        )
+        other = "another head" if replaced else "another number of classes"
+        has = f"{other} than the model" if replaced or skipped & set(arrays) else "no classifier"
+        logger.warning(f"{path} has {has}: {', '.join(sorted(skipped))} keep their initial values")
+
+
+def _name_of(model: nn.Layer) -> str:
+    return getattr(model, "arch_name", type(model).__name__)
+
+
+def _by_our_names(path: Path, arrays: Arrays, model: nn.Layer) -> Arrays:
+    """Return the arrays of another program by our names; ours as they are.
+
+    Raises: CheckpointError if the program computes otherwise than the model.
+    """
+    for adapter in adapters_for(model):
+        if adapter.reads(arrays):
+            if obstacle := adapter.obstacle(model):
+                raise CheckpointError(
+                    f"{path}: weights by the names of {adapter.program}, which {obstacle}, or give others"
+                )
+            logger.info("%s: weights by the names of %s", path, adapter.program)
+            return adapter.convert(model, arrays)
+    return arrays
 
 
 def _widened(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -56,8 +56,10 @@ def test_a_model_is_made_once_and_then_needs_no_network(
 
 
 def test_a_name_without_official_weights_and_a_typo_are_told(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["predict", "a.jpg", "--model", "SE_ResNet18_vd"]) == 2
-    assert "no official weights for SE_ResNet18_vd" in capsys.readouterr().err
+    assert main(["predict", "a.jpg", "--model", "VGG19Sigmoid"]) == 2
+    assert "no official weights for VGG19Sigmoid" in capsys.readouterr().err
+    assert main(["predict", "a.jpg", "--model", "MAE_vit_base_patch16"]) == 2
+    assert "official weights of MAE_vit_base_patch16 have no classifier" in capsys.readouterr().err
     assert main(["predict", "a.jpg", "--model", "ResNet81"]) == 2
     expected = "--model: there is no folder, file or model 'ResNet81'; did you mean 'ResNe"
     assert capsys.readouterr().err.startswith(expected)

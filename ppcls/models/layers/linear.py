@@ -66,9 +66,13 @@ class ConvHead(Head):
         )
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        return self.product(x, self.weight)
+
+    def product(self, x: paddle.Tensor, weight: paddle.Tensor) -> paddle.Tensor:
+        """Return the logits by a weight of that shape."""
         if x.ndim == 2:
-            return F.linear(x, self.weight.flatten(1).t(), self.bias)
-        return F.conv2d(x, self.weight, self.bias)
+            return F.linear(x, weight.flatten(1).t(), self.bias)
+        return F.conv2d(x, weight, self.bias)
 
     def resized(self, class_num: int) -> Head:
         return ConvHead(self.weight.shape[1], class_num)

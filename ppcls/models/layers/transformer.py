@@ -9,13 +9,14 @@ from ppcls.models.layers.drop import DropPath
 from ppcls.models.layers.joins import Add, Branch, Scale
 from ppcls.models.layers.linear import Mlp
 from ppcls.models.layers.norm import LayerNorm
+from ppcls.models.layers.operators import Activation
 
 
 class TransformerBlock(nn.Layer):
     """Attention and then an MLP, each with its input normalised and its result added to its input.
 
-    `mlp` stands in for the plain MLP. `layer_scale`: the first value of factors of the channels of both results;
-    unstated, there are none.
+    `mlp` stands in for the plain MLP, whose activation is `act`. `layer_scale`: the first value of factors of the
+    channels of both results; unstated, there are none.
     Source: https://arxiv.org/abs/2010.11929, equations 2 and 3; factors: https://arxiv.org/abs/2103.17239, section 2.
     """
 
@@ -26,6 +27,7 @@ class TransformerBlock(nn.Layer):
         mlp: Optional[nn.Layer] = None,
         *,
         mlp_ratio: float = 4.0,
+        act: Activation = "gelu",
         epsilon: float = 1e-5,
         dropout: float = 0.0,
         drop_path: float = 0.0,
@@ -36,8 +38,8 @@ class TransformerBlock(nn.Layer):
         self.attn = attention
         self.drop_path = DropPath(drop_path)
         self.norm2 = LayerNorm(width, epsilon=epsilon)
-        self.mlp = Mlp(width, int(width * mlp_ratio), dropout=dropout) if mlp is None else mlp
         self.branch, self.sum, self.scale = Branch(), Add(), Scale()
+        self.mlp = Mlp(width, int(width * mlp_ratio), act=act, dropout=dropout) if mlp is None else mlp
         self.gamma_1 = self.gamma_2 = None
         if layer_scale is not None:
             initial = nn.initializer.Constant(layer_scale)

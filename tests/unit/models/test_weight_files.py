@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import safetensors.numpy
 
 import ppcls
 from ppcls import pdparams
 from ppcls.engine import checkpoints
 from ppcls.errors import CheckpointError
+from ppcls.files import sha256_of
 from ppcls.models.weight_files import about, download, find_weights, read_weights, saved_names
 
 
@@ -170,6 +172,28 @@ def test_a_mirror_is_asked_first_and_the_site_if_it_fails(
     assert list(dict.fromkeys(Quiet.requests)) == ["/mirror/sub/a.pdparams", "/mirror/b.pdparams", "/b.pdparams"]
     failed = [message for message in caplog.messages if "can't be downloaded" in message]
     assert [message.split(":")[0] for message in failed] == 3 * ["PPCLS_MIRROR"]
+
+
+def test_a_model_of_the_hub_is_loaded_from_a_mirror_verified_and_kept(
+    site: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, address = site
+    file = folder / "someone/tiny.a_b/resolve/v1/model.safetensors"
+    file.parent.mkdir(parents=True)
+    model = ppcls.create_model("PPLCNet_x0_25", class_num=3)
+    safetensors.numpy.save_file({name: entry.numpy() for name, entry in model.state_dict().items()}, str(file))
+    monkeypatch.setenv("PPCLS_MIRROR", address)
+    source = f"hf-hub:someone/tiny.a_b@v1#sha256={sha256_of(file)}"
+    loaded = ppcls.create_model("PPLCNet_x0_25", class_num=3, pretrained=source)
+    np.testing.assert_array_equal(loaded.fc.weight, model.fc.weight)
+    file.unlink()
+    assert kept(tmp_path) == [Path(download(source)).name]
+    assert kept(tmp_path)[0].endswith("-model.safetensors")
+
+
+def test_a_name_that_the_hub_cannot_have_is_told() -> None:
+    with pytest.raises(CheckpointError, match="hf-hub:resnet50: not a model on the hub; write hf-hub:OWNER/NAME"):
+        download("hf-hub:resnet50")
 
 
 def test_a_page_instead_of_weights_is_not_kept(site: tuple[Path, str], tmp_path: Path) -> None:

@@ -12,10 +12,9 @@ import safetensors.numpy
 import ppcls
 from ppcls import pdparams
 from ppcls.engine import checkpoints
-from ppcls.errors import CheckpointError, ConfigError
-from ppcls.models import weights
+from ppcls.errors import CheckpointError
 from ppcls.models.resnet import VARIANTS
-from ppcls.models.weights import load_weights, resolve_pretrained
+from ppcls.models.weights import load_weights
 
 ResNet18, ResNet18_vd, ResNet34, ResNet50, ResNet50_vc = (
     VARIANTS[name] for name in ("ResNet18", "ResNet18_vd", "ResNet34", "ResNet50", "ResNet50_vc")
@@ -223,41 +222,6 @@ def test_long_lists_of_names_are_cut(tmp_path: Path) -> None:
     pdparams.write(tmp_path / "a.pdparams", {**arrays, **{f"extra{i:02}": np.ones(1) for i in range(12)}})
     with pytest.raises(CheckpointError, match="unexpected: extra00, .*extra09 and 2 more; give"):
         load_weights(ResNet18(class_num=5), str(tmp_path / "a.pdparams"))
-
-
-def test_pretrained_is_a_switch_a_path_or_a_url() -> None:
-    official = "https://paddle-imagenet-models-name.bj.bcebos.com/dygraph/"
-    legendary = f"{official}legendary_models/"
-    assert resolve_pretrained("ResNet50", False, False) is None
-    assert resolve_pretrained("ResNet50", True, False) == f"{legendary}ResNet50_pretrained.pdparams"
-    assert resolve_pretrained("ResNet50_vc", True, False) == f"{official}ResNet50_vc_pretrained.pdparams"
-    assert resolve_pretrained("ResNet50_vd", True, True) == f"{legendary}ResNet50_vd_ssld_pretrained.pdparams"
-    assert resolve_pretrained("ResNet50", "output/best_model", False) == "output/best_model"
-
-
-@pytest.mark.parametrize(
-    ("name", "pretrained", "use_ssld", "message"),
-    [
-        (
-            "ResNet18",
-            True,
-            True,
-            "Arch.pretrained: no official SSLD weights for ResNet18; they exist for",
-        ),
-        ("Mine", True, False, "Arch.pretrained: no official weights for Mine"),
-        ("ResNet50_vd", False, True, "Arch.use_ssld: chooses .*; received pretrained: False; set"),
-        ("ResNet50_vd", "path", True, "Arch.use_ssld: chooses .*; received pretrained: path; set"),
-    ],
-)
-def test_pretrained_weights_that_do_not_exist_are_refused(
-    name: str, pretrained: Any, use_ssld: bool, message: str
-) -> None:
-    with pytest.raises(ConfigError, match=message):
-        resolve_pretrained(name, pretrained, use_ssld)
-
-
-def test_official_weights_are_those_of_architectures() -> None:
-    assert set(weights.PRETRAINED) <= set(ppcls.list_models())
 
 
 @pytest.mark.parametrize("architecture", ["ResNet18", "SqueezeNet1_0"])  # a linear head, and a 1x1 convolution
