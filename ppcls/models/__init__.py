@@ -77,5 +77,10 @@ ARCHITECTURES = Registry(
         "CSWinTransformer_base_224 CSWinTransformer_base_384 CSWinTransformer_large_224 CSWinTransformer_large_384",
         "ppcls.models.van": "VAN_B0 VAN_B1 VAN_B2 VAN_B3",
         "ppcls.models.tnt": "TNT_small TNT_base",
+        "ppcls.models.res2net": "Res2Net50_14w_8s Res2Net50_26w_4s Res2Net50_vd_26w_4s Res2Net101_vd_26w_4s "
+        "Res2Net200_vd_26w_4s",
+        "ppcls.models.hrnet": "HRNet_W18_C HRNet_W30_C HRNet_W32_C HRNet_W40_C HRNet_W44_C HRNet_W48_C HRNet_W60_C "
+        "HRNet_W64_C SE_HRNet_W64_C",
+        "ppcls.models.dla": "DLA46x_c DLA46_c DLA60x_c DLA34 DLA60x DLA60 DLA102x DLA102 DLA102x2 DLA169",
     },
 )

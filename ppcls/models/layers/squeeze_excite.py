@@ -30,14 +30,17 @@ class SqueezeExcite(nn.Layer):
 
 
 class LinearSqueezeExcite(nn.Layer):
-    """The same by linear layers, `squeeze` and `excitation`, as the SE-ResNets have it."""
+    """The same by linear layers, as the SE-ResNets have it."""
+
+    layer_names = ("squeeze", "excitation")
 
     def __init__(self, channels: int, squeezed: int, *, gate: Activation = "sigmoid") -> None:
         super().__init__()
         self.gate = gate
-        self.squeeze = UniformLinear(channels, squeezed)
-        self.excitation = UniformLinear(squeezed, channels)
+        self.add_sublayer(self.layer_names[0], UniformLinear(channels, squeezed))
+        self.add_sublayer(self.layer_names[1], UniformLinear(squeezed, channels))
 
     def forward(self, x_NCHW: paddle.Tensor) -> paddle.Tensor:
-        gates = activate(self.gate, self.excitation(activate("relu", self.squeeze(x_NCHW.mean([2, 3])))))
+        squeeze, excite = (getattr(self, name) for name in self.layer_names)
+        gates = activate(self.gate, excite(activate("relu", squeeze(x_NCHW.mean([2, 3])))))
         return x_NCHW * gates.unsqueeze([2, 3])
