@@ -82,5 +82,8 @@ ARCHITECTURES = Registry(
         "ppcls.models.hrnet": "HRNet_W18_C HRNet_W30_C HRNet_W32_C HRNet_W40_C HRNet_W44_C HRNet_W48_C HRNet_W60_C "
         "HRNet_W64_C SE_HRNet_W64_C",
         "ppcls.models.dla": "DLA46x_c DLA46_c DLA60x_c DLA34 DLA60x DLA60 DLA102x DLA102 DLA102x2 DLA169",
+        "ppcls.models.darknet": "DarkNet53",
+        "ppcls.models.cspnet": "CSPDarkNet53",
+        "ppcls.models.dpn": "DPN68 DPN92 DPN98 DPN107 DPN131",
     },
 )

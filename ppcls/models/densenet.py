@@ -8,23 +8,20 @@ from functools import partial
 import paddle
 from paddle import nn
 
-from ppcls.models.layers import AvgPool, GlobalAvgPool, Head, MaxPool, UnderscoreConvNormAct, activate, batch_norm
+from ppcls.models.layers import (
+    AvgPool,
+    GlobalAvgPool,
+    Head,
+    MaxPool,
+    NormActConv,
+    UnderscoreConvNormAct,
+    activate,
+    batch_norm,
+)
 from ppcls.models.model import Model
 
 # Channels of a layer's 1x1 convolution, for each channel that it adds.
 BOTTLENECK = 4
-
-
-class NormActConv(nn.Layer):
-    """Batch norm, ReLU and a convolution."""
-
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
-        super().__init__()
-        self._batch_norm = batch_norm(in_channels)
-        self._conv = nn.Conv2D(in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias_attr=False)
-
-    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        return self._conv(activate("relu", self._batch_norm(x)))
 
 
 class DenseLayer(nn.Layer):

@@ -4,7 +4,16 @@ from ppcls.models.layers.act import Act
 from ppcls.models.layers.affine import LayerScale2D, LearnableAffine
 from ppcls.models.layers.aggregation import OneShotAggregation
 from ppcls.models.layers.attention import Attention, ReducedAttention, attend, split_heads
-from ppcls.models.layers.conv import ConvNormAct, NormConvNormAct, Size, UnderscoreConvNormAct, as_size, same_padding
+from ppcls.models.layers.conv import (
+    ConvNormAct,
+    NormActConv,
+    NormConvNormAct,
+    Size,
+    UnderscoreConvBN,
+    UnderscoreConvNormAct,
+    as_size,
+    same_padding,
+)
 from ppcls.models.layers.drop import Dropout, DropPath, drop_rates
 from ppcls.models.layers.initial import draw_by_fan_out, draw_linears, truncated_normal
 from ppcls.models.layers.inverted_residual import InvertedResidual
@@ -49,6 +58,7 @@ __all__ = [
     "LinearSqueezeExcite",
     "MaxPool",
     "Mlp",
+    "NormActConv",
     "NormConvNormAct",
     "OneShotAggregation",
     "PatchEmbed",
@@ -59,6 +69,7 @@ __all__ = [
     "Size",
     "SqueezeExcite",
     "TransformerBlock",
+    "UnderscoreConvBN",
     "UnderscoreConvNormAct",
     "UniformLinear",
     "activate",

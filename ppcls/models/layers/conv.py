@@ -7,7 +7,7 @@ import paddle
 from paddle import nn
 
 from ppcls.models.layers.norm import batch_norm
-from ppcls.models.layers.operators import Activation, DataFormat, Operation
+from ppcls.models.layers.operators import Activation, DataFormat, Operation, activate
 
 Size = Union[int, tuple[int, int]]
 
@@ -77,10 +77,39 @@ class UnderscoreConvNormAct(ConvNormAct):
     norm_name = "_batch_norm"
 
 
+class UnderscoreConvBN(ConvNormAct):
+    """ConvNormAct whose parts have the names `_conv` and `_bn` in the state dict."""
+
+    conv_name = "_conv"
+    norm_name = "_bn"
+
+
 class NormConvNormAct(ConvNormAct):
     """ConvNormAct whose norm has the name `norm` in the state dict."""
 
     norm_name = "norm"
+
+
+class NormActConv(nn.Layer):
+    """Batch norm, ReLU and a convolution without bias, with "same" padding."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: int, *, stride: int = 1, groups: int = 1
+    ) -> None:
+        super().__init__()
+        self._batch_norm = batch_norm(in_channels)
+        self._conv = nn.Conv2D(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride=stride,
+            padding=kernel_size // 2,
+            groups=groups,
+            bias_attr=False,
+        )
+
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        return self._conv(activate("relu", self._batch_norm(x)))
 
 
 def as_size(value: Union[int, Sequence[int]]) -> Size:

@@ -15,6 +15,7 @@ SIZES = {
     "ppcls.models.alexnet": 224,
     "ppcls.models.googlenet": 224,
     "ppcls.models.inceptionv3": 75,
+    "ppcls.models.inceptionv4": 75,
     "ppcls.models.vgg": 224,
 }
 
@@ -22,7 +23,16 @@ SIZES = {
 RATES = {"ppcls.models.squeezenet": 1e-4, "ppcls.models.alexnet": 1e-4, "ppcls.models.vgg": 1e-4}
 
 # Families whose smallest member is too large to be trained each time.
-LARGE = {"ppcls.models.alexnet", "ppcls.models.vgg", "ppcls.models.resnext_wsl"}
+LARGE = {
+    "ppcls.models.alexnet",
+    "ppcls.models.darknet",
+    "ppcls.models.inceptionv4",
+    "ppcls.models.resnest",
+    "ppcls.models.resnext_wsl",
+    "ppcls.models.vgg",
+    "ppcls.models.xception",
+    "ppcls.models.xception_deeplab",
+}
 
 
 def size_of(name: str) -> int:
