@@ -85,5 +85,9 @@ ARCHITECTURES = Registry(
         "ppcls.models.darknet": "DarkNet53",
         "ppcls.models.cspnet": "CSPDarkNet53",
         "ppcls.models.dpn": "DPN68 DPN92 DPN98 DPN107 DPN131",
+        "ppcls.models.resnest": "ResNeSt50_fast_1s1x64d ResNeSt50 ResNeSt101 ResNeSt200 ResNeSt269",
+        "ppcls.models.xception": "Xception41 Xception65 Xception71",
+        "ppcls.models.xception_deeplab": "Xception41_deeplab Xception65_deeplab",
+        "ppcls.models.inceptionv4": "InceptionV4",
     },
 )

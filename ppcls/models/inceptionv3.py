@@ -20,8 +20,14 @@ Conv = tuple[str, int, Size, int]
 class Block(nn.Layer):
     """Branches side by side, concatenated. A branch is a chain of convolutions; a list in it forks its end.
 
-    The last branch is an average of 3 x 3 pixels and a convolution to `pooled` channels, or else halves the image.
+    One more branch is an average of 3 x 3 pixels and a convolution to `pooled` channels, or else halves the image.
     """
+
+    conv: type[ConvNormAct] = ConvNormAct
+    # What the convolutions' names start with, and the names in the branch with the pool.
+    prefix, pool_name, pool_conv_name = "branch", "branch_pool", "branch_pool_conv"
+    # Whether that branch is the first one, and its averages are of the pixels within the image alone.
+    pool_first = False
 
     def __init__(self, in_channels: int, branches: list[list[Any]], *, pooled: Optional[int]) -> None:
         super().__init__()
@@ -36,17 +42,17 @@ class Block(nn.Layer):
             self.chains.append(chain)
             self.out_channels += channels
         if pooled is None:
-            self.branch_pool = MaxPool(3, stride=2)
-            self.branch_pool_conv: nn.Layer = nn.Identity()
+            self.add_sublayer(self.pool_name, MaxPool(3, stride=2))
+            self.add_sublayer(self.pool_conv_name, nn.Identity())
         else:
-            self.branch_pool = AvgPool(3, stride=1, padding=1, exclusive=False)
-            self.branch_pool_conv = ConvNormAct(in_channels, pooled, 1, act="relu")
+            self.add_sublayer(self.pool_name, AvgPool(3, stride=1, padding=1, exclusive=self.pool_first))
+            self.add_sublayer(self.pool_conv_name, self.conv(in_channels, pooled, 1, act="relu"))
 
     def _add(self, in_channels: int, name: str, channels: int, kernel_size: Size = 1, stride: int = 1) -> str:
         padding = 0 if stride == 2 else same_padding(kernel_size)
-        name = f"branch{name}"
+        name = f"{self.prefix}{name}"
         self.add_sublayer(
-            name, ConvNormAct(in_channels, channels, kernel_size, stride=stride, padding=padding, act="relu")
+            name, self.conv(in_channels, channels, kernel_size, stride=stride, padding=padding, act="relu")
         )
         return name
 
@@ -58,8 +64,8 @@ class Block(nn.Layer):
                 forks = [getattr(self, name)(y) for name in names]
                 y = paddle.concat(forks, axis=1) if len(forks) > 1 else forks[0]
             outputs.append(y)
-        outputs.append(self.branch_pool_conv(self.branch_pool(x)))
-        return paddle.concat(outputs, axis=1)
+        pooled = getattr(self, self.pool_conv_name)(getattr(self, self.pool_name)(x))
+        return paddle.concat([pooled, *outputs] if self.pool_first else [*outputs, pooled], axis=1)
 
 
 def block_a(in_channels: int, pooled: int) -> Block:
