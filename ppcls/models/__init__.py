@@ -89,5 +89,10 @@ ARCHITECTURES = Registry(
         "ppcls.models.xception": "Xception41 Xception65 Xception71",
         "ppcls.models.xception_deeplab": "Xception41_deeplab Xception65_deeplab",
         "ppcls.models.inceptionv4": "InceptionV4",
+        "ppcls.models.hardnet": "HarDNet39_ds HarDNet68_ds HarDNet68 HarDNet85",
+        "ppcls.models.rednet": "RedNet26 RedNet38 RedNet50 RedNet101 RedNet152",
+        "ppcls.models.wideresnet": "WideResNet",
+        "ppcls.models.adaface_ir": "AdaFace_IR_18 AdaFace_IR_34 AdaFace_IR_50 AdaFace_IR_SE_50 AdaFace_IR_101 "
+        "AdaFace_IR_SE_101 AdaFace_IR_152 AdaFace_IR_SE_152 AdaFace_IR_SE_200",
     },
 )

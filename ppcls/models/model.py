@@ -29,7 +29,7 @@ class Model(nn.Layer):
     # Width of what the head takes.
     num_features: int
     # Dots separate the names of layers inside layers.
-    head_name: ClassVar[str] = "fc"
+    head_name: str = "fc"
     # Parameters that learn at rates of their own, or are not decayed, unless the config says otherwise.
     param_groups: Sequence[Group] = ()
     # Whether `forward` computes by layers of ppcls.models.layers alone, so that other operators may stand in.

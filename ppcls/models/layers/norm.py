@@ -7,13 +7,23 @@ from ppcls.models.layers.operators import DataFormat
 
 
 def batch_norm(
-    num_channels: int, *, data_format: DataFormat = "NCHW", epsilon: float = 1e-5, momentum: float = 0.9
+    num_channels: int,
+    *,
+    data_format: DataFormat = "NCHW",
+    epsilon: float = 1e-5,
+    momentum: float = 0.9,
+    affine: bool = True,
 ) -> nn.Layer:
-    """Return a batch norm.
+    """Return a batch norm; without `affine`, its factors and offsets stay 1 and 0 and have no place in the state dict.
 
     Not BatchNorm2D, which warns in every training; and PaddleClas's names of parameters are BatchNorm's.
     """
-    return nn.BatchNorm(num_channels, data_layout=data_format, epsilon=epsilon, momentum=momentum)
+    norm = nn.BatchNorm(num_channels, data_layout=data_format, epsilon=epsilon, momentum=momentum)
+    if not affine:
+        for name, value in (("weight", paddle.ones([num_channels])), ("bias", paddle.zeros([num_channels]))):
+            delattr(norm, name)
+            norm.register_buffer(name, value, persistable=False)
+    return norm
 
 
 class LayerNorm(nn.LayerNorm):

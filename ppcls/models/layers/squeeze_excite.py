@@ -1,6 +1,7 @@
 """Squeeze-and-excitation. Source: https://arxiv.org/abs/1709.01507, section 3."""
 
 import paddle
+import paddle.nn.functional as F
 from paddle import nn
 
 from ppcls.models.layers.linear import UniformLinear
@@ -16,16 +17,23 @@ class SqueezeExcite(nn.Layer):
     conv_names = ("conv1", "conv2")
 
     def __init__(
-        self, channels: int, squeezed: int, *, act: Activation = "relu", gate: Activation = "hardsigmoid"
+        self,
+        channels: int,
+        squeezed: int,
+        *,
+        act: Activation = "relu",
+        gate: Activation = "hardsigmoid",
+        bias: bool = True,
     ) -> None:
         super().__init__()
-        self.add_sublayer(self.conv_names[0], nn.Conv2D(channels, squeezed, 1))
-        self.add_sublayer(self.conv_names[1], nn.Conv2D(squeezed, channels, 1))
+        bias_attr = None if bias else False
+        self.add_sublayer(self.conv_names[0], nn.Conv2D(channels, squeezed, 1, bias_attr=bias_attr))
+        self.add_sublayer(self.conv_names[1], nn.Conv2D(squeezed, channels, 1, bias_attr=bias_attr))
         self.act, self.gate = act, gate
 
     def forward(self, x_NCHW: paddle.Tensor) -> paddle.Tensor:
         squeeze, excite = (getattr(self, name) for name in self.conv_names)
-        averages = x_NCHW.mean([2, 3], keepdim=True)
+        averages = F.adaptive_avg_pool2d(x_NCHW, 1)
         return x_NCHW * activate(self.gate, excite(activate(self.act, squeeze(averages))))
 
 

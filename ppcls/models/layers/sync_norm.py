@@ -30,7 +30,9 @@ class ComposedSyncBatchNorm(nn.BatchNorm):
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         if not self.training:
             return super().forward(x)
-        axes, shape = ([0, 2, 3], [1, -1, 1, 1]) if self._data_layout == "NCHW" else ([0, 1, 2], [-1])
+        channel_axis = 1 if self._data_layout == "NCHW" else x.ndim - 1
+        axes = [axis for axis in range(x.ndim) if axis != channel_axis]
+        shape = [-1 if axis == channel_axis else 1 for axis in range(x.ndim)]
         mean = MeanOverRanks.apply(x.mean(axes))
         centered = x - mean.reshape(shape)
         variance = MeanOverRanks.apply((centered * centered).mean(axes))
