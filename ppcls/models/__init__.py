@@ -94,5 +94,7 @@ ARCHITECTURES = Registry(
         "ppcls.models.wideresnet": "WideResNet",
         "ppcls.models.adaface_ir": "AdaFace_IR_18 AdaFace_IR_34 AdaFace_IR_50 AdaFace_IR_SE_50 AdaFace_IR_101 "
         "AdaFace_IR_SE_101 AdaFace_IR_152 AdaFace_IR_SE_152 AdaFace_IR_SE_200",
+        "ppcls.models.dsnet": "DSNet_tiny DSNet_small DSNet_base",
+        "ppcls.models.micronet": "MicroNet_M0 MicroNet_M1 MicroNet_M2 MicroNet_M3",
     },
 )

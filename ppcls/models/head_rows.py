@@ -7,7 +7,6 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from ppcls.models.layers import Head
 from ppcls.models.weight_files import Arrays
 
 logger = logging.getLogger("ppcls")
@@ -43,8 +42,9 @@ def heads_of(model: nn.Layer, arrays: Arrays) -> Iterator[tuple[str, paddle.Tens
     """Yield the parameters of the classifiers that `arrays` has too, but for the length of the axis of the classes."""
     state = model.state_dict(use_hook=False)
     for prefix, layer in model.named_sublayers():
-        if isinstance(layer, Head):
-            for name, axis in ((f"{prefix}.weight", layer.class_axis), (f"{prefix}.bias", 0)):
+        if hasattr(layer, "class_axis"):
+            for name, tensor in layer.state_dict(include_sublayers=False, structured_name_prefix=f"{prefix}.").items():
+                axis = layer.class_axis if tensor.ndim > 1 else 0
                 if name in arrays and name in state and _fit_but_along(axis, arrays[name].shape, state[name].shape):
                     yield name, state[name], axis
 

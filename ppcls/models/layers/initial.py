@@ -11,9 +11,9 @@ def truncated_normal(*parameters: paddle.Tensor, std: float = 0.02) -> None:
         initial(parameter)
 
 
-def draw_linears(model: nn.Layer) -> None:
+def draw_linears(model: nn.Layer, *, std: float = 0.02) -> None:
     """Draw the weights of all linear layers as transformers do; biases start as zeros anyway."""
-    truncated_normal(*(layer.weight for layer in model.sublayers() if isinstance(layer, nn.Linear)))
+    truncated_normal(*(layer.weight for layer in model.sublayers() if isinstance(layer, nn.Linear)), std=std)
 
 
 def draw_by_fan_out(model: nn.Layer, *, of_each_group: bool = False) -> None:
