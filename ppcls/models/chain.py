@@ -1,5 +1,6 @@
 """Architectures that are a chain of layers."""
 
+from itertools import takewhile
 from typing import Optional
 
 import paddle
@@ -16,7 +17,21 @@ class Chain(Model):
     """
 
     def features(self, images_NCHW: paddle.Tensor) -> paddle.Tensor:
-        return _before(self, self.head_name.split("."), images_NCHW)
+        x = images_NCHW
+        for layer in self._layers_before_head():
+            x = layer(x)
+        return x
+
+    # Paddle's translation of code to a graph can't read it, and need not.
+    @paddle.jit.not_to_static
+    def _layers_before_head(self) -> list[nn.Layer]:
+        layers: list[nn.Layer] = []
+        layer: nn.Layer = self
+        for name in self.head_name.split("."):
+            children = dict(layer.named_children())
+            layers += [children[before] for before in takewhile(name.__ne__, children)]
+            layer = children[name]
+        return layers
 
     def add_widened_head(
         self,
@@ -41,12 +56,3 @@ class Chain(Model):
         self.flatten = nn.Flatten()
         self.num_features = class_expand if use_last_conv else channels
         self.fc = Head(self.num_features, class_num)
-
-
-def _before(layer: nn.Layer, path: list[str], x: paddle.Tensor) -> paddle.Tensor:
-    """Return the result of the sublayers before the one at the end of the path."""
-    for name, child in layer.named_children():
-        if name == path[0]:
-            return _before(child, path[1:], x) if path[1:] else x
-        x = child(x)
-    raise AssertionError(f"no {path[0]} in {type(layer).__name__}")

@@ -70,7 +70,7 @@ class Exchange(nn.Layer):
                 for _ in range(to - source if source < to else int(source > to)):
                     x = next(convs)(x)
                 if source > to:
-                    x = F.interpolate(x, scale_factor=2 ** (source - to), mode="nearest")
+                    x = F.interpolate(x, size=result.shape[2:], mode="nearest")
                 result = result if source == to else result + x
             results.append(activate("relu", result))
         return results

@@ -7,17 +7,12 @@ blocks of the second and third stage convolve what comes in as it is, so that th
 from functools import partial
 
 import paddle
-import paddle.nn.functional as F
 from paddle import nn
 
 from ppcls.models.chain import Chain
-from ppcls.models.layers import Dropout, GlobalAvgPool, Head, batch_norm
+from ppcls.models.layers import Act, Dropout, GlobalAvgPool, Head, batch_norm
 
 STEM_CHANNELS = 16
-
-
-def leaky(x: paddle.Tensor) -> paddle.Tensor:
-    return F.leaky_relu(x, 0.1)
 
 
 class Block(nn.Layer):
@@ -30,10 +25,12 @@ class Block(nn.Layer):
         super().__init__()
         self.activates, self.projects = activates, in_channels != channels
         self.bn1 = batch_norm(in_channels, momentum=0.999)
+        self.relu1 = Act("steep_leaky_relu")
         for parameter in self.bn1.parameters():
             parameter.stop_gradient = parameter.stop_gradient or not activates
         self.conv1 = nn.Conv2D(in_channels, channels, 3, stride=stride, padding=1, bias_attr=False)
         self.bn2 = batch_norm(channels, momentum=0.999)
+        self.relu2 = Act("steep_leaky_relu")
         self.dropout = Dropout(dropout)
         self.conv2 = nn.Conv2D(channels, channels, 3, padding=1, bias_attr=False)
         self.convShortcut = nn.Identity()
@@ -41,9 +38,9 @@ class Block(nn.Layer):
             self.convShortcut = nn.Conv2D(in_channels, channels, 1, stride=stride, bias_attr=False)
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        activated = leaky(self.bn1(x)) if self.activates else x
+        activated = self.relu1(self.bn1(x)) if self.activates else x
         shortcut = self.convShortcut(activated) if self.projects else x
-        return shortcut + self.conv2(self.dropout(leaky(self.bn2(self.conv1(activated)))))
+        return shortcut + self.conv2(self.dropout(self.relu2(self.bn2(self.conv1(activated)))))
 
 
 class WideResNet(Chain):
@@ -70,7 +67,7 @@ class WideResNet(Chain):
                 in_channels = channels
             self.add_sublayer(f"block{stage + 1}", nn.Sequential(("layer", blocks)))
         self.bn1 = batch_norm(in_channels, momentum=0.999)
-        self.relu = nn.LeakyReLU(0.1)
+        self.relu = Act("steep_leaky_relu")
         self.avg_pool = GlobalAvgPool()
         self.flatten = nn.Flatten()
         self.num_features = in_channels

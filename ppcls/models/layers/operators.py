@@ -54,10 +54,17 @@ class StockOperators:
 
 STOCK = StockOperators()
 
+
+def leaky_relu(x: paddle.Tensor, slope: float = 0.01) -> paddle.Tensor:
+    """Return x, or where it is negative slope * x; paddle2onnx gives F.leaky_relu a wrong slope."""
+    return paddle.maximum(x, slope * x)
+
+
 ACTIVATIONS = {
     "relu": F.relu,
     "relu6": F.relu6,
-    "leaky_relu": F.leaky_relu,
+    "leaky_relu": leaky_relu,
+    "steep_leaky_relu": partial(leaky_relu, slope=0.1),
     "sigmoid": F.sigmoid,
     "hardsigmoid": F.hardsigmoid,
     # Five, not six, from end to end: that of MobileNetV3 in PaddleClas.
@@ -74,6 +81,7 @@ Activation = Literal[
     "relu",
     "relu6",
     "leaky_relu",
+    "steep_leaky_relu",
     "sigmoid",
     "hardsigmoid",
     "steep_hardsigmoid",

@@ -28,7 +28,9 @@ RATES = {"ppcls.models.squeezenet": 1e-4, "ppcls.models.alexnet": 1e-4, "ppcls.m
 LARGE = {
     "ppcls.models.adaface_ir",
     "ppcls.models.alexnet",
+    "ppcls.models.cspnet",
     "ppcls.models.darknet",
+    "ppcls.models.hrnet",
     "ppcls.models.inceptionv4",
     "ppcls.models.resnest",
     "ppcls.models.resnext_wsl",
