@@ -1,7 +1,6 @@
 """CSPDarkNet53: DarkNet53 whose stages take half of the channels through their blocks and the other half beside them.
 
-Source: https://arxiv.org/abs/1911.11929, figure 2b. Names in the state dict and weights: PaddleClas (Apache-2.0),
-whose weights are converted from timm's (Apache-2.0).
+Source: https://arxiv.org/abs/1911.11929, figure 2b. Names in the state dict and weights: PaddleClas (Apache-2.0).
 """
 
 from functools import partial

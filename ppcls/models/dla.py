@@ -1,7 +1,7 @@
 """DLA: blocks in trees, whose roots join the results of all their branches.
 
 Source: https://arxiv.org/abs/1707.06484, figures 2 and 3 and table 1. Names in the state dict and weights: PaddleClas
-(Apache-2.0), whose weights are converted from the authors' (BSD-3-Clause).
+(Apache-2.0).
 """
 
 from collections.abc import Sequence

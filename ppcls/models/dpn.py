@@ -1,7 +1,7 @@
 """DPN: a path of residuals and a path of concatenations, side by side.
 
 Source: https://arxiv.org/abs/1707.01629, figure 2d and table 1. Names in the state dict and weights: PaddleClas
-(Apache-2.0), whose weights are converted from the authors' (Apache-2.0).
+(Apache-2.0).
 """
 
 from functools import partial

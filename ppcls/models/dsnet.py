@@ -1,7 +1,7 @@
 """DS-Net: a stream of fine details by convolutions and one of the whole image by attention, which look at each other.
 
 Source: https://arxiv.org/abs/2105.14734, sections 3.2 and 3.3. Names in the state dict and weights: PaddleClas
-(Apache-2.0), whose weights are converted from the authors' (Apache-2.0).
+(Apache-2.0).
 """
 
 from functools import partial

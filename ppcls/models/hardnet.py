@@ -1,7 +1,7 @@
 """HarDNet: dense blocks whose layers take in only those that are a power of two before them.
 
 Source: https://arxiv.org/abs/1909.00948, section 3 and table 1. Names in the state dict and weights: PaddleClas
-(Apache-2.0), whose weights are converted from the authors' (MIT).
+(Apache-2.0).
 """
 
 from functools import partial

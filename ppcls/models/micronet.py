@@ -1,7 +1,7 @@
 """MicroNet: convolutions factorised to very few connections, and activations that join channels of several groups.
 
 Source: https://arxiv.org/abs/2108.05894, sections 3 to 5 and table 1. Names in the state dict and weights: PaddleClas
-(Apache-2.0), whose weights are converted from the authors' (MIT).
+(Apache-2.0).
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,6 @@
 """RedNet: ResNet with involutions, kernels of each pixel that its channels share, instead of 3x3 convolutions.
 
-Source: https://arxiv.org/abs/2103.06255, section 3. Names in the state dict and weights: PaddleClas (Apache-2.0), whose
-weights are converted from the authors' (MIT).
+Source: https://arxiv.org/abs/2103.06255, section 3. Names in the state dict and weights: PaddleClas (Apache-2.0).
 """
 
 from functools import partial

@@ -1,7 +1,7 @@
 """ResNeSt: bottlenecks whose 3x3 convolution gives several versions of each channel, and attention that weighs them.
 
 Source: https://arxiv.org/abs/2004.08955, figure 2 and section 3; stem and shortcuts are those of ResNet-vd. Names in
-the state dict and weights: PaddleClas (Apache-2.0), whose weights are converted from the authors' (Apache-2.0).
+the state dict and weights: PaddleClas (Apache-2.0).
 """
 
 from functools import partial
