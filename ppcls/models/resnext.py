@@ -15,6 +15,7 @@ from ppcls.models.layers import (
     Add,
     AvgPool,
     Branch,
+    DataFormat,
     Flatten,
     GlobalAvgPool,
     Head,
@@ -47,13 +48,15 @@ class Block(nn.Layer):
         use_se: bool,
         pooled: bool,
         projects: bool,
+        data_format: DataFormat,
     ) -> None:
         super().__init__()
+        make_conv = partial(UnderscoreConvNormAct, data_format=data_format)
         self.num_convs = len(kernels)
         strided = kernels.index(3)  # the first 3x3 convolution has the stride
         channels = [in_channels, *[width] * (len(kernels) - 1), out_channels]
         for index, kernel_size in enumerate(kernels):
-            conv = UnderscoreConvNormAct(
+            conv = make_conv(
                 channels[index],
                 channels[index + 1],
                 kernel_size,
@@ -63,13 +66,16 @@ class Block(nn.Layer):
             )
             self.add_sublayer(f"conv{index}", conv)
         self.branch = Branch()
-        self.scale = LinearSqueezeExcite(out_channels, out_channels // REDUCTION) if use_se else None
+        self.scale = (
+            LinearSqueezeExcite(out_channels, out_channels // REDUCTION, data_format=data_format) if use_se else None
+        )
         self.sum = Add("relu")
         self.pool, self.short = nn.Identity(), nn.Identity()
         if pooled:
-            self.pool, stride = AvgPool(2, stride=stride, padding="SAME", ceil_mode=True), 1
+            self.pool = AvgPool(2, stride=stride, padding="SAME", ceil_mode=True, data_format=data_format)
+            stride = 1
         if projects:
-            self.short = UnderscoreConvNormAct(in_channels, out_channels, 1, stride=stride)
+            self.short = make_conv(in_channels, out_channels, 1, stride=stride)
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         x, beside = self.branch(x)
@@ -81,8 +87,9 @@ class Block(nn.Layer):
 
 
 class ResNeXt(Model):
-    """`width`: of the first stage's 3x3 convolutions, in `groups` groups; its blocks give `channels` channels.
+    """Images [N, C, H, W], whatever the `data_format` inside, -> logits [N, class_num].
 
+    `width`: of the first stage's 3x3 convolutions, in `groups` groups; its blocks give `channels` channels.
     Each later stage doubles both. "se": with squeeze-and-excitation; "vd": shortcuts halve images by an average.
     """
 
@@ -98,12 +105,14 @@ class ResNeXt(Model):
         stem: Stem,
         *columns: Literal["se", "vd"],
         class_num: int = 1000,
+        data_format: DataFormat = "NCHW",
         input_image_channel: int = 3,
     ) -> None:
         super().__init__()
+        self.data_format = data_format
         use_se, is_vd = "se" in columns, "vd" in columns
         in_channels = self._add_stem(stem, input_image_channel)
-        self.pool2d_max = MaxPool(3, stride=2, padding=1)
+        self.pool2d_max = MaxPool(3, stride=2, padding=1, data_format=data_format)
         self.block_names = []
         for stage, depth in enumerate(depths):
             for index in range(depth):
@@ -118,11 +127,12 @@ class ResNeXt(Model):
                     use_se=use_se,
                     pooled=is_vd and stage > 0 and index == 0,
                     projects=index == 0,
+                    data_format=data_format,
                 )
                 self.block_names.append(f"bb_{stage}_{index}")
                 self.add_sublayer(self.block_names[-1], block)
                 in_channels = out_channels
-        self.pool2d_avg = GlobalAvgPool()
+        self.pool2d_avg = GlobalAvgPool(data_format)
         self.flatten = Flatten()
         self.num_features = in_channels
         self.out = Head(in_channels, class_num)
@@ -130,12 +140,11 @@ class ResNeXt(Model):
     def _add_stem(self, stem: Stem, in_channels: int) -> int:
         """Add the stem's convolutions; return how many channels come out."""
         self.stem_names = ["conv"] if stem == "7x7" else ["conv1_1", "conv1_2", "conv1_3"]
+        conv = partial(UnderscoreConvNormAct, act="relu", data_format=self.data_format)
         for name, channels in zip(self.stem_names, STEMS[stem]):
             stride = 2 if name == self.stem_names[0] else 1
             kernel_size = 7 if stem == "7x7" else 3
-            self.add_sublayer(
-                name, UnderscoreConvNormAct(in_channels, channels, kernel_size, stride=stride, act="relu")
-            )
+            self.add_sublayer(name, conv(in_channels, channels, kernel_size, stride=stride))
             in_channels = channels
         return in_channels
 

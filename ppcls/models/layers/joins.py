@@ -4,7 +4,7 @@ from typing import Optional
 
 from paddle import nn
 
-from ppcls.models.layers.operators import Activation, Operation
+from ppcls.models.layers.operators import Activation, DataFormat, Operation
 
 
 class Branch(Operation, nn.Layer):
@@ -48,6 +48,10 @@ class Gate(Operation, nn.Layer):
     """Each channel of images `x` multiplied by its number in `gates`, [N, C] or with dimensions of 1 for the pixels."""
 
     operation = "gate"
+
+    def __init__(self, data_format: DataFormat = "NCHW") -> None:
+        super().__init__()
+        self.data_format = data_format
 
 
 class Flatten(Operation, nn.Layer):

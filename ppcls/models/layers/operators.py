@@ -102,9 +102,11 @@ class StockOperators:
         """Return `scale * x + bias`, by one number each."""
         return layer.scale * x + layer.bias
 
-    def gate(self, layer: nn.Layer, x: paddle.Tensor, gates: paddle.Tensor) -> paddle.Tensor:
+    def gate(self, layer: Any, x: paddle.Tensor, gates: paddle.Tensor) -> paddle.Tensor:
         """Multiply each channel of each image by its gate, [N, C] or with dimensions of 1 for the pixels."""
-        return x * gates.reshape([*gates.shape[:2], 1, 1])
+        num_images, channels = gates.shape[0], x.shape[1 if layer.data_format == "NCHW" else -1]
+        shape = [channels, 1, 1] if layer.data_format == "NCHW" else [1, 1, channels]
+        return x * gates.reshape([num_images, *shape])
 
     def drop_path(self, layer: Any, x: paddle.Tensor) -> paddle.Tensor:
         """Set whole samples to zero with probability `rate`; scale the others by 1 / (1 - rate)."""

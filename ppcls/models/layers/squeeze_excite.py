@@ -9,7 +9,7 @@ from ppcls.models.layers.act import Act
 from ppcls.models.layers.conv import Conv2D
 from ppcls.models.layers.joins import Flatten, Gate
 from ppcls.models.layers.linear import UniformLinear
-from ppcls.models.layers.operators import Activation
+from ppcls.models.layers.operators import Activation, DataFormat
 from ppcls.models.layers.pools import GlobalAvgPool
 
 
@@ -49,14 +49,16 @@ class LinearSqueezeExcite(nn.Layer):
 
     layer_names = ("squeeze", "excitation")
 
-    def __init__(self, channels: int, squeezed: int, *, gate: Activation = "sigmoid") -> None:
+    def __init__(
+        self, channels: int, squeezed: int, *, gate: Activation = "sigmoid", data_format: DataFormat = "NCHW"
+    ) -> None:
         super().__init__()
-        self.average, self.flatten = GlobalAvgPool(), Flatten()
+        self.average, self.flatten = GlobalAvgPool(data_format), Flatten()
         self.add_sublayer(self.layer_names[0], UniformLinear(channels, squeezed))
         self.act = Act("relu")
         self.add_sublayer(self.layer_names[1], UniformLinear(squeezed, channels))
         self.opening = Act(gate)
-        self.gate = Gate()
+        self.gate = Gate(data_format)
 
     def forward(self, x: paddle.Tensor) -> Any:
         squeeze, excite = (getattr(self, name) for name in self.layer_names)

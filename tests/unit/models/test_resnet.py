@@ -8,6 +8,7 @@ import pytest
 from ppcls.models.layers import Head, synchronise
 from ppcls.models.resnet import VARIANTS
 from ppcls.models.resnet_variants import VARIANTS as RETRIEVAL
+from ppcls.models.resnext import VARIANTS as GROUPED
 from ppcls.optim import OPTIMIZERS
 from ppcls.optim.groups import Target
 from ppcls.registry import Facts, Part
@@ -15,6 +16,8 @@ from ppcls.registry import Facts, Part
 ResNet18, ResNet18_vd, ResNet50, ResNet50_vc = (
     VARIANTS[name] for name in ("ResNet18", "ResNet18_vd", "ResNet50", "ResNet50_vc")
 )
+
+SE_ResNet18_vd = GROUPED["SE_ResNet18_vd"]
 
 
 def sgd(model: paddle.nn.Layer) -> typing.Any:
@@ -30,7 +33,7 @@ def trained(model: paddle.nn.Layer) -> list[tuple[str, paddle.Tensor]]:
     return [(name, parameter) for name, parameter in model.named_parameters() if not parameter.stop_gradient]
 
 
-@pytest.mark.parametrize("constructor", [ResNet18, ResNet18_vd, ResNet50_vc])
+@pytest.mark.parametrize("constructor", [ResNet18, ResNet18_vd, ResNet50_vc, SE_ResNet18_vd])
 @pytest.mark.parametrize("size", [64, 75])
 def test_the_layout_changes_nothing_but_the_speed(constructor: typing.Any, size: int) -> None:
     nchw = constructor(class_num=7)
