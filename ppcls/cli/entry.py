@@ -20,21 +20,7 @@ from ppcls.text import as_utf8
 # When the command began, before what it needs is imported.
 STARTED = time.monotonic()
 
-COMMANDS = (
-    "train",
-    "eval",
-    "infer",
-    "export",
-    "predict",
-    "add",
-    "remove",
-    "serve",
-    "data",
-    "models",
-    "report",
-    "doctor",
-    "completion",
-)
+COMMANDS = tuple("train eval infer export predict add remove serve data models lr report doctor completion".split())
 
 
 def _command(name: str) -> Any:

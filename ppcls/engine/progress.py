@@ -9,6 +9,7 @@ from typing import Callable, Optional, TypeVar
 import paddle
 
 from ppcls import device
+from ppcls.engine.bar import Bar
 from ppcls.engine.ranks import rows_of_ranks
 from ppcls.engine.scalars import Scalars
 from ppcls.engine.tally import Tally
@@ -56,6 +57,7 @@ class Progress:
         self.first_samples = self.last_samples = tally.num_samples
         self.last_batch = first_batch
         self.waited = 0.0  # seconds, for data, since the last line
+        self.bar = Bar(f"epoch {epoch}/{epochs}", num_batches)
 
     def timed(self, batches: Iterable[Item]) -> Iterator[Item]:
         """Yield the batches, and take the time in which none was there."""
@@ -73,7 +75,11 @@ class Progress:
         self.batch += 1
         if self.printed:
             self.look()
+            self.bar.clear()
             self._print(step, {"lr": lr, **({} if norm is None else {"grad_norm": float(norm)})})
+
+        samples, seconds = self.tally.num_samples - self.first_samples, time.perf_counter() - self.started
+        self.bar.update(self.batch, samples / max(seconds, 1e-9), self._seconds_left())
 
     @property
     def printed(self) -> bool:
@@ -82,6 +88,7 @@ class Progress:
 
     def _print(self, step: int, update: dict[str, float]) -> None:
         values, speed = self.tally.read(), self._speed()
+        self.bar.note = text_of(values)
         if count := self.num_skipped():
             update["skipped"] = count
         self.scalars.add("train", step, {"epoch": self.epoch, "batch": self.batch, **values, **update, **speed})
@@ -101,8 +108,6 @@ class Progress:
         """Return how fast it went since the last line; the same keys on all ranks."""
         now, images = time.perf_counter(), self.tally.num_samples
         seconds = max(now - self.last_time, 1e-9)
-        per_batch = (now - self.started) / (self.batch - self.first_batch)
-        batches_left = (self.last_epoch - self.epoch) * self.num_batches + self.num_batches - self.batch
         rates = rows_of_ranks([(images - self.last_samples) / seconds])
         speed = {"ips": round(float(rates.sum()), 2)}
         if len(rates) > 1:
@@ -111,9 +116,14 @@ class Progress:
         speed["data_wait"] = round(self.waited / seconds, 4)
         if self._memory_mib():
             speed["memory_mib"] = round(self._memory_mib(), 1)
-        speed["eta_seconds"] = int(per_batch * batches_left)
+        speed["eta_seconds"] = int(self._seconds_left())
         self.last_time, self.last_samples, self.last_batch, self.waited = now, images, self.batch, 0.0
         return speed
+
+    def _seconds_left(self) -> float:
+        """Return how long the rest of the run takes at the speed of this epoch, without its evaluations."""
+        per_batch = (time.perf_counter() - self.started) / (self.batch - self.first_batch)
+        return per_batch * ((self.last_epoch - self.epoch) * self.num_batches + self.num_batches - self.batch)
 
     def _memory_mib(self) -> float:
         return device.peak_memory_mib() if self.print_memory else 0.0
@@ -121,6 +131,7 @@ class Progress:
     def finish(self) -> None:
         """Print the averages of the whole epoch."""
         self.look()
+        self.bar.clear()
         values = self.tally.read_all_ranks()
         seconds = time.perf_counter() - self.started
         samples = rows_of_ranks([self.tally.num_samples - self.first_samples]).sum()
