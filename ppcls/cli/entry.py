@@ -20,7 +20,9 @@ from ppcls.text import as_utf8
 # When the command began, before what it needs is imported.
 STARTED = time.monotonic()
 
-COMMANDS = tuple("train eval infer export predict add remove serve data models lr report doctor completion".split())
+COMMANDS = tuple(
+    "train eval infer export predict add remove serve data models lr report compare replay doctor completion".split()
+)
 
 
 def _command(name: str) -> Any:
