@@ -16,7 +16,8 @@ def unfold_patches(x_NCHW: paddle.Tensor, size: int) -> paddle.Tensor:
     rows, columns = -(-height // size), -(-width // size)
     if (height, width) != (rows * size, columns * size):
         x_NCHW = F.interpolate(x_NCHW, [rows * size, columns * size], mode="bilinear")
-    x = x_NCHW.reshape([-1, channels, rows, size, columns, size]).transpose([0, 1, 3, 5, 2, 4])
+    # Not F.pixel_unshuffle, which paddle2onnx does not know.
+    x = x_NCHW.reshape([-1, rows, size, columns, size]).transpose([0, 2, 4, 1, 3])
     return x.reshape([-1, channels, size * size, rows * columns])
 
 
@@ -24,8 +25,7 @@ def fold_patches(patches: paddle.Tensor, size: int, height: int, width: int) -> 
     """Return the images [N, C, height, width] whose patches `unfold_patches` gave."""
     channels = patches.shape[1]
     rows, columns = -(-height // size), -(-width // size)
-    x = patches.reshape([-1, channels, size, size, rows, columns]).transpose([0, 1, 4, 2, 5, 3])
-    x = x.reshape([-1, channels, rows * size, columns * size])
+    x = F.pixel_shuffle(patches.reshape([-1, channels * size * size, rows, columns]), size)
     if (height, width) != (rows * size, columns * size):
         x = F.interpolate(x, [height, width], mode="bilinear")
     return x
