@@ -247,6 +247,12 @@ RUN_RULES = (
     ),
     _dropped("Global.use_multilabel", (True, False), "the data set says it", "ppcls/engine/train/train.py"),
     _dropped("Loss.*.*.CELoss.reduction", ("mean",), "what CELoss does", "ppcls/loss/celoss.py"),
+    _dropped(
+        "UnLabelLoss.*.*.CELoss.reduction",
+        ("none",),
+        "each image counts by itself there",
+        "ppcls/engine/train/train_fixmatch.py",
+    ),
     Rule("Arch.infer_add_softmax", "`'false'` is false, as it says", _ENGINE, _unquoted),
     Rule(
         "Arch",

@@ -24,7 +24,7 @@ logger = logging.getLogger("ppcls")
 FREE = tuple(
     "Global.checkpoints Global.pretrained_model Global.output_dir Global.early_stop Global.hang_seconds "
     "Global.save_ Global.keep Global.print_ Global.log_ranks Global.use_visualdl Global.prof Infer. "
-    "DataLoader.Train.loader. DataLoader.Eval.loader. Evaluators".split()
+    "DataLoader.Train.loader. DataLoader.UnLabelTrain.loader. DataLoader.Eval.loader. Evaluators".split()
 )
 
 
