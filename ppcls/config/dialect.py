@@ -231,6 +231,7 @@ _DATASETS = {
     "ClsDataset": "ImageNetDataset",
     "ShiTuRecDataset": "ImageNetDataset",
     "MLClsDataset": "MultiLabelDataset",
+    "MultiScaleDataset": "ImageNetDataset",
 }
 _CONFIG, _ENGINE, _DATA = "ppcls/utils/config.py", "ppcls/engine/engine.py", "ppcls/data/__init__.py"
 _LR, _PREPROCESS = "ppcls/optimizer/learning_rate.py", "ppcls/data/preprocess/__init__.py"

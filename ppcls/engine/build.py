@@ -134,6 +134,7 @@ def loader(
     )
     dataset = DATASETS.build(data.dataset, facts)
     sampler = SAMPLERS.build(data.sampler, dataclasses.replace(facts, labels=dataset.labels))
+    dataset.pipelines = {size: stream.pipeline(resized(data.dataset, size)) for size in sampler.sizes}
     mixing = [BATCH_TRANSFORMS.build(part, facts) for part in data.dataset.batch_transform_ops]
     if mixing and dataset.label_kind not in MIXED:
         kinds = " or ".join(kind.value for kind in MIXED)
@@ -150,6 +151,24 @@ def loader(
         num_workers=data.loader.num_workers,
         use_shared_memory=data.loader.use_shared_memory,
     )
+
+
+def resized(data: DatasetPart, size: tuple[int, int]) -> list[Part]:
+    """Return the transforms of a data set for images of another size (height, width).
+
+    Raises ConfigError if none of them states a size.
+    """
+    stating = [part for part in data.transform_ops if part.name in ("RandCropImage", "ResizeImage", "CropImage")]
+    if not any("size" in part.args for part in stating):
+        raise ConfigError(
+            f"{data.where}: images of several sizes need a RandCropImage, ResizeImage or CropImage with a size; add one"
+        )
+    return [
+        Part(part.name, {**part.args, "size": size[::-1]}, part.where)
+        if part in stating and "size" in part.args
+        else part
+        for part in data.transform_ops
+    ]
 
 
 def schedule(config: RunConfig, steps_per_epoch: int) -> Schedule:
