@@ -1,11 +1,10 @@
 """The config: a YAML file and `-o` options become one checked, frozen object."""
 
+from ppcls.config.data_schema import DataSection, DatasetPart
 from ppcls.config.deploy import DeployConfig
 from ppcls.config.load import dump, dump_config, listed, load_config, load_deploy_config, overridden
 from ppcls.config.schema import (
     ArchPart,
-    DataSection,
-    DatasetPart,
     GlobalSection,
     OptimizerPart,
     RunConfig,

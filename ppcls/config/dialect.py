@@ -231,6 +231,7 @@ _DATASETS = {
     "ClsDataset": "ImageNetDataset",
     "ShiTuRecDataset": "ImageNetDataset",
     "MLClsDataset": "MultiLabelDataset",
+    "MultiScaleDataset": "ImageNetDataset",
 }
 _CONFIG, _ENGINE, _DATA = "ppcls/utils/config.py", "ppcls/engine/engine.py", "ppcls/data/__init__.py"
 _LR, _PREPROCESS = "ppcls/optimizer/learning_rate.py", "ppcls/data/preprocess/__init__.py"
@@ -255,6 +256,12 @@ RUN_RULES = (
         note="the images are read by ppcls's own loader instead of DALI, with the same results",
     ),
     _dropped("Global.use_multilabel", (True, False), "the data set says it", "ppcls/engine/train/train.py"),
+    _dropped(
+        "UnLabelLoss.*.*.CELoss.reduction",
+        ("none",),
+        "each image counts by itself there",
+        "ppcls/engine/train/train_fixmatch.py",
+    ),
     Rule("Arch.infer_add_softmax", "`'false'` is false, as it says", _ENGINE, _unquoted),
     Rule(
         "Arch",

@@ -7,11 +7,10 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal, Optional, Union
 
+from ppcls.config.data_schema import DataLoaderSection, DataSection, Transforms
 from ppcls.config.groups import Group
 from ppcls.config.parts import AtLeast, BareNumber, Only, Rule, Within, key, required
-from ppcls.data import DATASETS, SAMPLERS
 from ppcls.errors import ConfigError
-from ppcls.images import BATCH_TRANSFORMS, TRANSFORMS
 from ppcls.inference import POSTPROCESSES
 from ppcls.losses import LOSSES
 from ppcls.metrics import METRICS
@@ -23,7 +22,6 @@ Count = Annotated[int, AtLeast(1)]
 Logger = Literal["TensorBoard", "WandB", "MLflow", "Csv"]
 Limit = Annotated[int, AtLeast(1, off=-1)]
 Paths = Union[str, tuple[str, ...]]
-Transforms = tuple[Annotated[Part, TRANSFORMS], ...]
 
 # Every architecture's own default, known here so that nothing has to be imported for it.
 DEFAULT_CLASS_NUM = 1000
@@ -93,8 +91,8 @@ class GlobalSection:
     eval_mode: Annotated[str, Only("classification", "remove eval_mode; this project classifies")] = key(
         "classification", "kind of evaluation"
     )
-    train_mode: Annotated[str, Only("default", "remove train_mode; there is one training loop")] = key(
-        "default", "kind of training loop"
+    train_mode: Literal["default", "fixmatch"] = key(
+        "default", "fixmatch: `DataLoader.UnLabelTrain` is learned from too"
     )
     pdx_model_name: Optional[str] = key(None, "PaddleX's name of the model, for `train_result.json` and the export")
     uniform_output_enabled: bool = key(False, "also write PaddleX's `train_result.json` into `output_dir`")
@@ -193,31 +191,6 @@ class OptimizerPart(Part):
 
 
 @dataclass(frozen=True)
-class DatasetPart(Part):
-    """The data set and its arguments."""
-
-    transform_ops: Transforms = key((), "what happens to an image, in this order")
-    batch_transform_ops: tuple[Annotated[Part, BATCH_TRANSFORMS], ...] = key((), "what happens to a whole batch")
-
-
-@dataclass(frozen=True)
-class LoaderSection:
-    """The processes that read."""
-
-    num_workers: Annotated[int, AtLeast(0)] = key(4, "reading processes per rank; 0: the training process reads")
-    use_shared_memory: bool = key(True, "workers pass batches through shared memory")
-
-
-@dataclass(frozen=True)
-class DataSection:
-    """Where one of training and evaluation gets its batches."""
-
-    dataset: Annotated[DatasetPart, DATASETS] = required("data set and transforms")
-    sampler: Annotated[Part, SAMPLERS] = required("how samples become batches; `batch_size` is per rank")
-    loader: LoaderSection = key(LoaderSection(), "the processes that read")
-
-
-@dataclass(frozen=True)
 class EvaluatorSection:
     """One more evaluation while training, such as of images from elsewhere; `DataLoader.Eval` is the first."""
 
@@ -226,14 +199,6 @@ class EvaluatorSection:
     Metric: tuple[Annotated[Part, METRICS], ...] = key((), "what is measured")
     Loss: tuple[Annotated[Part, LOSSES], ...] = key((), "shown with it; unset: those of `Loss.Eval`")
     every: Optional[Count] = key(None, "epochs between its evaluations; unset: `Global.eval_interval`")
-
-
-@dataclass(frozen=True)
-class DataLoaderSection:
-    """The data."""
-
-    Train: Optional[DataSection] = key(None, "for training")
-    Eval: Optional[DataSection] = key(None, "for evaluation")
 
 
 @dataclass(frozen=True)
@@ -254,6 +219,21 @@ class MetricSection:
 
     Train: tuple[Annotated[Part, METRICS], ...] = key((), "for training")
     Eval: tuple[Annotated[Part, METRICS], ...] = key((), "for evaluation")
+
+
+@dataclass(frozen=True)
+class UnLabelLossSection:
+    """Losses of images without labels, by what the model finds itself; they add to those of `Loss.Train`."""
+
+    Train: tuple[Annotated[Part, LOSSES], ...] = key((), "for training")
+
+
+@dataclass(frozen=True)
+class SSLSection:
+    """When the model is sure enough of an image without a label."""
+
+    tempture: Annotated[float, AtLeast(0)] = key(1.0, "temperature of its probabilities (in PaddleClas's spelling)")
+    threshold: Annotated[float, Within(0, 1)] = key(0.95, "the highest one must be at least so high")
 
 
 class Root:
@@ -281,6 +261,8 @@ class RunConfig(Root):
     Arch: Annotated[ArchPart, ARCHITECTURES] = required("the architecture")
     MLDecoder: MLDecoderSection = key(MLDecoderSection(), "the head of `Arch.use_ml_decoder`")
     Loss: LossSection = key(LossSection(), "losses")
+    UnLabelLoss: Optional[UnLabelLossSection] = key(None, "losses of images without labels")
+    SSL: Optional[SSLSection] = key(None, "semi-supervised learning")
     Optimizer: Optional[Annotated[OptimizerPart, OPTIMIZERS]] = key(None, "the optimizer")
     DataLoader: DataLoaderSection = key(DataLoaderSection(), "the data")
     Infer: InferSection = key(InferSection(), "inference")

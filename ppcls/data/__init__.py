@@ -14,5 +14,9 @@ DATASETS = Registry(
     },
 )
 SAMPLERS = Registry(
-    "sampler", {"ppcls.data.samplers.base": "BatchSampler DistributedBatchSampler RepeatedAugSampler ClassAwareSampler"}
+    "sampler",
+    {
+        "ppcls.data.samplers.base": "BatchSampler DistributedBatchSampler RepeatedAugSampler ClassAwareSampler",
+        "ppcls.data.samplers.multi_scale": "MultiScaleSampler",
+    },
 )

@@ -2,13 +2,16 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from functools import partial, reduce
 from typing import Any, Optional
 
 from paddle import nn
 
-from ppcls.config.schema import DataSection, RunConfig
+from ppcls.config.data_schema import DataSection, DatasetPart, UnlabelledSection
+from ppcls.config.schema import RunConfig, SSLSection
 from ppcls.data import DATASETS, SAMPLERS
 from ppcls.data.loader.loader import Loader
+from ppcls.data.loader.semi_supervised import SemiSupervised
 from ppcls.data.sources.lists import relabelled
 from ppcls.engine import ranks
 from ppcls.engine.channels import check_channels
@@ -34,6 +37,7 @@ from ppcls.optim.schedule import Schedule, Span
 from ppcls.registry import Facts, Part
 from ppcls.tasks.classify import Classify
 from ppcls.tasks.distill import Distill
+from ppcls.tasks.fixmatch import STRONG, WEAK, FixMatch
 from ppcls.tasks.task import Task
 
 
@@ -64,8 +68,13 @@ def model(config: RunConfig) -> nn.Layer:
     return built
 
 
-def task(built: nn.Layer, losses: Mapping[str, Loss]) -> Task:
-    """Return what is done with a model."""
+def task(
+    config: RunConfig, built: nn.Layer, losses: Mapping[str, Loss], unlabelled: Optional[Mapping[str, Loss]] = None
+) -> Task:
+    """Return what is done with a model; `unlabelled` are losses of images without labels."""
+    if unlabelled is not None:
+        settings = config.SSL or SSLSection()
+        return FixMatch(built, losses, unlabelled, temperature=settings.tempture, threshold=settings.threshold)
     return Distill(built, losses) if isinstance(built, DistillationModel) else Classify(built, losses)
 
 
@@ -90,8 +99,35 @@ def start_weights(config: RunConfig) -> Optional[str]:
     return config.Global.pretrained_model or resolve_pretrained(arch.name, arch.pretrained, arch.use_ssld)
 
 
-def loader(config: RunConfig, data: DataSection, *, training: bool) -> Loader:
-    """Build a data set with its transforms, sampler and reading processes."""
+def train_loader(config: RunConfig) -> Loader:
+    """Build what training learns from. Raises ConfigError for images without labels that would not be used."""
+    labelled: DataSection = config.require("DataLoader.Train", "train")
+    if config.Global.train_mode == "default":
+        for path in ("DataLoader.UnLabelTrain", "UnLabelLoss", "SSL"):
+            if reduce(getattr, path.split("."), config) is not None:
+                raise ConfigError(f"{config.source}: {path}: is not used; set Global.train_mode to fixmatch")
+        return loader(config, labelled, training=True)
+    data: UnlabelledSection = config.require("DataLoader.UnLabelTrain", "train_mode: fixmatch")
+    views = {}
+    for number, (view, transforms) in enumerate(
+        ((WEAK, data.dataset.transform_ops_weak), (STRONG, data.dataset.transform_ops_strong)), start=1
+    ):
+        part = DatasetPart(data.dataset.name, data.dataset.args, data.dataset.where, transform_ops=transforms)
+        section = DataSection(part, data.sampler, data.loader)
+        # The same images for both views, as the sampler is the same, but other draws of the transforms.
+        views[view] = loader(config, section, training=True, other_draws=number)
+    return loader(config, labelled, training=True, views=views)
+
+
+def loader(
+    config: RunConfig,
+    data: DataSection,
+    *,
+    training: bool,
+    views: Optional[Mapping[str, Loader]] = None,
+    other_draws: int = 0,
+) -> Loader:
+    """Build a data set with its transforms, sampler and reading processes; `views` of others come with its batches."""
     transforms = stream.pipeline(data.dataset.transform_ops)
     sections = [section for section in (config.DataLoader.Train, config.DataLoader.Eval) if section is not None]
     facts = Facts(
@@ -105,6 +141,7 @@ def loader(config: RunConfig, data: DataSection, *, training: bool) -> Loader:
     )
     dataset = DATASETS.build(data.dataset, facts)
     sampler = SAMPLERS.build(data.sampler, dataclasses.replace(facts, labels=dataset.labels))
+    dataset.pipelines = {size: stream.pipeline(resized(data.dataset, size)) for size in sampler.sizes}
     mixing = [BATCH_TRANSFORMS.build(part, facts) for part in data.dataset.batch_transform_ops]
     if mixing and dataset.label_kind not in MIXED:
         kinds = " or ".join(kind.value for kind in MIXED)
@@ -112,14 +149,33 @@ def loader(config: RunConfig, data: DataSection, *, training: bool) -> Loader:
             f"{data.dataset.batch_transform_ops[0].where}: mixing takes {kinds}; {data.dataset.name} gives "
             f"{dataset.label_kind.value}; remove batch_transform_ops"
         )
-    return Loader(
+    kind = Loader if views is None else partial(SemiSupervised, views=views)
+    return kind(
         dataset,
         sampler,
         mixing,
-        config.Global.seed,
+        config.Global.seed + other_draws,
         num_workers=data.loader.num_workers,
         use_shared_memory=data.loader.use_shared_memory,
     )
+
+
+def resized(data: DatasetPart, size: tuple[int, int]) -> list[Part]:
+    """Return the transforms of a data set for images of another size (height, width).
+
+    Raises ConfigError if none of them states a size.
+    """
+    stating = [part for part in data.transform_ops if part.name in ("RandCropImage", "ResizeImage", "CropImage")]
+    if not any("size" in part.args for part in stating):
+        raise ConfigError(
+            f"{data.where}: images of several sizes need a RandCropImage, ResizeImage or CropImage with a size; add one"
+        )
+    return [
+        Part(part.name, {**part.args, "size": size[::-1]}, part.where)
+        if part in stating and "size" in part.args
+        else part
+        for part in data.transform_ops
+    ]
 
 
 def schedule(config: RunConfig, steps_per_epoch: int) -> Schedule:

@@ -7,7 +7,6 @@ import paddle
 from prettytable import PrettyTable
 
 from ppcls import environment
-from ppcls.batch import outputs_of
 from ppcls.engine.engine import Engine
 from ppcls.engine.macs import count_macs
 from ppcls.losses.base import total_of
@@ -21,8 +20,8 @@ def report(engine: Engine) -> str:
     batch = next(engine.train_batches())
     compute_with(engine.model, STOCK)  # whose layers count_macs watches
     with paddle.no_grad():
-        macs, result = count_macs(engine.model, batch.images)
-        outputs = outputs_of(result)
+        macs, _ = count_macs(engine.model, batch.images)
+        outputs = engine.task.forward(engine.model, batch)
         logits = outputs["logits"]
         loss = float(total_of(engine.task.losses(outputs, batch)))
     steps = -(-engine.batches_per_epoch // config.Global.update_freq)

@@ -50,7 +50,7 @@ class Parts:
         # The model before the losses: one with weights of its own must not change what the model draws.
         for part in ("train_loader", *(["evaluators"] if evaluates else []), "model", "train_losses"):
             getattr(self, part)
-        self.task = build.task(self.model, self.train_losses)
+        self.task = build.task(self.config, self.model, self.train_losses, self.unlabelled_losses)
         for part in ("tally", "state", "updates", "parallel_model", "clock"):
             getattr(self, part)
         if evaluates:
@@ -65,7 +65,7 @@ class Parts:
     @functools.cached_property
     def task(self) -> Task:
         """What is done with the model; without losses until `prepare` gives it some."""
-        return build.task(self.model, {})
+        return build.task(self.config, self.model, {})
 
     @functools.cached_property
     def frozen(self) -> dict[str, str]:
@@ -80,7 +80,7 @@ class Parts:
 
     @functools.cached_property
     def train_loader(self) -> Loader:
-        return build.loader(self.config, self.config.require("DataLoader.Train", "train"), training=True)
+        return build.train_loader(self.config)
 
     @functools.cached_property
     def eval_loader(self) -> Loader:
@@ -89,6 +89,14 @@ class Parts:
     @functools.cached_property
     def train_losses(self) -> dict[str, Loss]:
         return criteria.losses(self.config.require("Loss.Train", "train"), self.train_loader, self.config.class_num)
+
+    @functools.cached_property
+    def unlabelled_losses(self) -> Optional[dict[str, Loss]]:
+        """Losses of images without labels; None where there are none to learn from."""
+        if self.config.Global.train_mode == "default":
+            return None
+        parts = self.config.require("UnLabelLoss.Train", "train_mode: fixmatch")
+        return criteria.losses(parts, self.train_loader, self.config.class_num)
 
     @functools.cached_property
     def tally(self) -> Tally:

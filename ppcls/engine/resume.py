@@ -23,8 +23,8 @@ logger = logging.getLogger("ppcls")
 # Keys, or the starts of keys, that may differ between the parts of one run without any effect on its numbers.
 FREE = tuple(
     "Global.checkpoints Global.pretrained_model Global.output_dir Global.early_stop Global.hang_seconds "
-    "Global.save_ Global.keep Global.print_ Global.log_ranks Global.use_visualdl Global.loggers Global.prof "
-    "Infer. DataLoader.Train.loader. DataLoader.Eval.loader. Evaluators".split()
+    "Global.save_ Global.keep Global.print_ Global.log_ranks Global.use_visualdl Global.loggers Global.prof Infer. "
+    "DataLoader.Train.loader. DataLoader.UnLabelTrain.loader. DataLoader.Eval.loader. Evaluators".split()
 )
 
 

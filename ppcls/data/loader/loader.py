@@ -26,8 +26,9 @@ Pool = Union[InProcess, Processes]
 class _Begun:
     """A batch in the making: what has come of it, by position in the batch."""
 
-    def __init__(self, slot: int, draws: Draws) -> None:
+    def __init__(self, slot: int, draws: Draws, shape: tuple[int, ...]) -> None:
         self.slot = slot
+        self.shape = shape
         self.draws = draws
         self.missing = len(draws)
         self.corrupt: dict[int, str] = {}
@@ -76,6 +77,7 @@ class Loader:
         self._part = min(sampler.batch_size, max(_LEAST_PART, min(part, _MOST_PART)))
         self._pool: Optional[Pool] = None
         self._epochs_begun = 0
+        self._image_shape: tuple[int, ...] = ()  # [C, H, W], once it is known
 
     @property
     def source(self) -> str:
@@ -157,15 +159,18 @@ class Loader:
             number, draws = next(coming, (-1, None))
             if draws is None:
                 return
-            batch = begun[number] = _Begun(pool.lending.free.popleft(), draws)
+            size = self._sampler.image_size(number)
+            shape = (len(draws), *self._image_shape) if size is None else (len(draws), self._image_shape[0], *size)
+            batch = begun[number] = _Begun(pool.lending.free.popleft(), draws, shape)
             for start in range(0, len(draws), self._part):
-                pool.submit(Task(number, epoch, batch.slot, start, draws[start : start + self._part]))
+                part = draws[start : start + self._part]
+                pool.submit(Task(number, epoch, batch.slot, start, part, shape, size))
 
     def _finish(self, batch: _Begun, lending: Lending, epoch: int, number: int) -> Optional[Batch]:
         """Return the finished batch, or None if no image of it could be decoded."""
         if batch.errors:
             raise batch.errors[min(batch.errors)]
-        images, draws = lending.lend(batch.slot, len(batch.draws)), batch.draws
+        images, draws = lending.lend(batch.slot, batch.shape), batch.draws
         if batch.corrupt:
             self.skipped += [batch.corrupt[place] for place in sorted(batch.corrupt)]
             good = [place for place in range(len(draws)) if place not in batch.corrupt]
@@ -186,7 +191,10 @@ class Loader:
 
     def _start(self) -> Pool:
         image, available = self._first_image(), available_bytes()
-        slots = Slots(1 + MOST_LENT, (self._sampler.batch_size, *image.shape[1:]), image.dtype.type)
+        self._image_shape = image.shape[1:]
+        shapes = [(count, image.shape[1], *size) for size, count in self._sampler.sizes.items()]
+        largest = max(shapes or [(self._sampler.batch_size, *image.shape[1:])], key=math.prod)
+        slots = Slots(1 + MOST_LENT, largest, image.dtype.type)
         if slots.all_bytes > available:
             raise too_little(slots.all_bytes, f"{available / 1e6:,.0f} MB that are free")
         if self._num_workers == 0:

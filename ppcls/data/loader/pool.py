@@ -52,7 +52,7 @@ class InProcess:
     def receive(self) -> list[Reply]:
         """Return the replies that are there, at least one."""
         task = self._tasks.popleft()
-        images = self._slots.images(self._memory, task.slot)[task.places]
+        images = self._slots.images(self._memory, task.slot, task.shape)[task.places]
         return [Reply(task, perform(task, self._dataset, self._streams, images))]
 
     def cancel(self) -> None:
@@ -146,7 +146,7 @@ class Processes:
             result: Result = worker.recv()
             task = self._at_work[worker].pop(0)
             if not self._shared_memory:
-                images = self._slots.images(self._memory, task.slot)[task.places]
+                images = self._slots.images(self._memory, task.slot, task.shape)[task.places]
                 worker.recv_bytes_into(images.reshape(-1).view(np.uint8))
             return Reply(task, result)
         except (EOFError, ConnectionError):

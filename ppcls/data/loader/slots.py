@@ -15,7 +15,7 @@ MOST_LENT = 2
 
 
 class Slots(NamedTuple):
-    """The form of the memory: so many `batches` [batch, channels, height, width]."""
+    """The form of the memory: so many `batches`, each of at most the `batch_shape` [batch, channels, height, width]."""
 
     batches: int
     batch_shape: tuple[int, ...]
@@ -35,9 +35,9 @@ class Slots(NamedTuple):
         """Return the numbers of a slot. Every view of them keeps this array alive, as none goes past it."""
         return np.frombuffer(memory[slot * self.batch_bytes : (slot + 1) * self.batch_bytes], self.dtype)
 
-    def images(self, memory: memoryview, slot: int) -> Images:
-        """Return the images of a slot."""
-        return self.flat(memory, slot).reshape(self.batch_shape)
+    def images(self, memory: memoryview, slot: int, shape: tuple[int, ...]) -> Images:
+        """Return the images of a slot, a batch of this shape."""
+        return self.flat(memory, slot)[: math.prod(shape)].reshape(shape)
 
 
 class Lending:
@@ -53,16 +53,16 @@ class Lending:
         """Make all slots free but those that are lent."""
         self.free = deque(slot for slot in range(self._slots.batches) if slot not in self._lent)
 
-    def lend(self, slot: int, count: int) -> Images:
-        """Return the first `count` images of a slot; a copy if too many slots are lent."""
+    def lend(self, slot: int, shape: tuple[int, ...]) -> Images:
+        """Return the images of a slot, a batch of this shape; a copy if too many slots are lent."""
         if len(self._lent) == MOST_LENT:
             self.free.append(slot)
-            images: Images = self._slots.images(self._memory, slot)[:count].copy()
+            images: Images = self._slots.images(self._memory, slot, shape).copy()
             return images
         flat = self._slots.flat(self._memory, slot)
         self._lent.add(slot)
         weakref.finalize(flat, self._take_back, slot).atexit = False
-        return flat.reshape(self._slots.batch_shape)[:count]
+        return flat[: math.prod(shape)].reshape(shape)
 
     def _take_back(self, slot: int) -> None:
         self._lent.discard(slot)

@@ -4,13 +4,13 @@ from typing import Literal
 
 import numpy as np
 
-_PURPOSES = ("shuffle", "sample", "batch")
+_PURPOSES = ("shuffle", "sample", "batch", "scales")
 
 
 def stream(
-    purpose: Literal["shuffle", "sample", "batch"], *, seed: int, epoch: int, number: int = 0
+    purpose: Literal["shuffle", "sample", "batch", "scales"], *, seed: int, epoch: int, number: int = 0
 ) -> np.random.Generator:
-    """Return the generator of one sample or one batch, or of an epoch's order.
+    """Return the generator of one sample or one batch, of an epoch's order, or of the sizes of its images.
 
     It depends on the arguments alone: workers, batch size, ranks and resuming don't change what is drawn.
     Philox counts instead of stepping: any stream starts at once, and none runs into another.

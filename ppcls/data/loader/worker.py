@@ -18,13 +18,18 @@ from ppcls.images.failures import UndecodableError
 
 
 class Task(NamedTuple):
-    """Part of a batch: put the samples of `draws` at `start` of `slot`."""
+    """Part of a batch: put the samples of `draws` at `start` of `slot`.
+
+    `shape` is that of the whole batch [N, C, H, W]; images have `size` where that is another one than usual.
+    """
 
     batch: int
     epoch: int
     slot: int
     start: int
     draws: NDArray[np.int64]
+    shape: tuple[int, ...]
+    size: Optional[tuple[int, int]]
 
     @property
     def places(self) -> slice:
@@ -65,7 +70,7 @@ def _fill(task: Task, dataset: LabelledImages, streams: SampleStreams, images: I
         rng = streams.of(epoch=task.epoch, number=draw)
         index = draw % len(dataset)
         try:
-            image = dataset.sample(index, rng)
+            image = dataset.sample(index, rng, task.size)
         except UndecodableError as error:
             if not dataset.skip_corrupt:
                 raise
@@ -76,7 +81,7 @@ def _fill(task: Task, dataset: LabelledImages, streams: SampleStreams, images: I
                 f"{dataset.where(index)}: all images must have one size; received {_size(image.shape)} where "
                 f"others are {_size(images.shape[2:])}; add ResizeImage or CropImage to transform_ops"
             )
-        dataset.pipeline.finish(image[None], rngs=[rng], out=images[place : place + 1])
+        dataset.pipeline_for(task.size).finish(image[None], rngs=[rng], out=images[place : place + 1])
     return corrupt
 
 
@@ -107,7 +112,7 @@ def _serve(loader: Connection, memory: Optional[int]) -> None:
         shared = memoryview(bytearray(setup.slots.batch_bytes))
     while True:
         task: Task = loader.recv()
-        images = setup.slots.images(shared, 0 if memory is None else task.slot)[task.places]
+        images = setup.slots.images(shared, 0 if memory is None else task.slot, task.shape)[task.places]
         loader.send(perform(task, setup.dataset, streams, images))
         if memory is None:
             loader.send_bytes(images.reshape(-1).view(np.uint8).data)

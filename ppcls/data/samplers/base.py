@@ -5,9 +5,9 @@ an epoch gets a number of its own, and so another augmentation.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Union
+from typing import Any, Optional, Union
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,9 @@ class DistributedBatchSampler:
     With `exact`, for evaluation, nothing is padded: each sample comes once on one rank.
     """
 
+    # Image sizes (height, width) other than those that the transforms state, each with its batch size.
+    sizes: Mapping[tuple[int, int], int] = {}
+
     def __init__(self, labels: Labels, seed: int, rank: int, world_size: int, exact: bool, batching: Batching) -> None:
         batch_size, drop_last = batching.batch_size, batching.drop_last
         if exact and drop_last:
@@ -78,6 +81,10 @@ class DistributedBatchSampler:
     def size(self, batch: int) -> int:
         """Return the number of samples in one of this rank's batches."""
         return self.batch_size if batch < self._full else len(self._last)
+
+    def image_size(self, batch: int) -> Optional[tuple[int, int]]:
+        """Return the size (height, width) of the images in a batch, one of `sizes`; None: what the transforms state."""
+        return None
 
     def batches(self, epoch: int, *, skip: int = 0) -> Iterator[Draws]:
         """Yield the draws of this rank's batches, from batch number `skip` on."""
@@ -127,7 +134,7 @@ class RepeatedAugSampler(DistributedBatchSampler):
         for name, value in {"num_repeats": num_repeats, "selected_round": selected_round}.items():
             if value < 1:
                 raise ValueError(f"{name}: must be at least 1; received {value}")
-        _for_training(exact)
+        for_training(exact)
         self._repeats = num_repeats
         self._round = selected_round
         super().__init__(labels, seed, rank, world_size, exact, batching)
@@ -155,7 +162,7 @@ class ClassAwareSampler(DistributedBatchSampler):
     def __init__(
         self, labels: Labels, seed: int, rank: int, world_size: int, exact: bool, batching: ShuffledBatching
     ) -> None:
-        _for_training(exact)
+        for_training(exact)
         if np.ndim(labels) != 1:
             raise ValueError(
                 f"labels: it needs one class per image; received {np.shape(labels)[-1]}; use another sampler"
@@ -181,7 +188,8 @@ class ClassAwareSampler(DistributedBatchSampler):
         return (rng.permuted(passes, axis=1) if self._shuffle else passes).reshape(-1)[:count]
 
 
-def _for_training(exact: bool) -> None:
+def for_training(exact: bool) -> None:
+    """Raise ValueError for an evaluation."""
     if exact:
         raise ValueError(
             "it is for training; received it for an evaluation, which must see every sample once; "

@@ -2,8 +2,8 @@
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import Union
+from collections.abc import Mapping, Sequence
+from typing import Optional, Union
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,8 @@ class LabelledImages(ABC):
         self, pipeline: Pipeline, *, labels: Labels, label_names: Sequence[str] = (), skip_corrupt: bool = False
     ) -> None:
         self.pipeline = pipeline
+        # For images of other sizes (height, width), where a sampler wants such.
+        self.pipelines: Mapping[tuple[int, int], Pipeline] = {}
         self.labels = labels
         self.label_names = label_names
         self.skip_corrupt = skip_corrupt
@@ -52,14 +54,18 @@ class LabelledImages(ABC):
     def read(self, index: int) -> Union[bytes, Image]:
         """Return the bytes of an image file, or a decoded image (HWC, uint8, RGB). Raises OSError."""
 
-    def sample(self, index: int, rng: np.random.Generator) -> Image:
-        """Return the HWC uint8 image that the transforms make.
+    def pipeline_for(self, size: Optional[tuple[int, int]]) -> Pipeline:
+        """Return what makes images of a size; None: of the usual one."""
+        return self.pipeline if size is None else self.pipelines[size]
+
+    def sample(self, index: int, rng: np.random.Generator, size: Optional[tuple[int, int]] = None) -> Image:
+        """Return the HWC uint8 image that the transforms make, if wanted of another size than the usual one.
 
         Raises: UndecodableError for an image that can't be used, DataError where the transforms don't fit it.
         """
         try:
             with OneImage():
-                return self.pipeline.sample(self.read(index), rng)
+                return self.pipeline_for(size).sample(self.read(index), rng)
         except DataError as error:
             raise type(error)(f"{printable(self.where(index))}: {error}") from error
 

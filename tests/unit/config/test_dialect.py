@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ppcls.cli import main
-from ppcls.config import Part, RunConfig, dump_config, load_config, load_deploy_config
+from ppcls.config import ArchPart, Part, RunConfig, dump_config, load_config, load_deploy_config
 from ppcls.config.dialect import profiler_options
 from ppcls.errors import ConfigError
 
@@ -256,3 +256,41 @@ def test_the_command_takes_the_options_of_the_profiler(capsys: pytest.CaptureFix
     assert main(words, command="train") == 0
     assert "profiler: true" in (printed := capsys.readouterr().out)
     assert "profiler_batches: [3, 5]" in printed
+
+
+def test_models_inside_a_model_are_read_as_models(load: Any) -> None:
+    config = load(
+        "Arch={name: DistillationModel, class_num: 5, freeze_params_list: [true, false], models: ["
+        "{Teacher: {name: ResNet18, class_num: 4, use_ssld: true}}, "
+        "{Student: {name: PPLCNet_x0_25, class_num: 4, return_stages: true, return_patterns: [blocks3]}}]}",
+        "Loss.Train=[{DistillationPairLoss: {base_loss_name: PEFDLoss, name: loss_pefd, s_key: a, t_key: b,"
+        " student_channel: 1, teacher_channel: 2}}]",
+        "Infer.PostProcess={name: DistillationPostProcess, func: Topk, topk: 2}",
+    )
+    assert config.class_num == 4
+    assert [part.name for part in config.Loss.Train] == ["PEFDLoss"]
+    assert config.Infer.PostProcess == Part("Topk", {"topk": 2})
+    student = config.Arch.members["Student"]
+    assert student.return_patterns == ("blocks3",) and student.args == {"class_num": 4}
+    assert not config.Arch.members["Teacher"].use_ssld
+    (note,) = config.notes
+    assert "Arch.class_num" in note and "Arch.use_ssld" in note
+    assert load_again(config) == config
+
+
+def load_again(config: RunConfig) -> RunConfig:
+    """Return the config that its dump loads to."""
+    file = Path(config.source).with_name("again.yaml")
+    file.write_text(dump_config(config))
+    return load_config(str(file))
+
+
+def test_the_model_that_is_deployed_has_a_config_of_its_own(load: Any) -> None:
+    arch = "{name: DistillationModel, models: [{Teacher: {name: ResNet18}}, {Student: {name: PPLCNet_x0_25}}]}"
+    config = load(f"Arch={arch}", "Arch.class_num=7")
+    assert config.deployed().Arch == ArchPart("PPLCNet_x0_25", {"class_num": 7})
+    assert load(f"Arch={arch}", "Arch.infer_model_name=Teacher").deployed().Arch.name == "ResNet18"
+    with pytest.raises(ConfigError, match="infer_model_name: no model 'Studnet'; choose from Teacher, Student"):
+        load(f"Arch={arch}", "Arch.infer_model_name=Studnet").deployed()
+    plain = load()
+    assert plain.deployed() is plain
