@@ -6,6 +6,7 @@ from typing import Any
 from ppcls.models.adapters.adapter import Adapter, Rename, identity_conv, number_blocks
 from ppcls.models.mobilenetv2 import STAGES
 from ppcls.models.weight_files import Arrays
+from ppcls.paddle_private import convolving, normalizing
 
 # The three convolutions of a block, and its gate, in timm; its first blocks don't widen.
 WIDENED = {"conv_pw": "0", "bn1": "0", "conv_dw": "1", "bn2": "1", "conv_pwl": "3", "bn3": "3"}
@@ -44,7 +45,7 @@ def _other_padding(model: Any) -> str:
     """Torchvision's B5 to B7, whose stems have more channels, have TensorFlow's epsilon, and the smaller ones not."""
     last = model._conv
     epsilon = 1e-3 if last.convolution.weight.shape[0] >= 2048 else 1e-5
-    if last.convolution._padding != "SAME" and last.norm._epsilon == epsilon:
+    if convolving(last.convolution).padding != "SAME" and normalizing(last.norm).epsilon == epsilon:
         return ""
     return (
         "pads all sides of an image alike, and has an epsilon of its own: set Arch.padding_type to DYNAMIC and "

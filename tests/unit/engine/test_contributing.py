@@ -40,7 +40,7 @@ def test_the_architecture_the_loss_the_metric_and_the_task_of_the_page_train(
     monkeypatch.syspath_prepend(tmp_path)
     import page  # type: ignore[import-not-found]
 
-    def task(model: Any, losses: Any) -> Any:
+    def task(config: Any, model: Any, losses: Any, unlabelled: Any = None) -> Any:
         return page.Mirrored(model, losses)
 
     monkeypatch.setattr("ppcls.engine.build.task", task)
