@@ -2,13 +2,14 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 from paddle import nn
 
 from ppcls.config.schema import DataSection, RunConfig
 from ppcls.data import DATASETS, SAMPLERS
 from ppcls.data.loader.loader import Loader
+from ppcls.data.loader.retrieval import QueryAndGallery
 from ppcls.data.sources.lists import relabelled
 from ppcls.engine import ranks
 from ppcls.engine.channels import check_channels
@@ -21,6 +22,7 @@ from ppcls.losses.base import Loss
 from ppcls.models import ARCHITECTURES
 from ppcls.models.layers import synchronise
 from ppcls.models.ml_decoder import put_ml_decoder
+from ppcls.models.rec_model import RecModel
 from ppcls.models.weight_files import saved_names
 from ppcls.models.weights import load_weights, resolve_pretrained
 from ppcls.optim import OPTIMIZERS, REGULARIZERS, SCHEDULES
@@ -30,6 +32,7 @@ from ppcls.optim.plateau import ReduceOnPlateau
 from ppcls.optim.schedule import Schedule, Span
 from ppcls.registry import Facts, Part
 from ppcls.tasks.classify import Classify
+from ppcls.tasks.retrieve import Retrieve
 from ppcls.tasks.task import Task
 
 
@@ -61,12 +64,17 @@ def model(config: RunConfig) -> nn.Layer:
 
 def task(built: nn.Layer, losses: Mapping[str, Loss]) -> Task:
     """Return what is done with a model."""
-    return Classify(built, losses)
+    return Retrieve(built, losses) if isinstance(built, RecModel) else Classify(built, losses)
 
 
 def load_start_weights(config: RunConfig, built: nn.Layer, *, new_head: bool, class_names: Sequence[str] = ()) -> None:
     """Load the weights that the config names, if any; only training may give them a `new_head`, of `class_names`."""
     weights = start_weights(config)
+    if isinstance(built, RecModel) and new_head:
+        part = built.backbone_part
+        source = resolve_pretrained(part.name, part.pretrained, part.use_ssld)
+        if source is not None:
+            load_weights(built.backbone, source, class_names=class_names)
     if weights is not None:
         load_weights(built, weights, new_head=new_head, class_names=class_names)
 
@@ -77,12 +85,12 @@ def start_weights(config: RunConfig) -> Optional[str]:
     return config.Global.pretrained_model or resolve_pretrained(arch.name, arch.pretrained, arch.use_ssld)
 
 
-def loader(config: RunConfig, data: DataSection, *, training: bool) -> Loader:
-    """Build a data set with its transforms, sampler and reading processes."""
+def loader(config: RunConfig, data: DataSection, *, training: bool, identities: bool = False) -> Loader:
+    """Build a data set with its transforms, sampler and reading processes; `identities`: any labels are good."""
     transforms = stream.pipeline(data.dataset.transform_ops)
     sections = [section for section in (config.DataLoader.Train, config.DataLoader.Eval) if section is not None]
     facts = Facts(
-        class_num=config.class_num,
+        class_num=None if identities else config.class_num,
         pipeline=transforms,
         relabel_lists=relabelled(section.dataset for section in sections),
         seed=config.Global.seed,
@@ -107,6 +115,14 @@ def loader(config: RunConfig, data: DataSection, *, training: bool) -> Loader:
         num_workers=data.loader.num_workers,
         use_shared_memory=data.loader.use_shared_memory,
     )
+
+
+def eval_loader(config: RunConfig) -> Union[Loader, QueryAndGallery]:
+    """Build the images of the first evaluation: one set of them, or queries and their gallery."""
+    data, gallery = config.require("DataLoader.Eval", "eval"), config.DataLoader.Gallery
+    if gallery is None:
+        return loader(config, data, training=False)
+    return QueryAndGallery(*(loader(config, one, training=False, identities=True) for one in (data, gallery)))
 
 
 def schedule(config: RunConfig, steps_per_epoch: int) -> Schedule:
@@ -143,6 +159,10 @@ def postprocess(config: RunConfig) -> PostProcess:
 
     A class that had no pictures has its number for a name.
     """
+    if ARCHITECTURES.load(config.Arch.name) is RecModel:
+        raise ConfigError(
+            f"{config.Arch.where}: {config.Arch.name} gives features, which infer and export can't answer"
+        )
     part: Part = config.Infer.PostProcess or Part("Topk")
     names = label_names(config)
     names = [*names, *map(str, range(len(names), config.class_num))] if names else []

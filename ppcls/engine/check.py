@@ -7,7 +7,6 @@ import paddle
 from prettytable import PrettyTable
 
 from ppcls import environment
-from ppcls.batch import outputs_of
 from ppcls.engine.engine import Engine
 from ppcls.engine.macs import count_macs
 from ppcls.losses.base import total_of
@@ -21,10 +20,10 @@ def report(engine: Engine) -> str:
     batch = next(engine.train_batches())
     compute_with(engine.model, STOCK)  # whose layers count_macs watches
     with paddle.no_grad():
-        macs, result = count_macs(engine.model, batch.images)
-        outputs = outputs_of(result)
-        logits = outputs["logits"]
+        macs, _ = count_macs(engine.model, batch.images)
+        outputs = engine.task.forward(engine.task.trained, batch)
         loss = float(total_of(engine.task.losses(outputs, batch)))
+    shapes = ", ".join(f"{name} {list(tensor.shape)}" for name, tensor in outputs.items())
     steps = -(-engine.batches_per_epoch // config.Global.update_freq)
     last, warm = config.Global.epochs * steps - 1, state.schedule.warmup_steps
     learning_rates = {"start": 0, **({"after warm-up": warm} if warm else {}), "end": last}
@@ -36,13 +35,13 @@ def report(engine: Engine) -> str:
         "device, numbers": f"{engine.device}, {engine.precision}",
         **({"instruction set": environment.instruction_set()} if engine.device == "cpu" else {}),
         "training pictures": len(engine.train_loader.dataset),
-        "batch": f"images {list(batch.images.shape)}, labels {list(batch.labels.shape)}, output {list(logits.shape)}",
+        "batch": f"images {list(batch.images.shape)}, labels {list(batch.labels.shape)}, outputs {shapes}",
         "steps an epoch": f"{steps} of {config.Global.update_freq} batch(es)",
         "learning rate": ", ".join(f"{name} {state.schedule.lr(step):.6g}" for name, step in learning_rates.items()),
         "loss of the first batch": f"{loss:.4f}",
     }
     if config.Global.eval_during_train:
-        rows["evaluation pictures"] = len(engine.eval_loader.dataset)
+        rows["evaluation pictures"] = engine.eval_loader.num_images
     table = PrettyTable(["checked", "value"], align="l")
     table.add_rows([[name, value] for name, value in rows.items()])
     return str(table)

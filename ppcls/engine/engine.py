@@ -6,7 +6,7 @@ import itertools
 import logging
 import math
 from collections.abc import Iterable, Iterator
-from typing import Optional
+from typing import Optional, Union
 
 import numpy as np
 import paddle
@@ -15,6 +15,7 @@ from ppcls.batch import Batch
 from ppcls.config import dump_config
 from ppcls.config.schema import RunConfig
 from ppcls.data.loader.loader import Loader
+from ppcls.data.loader.retrieval import QueryAndGallery
 from ppcls.engine import build, log, ranks, run_folder, train_result
 from ppcls.engine.class_names import refuse_other_classes
 from ppcls.engine.evaluator import Evaluator
@@ -103,7 +104,7 @@ class Engine(Parts):
             self.save(best=None)
             self.end_if_told()
         logger.info(f"{evaluator.title}[Epoch {epoch}][Avg]{text_of(results)}")
-        if not math.isfinite(results["loss"]):
+        if not math.isfinite(results.get("loss", 0.0)):
             raise self.diverged("the loss of the evaluation is")
         self.scalars.add(evaluator.name, state.step, {"epoch": epoch, **results})
         return results
@@ -144,7 +145,7 @@ class Engine(Parts):
             refuse_other_classes(names, evaluator.loader.dataset.label_names, "the weights", evaluator.data)
         build.load_start_weights(self.config, self.model, new_head=False)
         self.log_to("eval.log")
-        num_images = sum(len(evaluator.loader.dataset) for evaluator in self.evaluators)
+        num_images = sum(evaluator.loader.num_images for evaluator in self.evaluators)
         self.choose_operators(passes=num_images)
         self.precision.prepare(self.model, None)
         logger.info(f"{self.summary(training=False)}; {num_images} images")
@@ -264,7 +265,7 @@ class Engine(Parts):
             logger.warning(f"nothing to train: {state.epoch} of {self.last_epoch} epochs are done; raise Global.epochs")
 
 
-def report_skipped(loader: Loader) -> None:
+def report_skipped(loader: Union[Loader, QueryAndGallery]) -> None:
     """Say which corrupt pictures an epoch left out, where the data set allows that (`skip_corrupt`)."""
     if loader.skipped:
         logger.warning(f"{len(loader.skipped)} corrupt picture(s) left out, the first: {loader.skipped[0]}")

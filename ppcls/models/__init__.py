@@ -1,4 +1,4 @@
-"""The architectures: which module has which names."""
+"""The architectures, and the gears of those for retrieval: which module has which names."""
 
 from ppcls.registry import Registry
 
@@ -78,5 +78,9 @@ ARCHITECTURES = Registry(
         "CSWinTransformer_base_224 CSWinTransformer_base_384 CSWinTransformer_large_224 CSWinTransformer_large_384",
         "ppcls.models.van": "VAN_B0 VAN_B1 VAN_B2 VAN_B3",
         "ppcls.models.tnt": "TNT_small TNT_base",
+        "ppcls.models.rec_model": "RecModel",
     },
 )
+NECKS = Registry("neck", {"ppcls.models.gears": "FC BNNeck VehicleNeck FRFNNeck Tanh"})
+HEADS = Registry("head", {"ppcls.models.gears": "FC ArcMargin CosMargin CircleMargin AdaMargin"})
+INITIALIZERS = Registry("initializer", {"ppcls.models.initializers": "Constant Normal KaimingNormal KaimingUniform"})

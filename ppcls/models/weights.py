@@ -67,7 +67,8 @@ def load_weights(model: nn.Layer, source: str, *, new_head: bool = True, class_n
     """
     path = download(source) if source.startswith(("http://", "https://")) else find_weights(source)
     saved = saved_names(path)  # which also makes sure that the file is the one of its run
-    arrays = {n: _widened(array) for n, array in read_weights(path).items() if not n.startswith(OF_LOSSES)}
+    elsewhere = (OF_LOSSES, *getattr(model, "gone", ()))
+    arrays = {n: _widened(array) for n, array in read_weights(path).items() if not n.startswith(elsewhere)}
     entries = model.state_dict(use_hook=False)  # the tensors themselves, not copies cast for saving
     state = {name: tensor for name, tensor in entries.items() if not name.startswith(OF_LOSSES)}
     arrays = _without_prefix(path, arrays, state)

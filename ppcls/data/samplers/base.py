@@ -120,7 +120,7 @@ class RepeatedAugSampler(DistributedBatchSampler):
         for name, value in {"num_repeats": num_repeats, "selected_round": selected_round}.items():
             if value < 1:
                 raise ValueError(f"{name}: must be at least 1; received {value}")
-        _for_training(exact)
+        for_training(exact)
         self._repeats = num_repeats
         self._round = selected_round
         super().__init__(
@@ -159,7 +159,7 @@ class ClassAwareSampler(DistributedBatchSampler):
         drop_last: bool = False,
         shuffle: bool = True,
     ) -> None:
-        _for_training(exact)
+        for_training(exact)
         if np.ndim(labels) != 1:
             raise ValueError(
                 f"labels: it needs one class a picture; received {np.shape(labels)[-1]}; use another sampler"
@@ -187,7 +187,8 @@ class ClassAwareSampler(DistributedBatchSampler):
         return (rng.permuted(passes, axis=1) if self._shuffle else passes).reshape(-1)[:count]
 
 
-def _for_training(exact: bool) -> None:
+def for_training(exact: bool) -> None:
+    """Raise ValueError for an evaluation."""
     if exact:
         raise ValueError(
             "it is for training; received it for an evaluation, which must see every sample once; "

@@ -24,6 +24,9 @@ RATES = {"ppcls.models.squeezenet": 1e-4, "ppcls.models.alexnet": 1e-4, "ppcls.m
 # Families whose smallest member is too large to be trained each time.
 LARGE = {"ppcls.models.alexnet", "ppcls.models.vgg", "ppcls.models.resnext_wsl"}
 
+# Architectures that consist of others.
+PARTS_OF_SEVERAL = {"ppcls.models.rec_model"}
+
 
 def size_of(name: str) -> int:
     return SIZES.get(name, SIZES.get(ARCHITECTURES.module_of[name], 64))
@@ -34,6 +37,8 @@ def first_of_each_family() -> list[Any]:
     marked = []
     for name in ARCHITECTURES.names():
         module = ARCHITECTURES.module_of[name]
+        if module in PARTS_OF_SEVERAL:
+            continue
         marked.append(pytest.param(name, marks=pytest.mark.slow) if module in seen | LARGE else name)
         seen.add(module)
     return marked
