@@ -13,7 +13,8 @@ class PKSampler(DistributedBatchSampler):
     """Each batch of a rank has `batch_size / sample_per_id` different identities, with so many images of each in a row.
 
     An image comes twice in a batch only where its identity has too few. `sample_avg_prob`: identities are drawn as
-    often as their number of images says; `id_avg_prob`: all alike. An epoch has as many draws as there are images.
+    often as their number of images says; `id_avg_prob`: all alike. Those from `id_list[0]` to `id_list[1]` are drawn
+    `ratio[0]` times as often, and so on. An epoch has as many draws as there are images.
     Source: arXiv 1703.07737, section 2.
     """
 
@@ -30,25 +31,33 @@ class PKSampler(DistributedBatchSampler):
         drop_last: bool = True,
         shuffle: bool = True,
         sample_method: Literal["sample_avg_prob", "id_avg_prob"] = "sample_avg_prob",
+        id_list: Sequence[int] = (),
+        ratio: Sequence[float] = (),
     ) -> None:
         for_training(exact)
         if sample_per_id < 1 or batch_size % sample_per_id:
             raise ValueError(
                 f"sample_per_id: must divide batch_size; received {sample_per_id} for batch_size {batch_size}"
             )
+        if len(id_list) != 2 * len(ratio) or min(ratio, default=1.0) < 0:
+            raise ValueError(
+                f"id_list, ratio: must be a first and a last identity for each number; received {list(id_list)} and "
+                f"{list(ratio)}"
+            )
         if not shuffle:
             raise ValueError("shuffle: identities are drawn; received False; leave it out")
         super().__init__(labels, seed, rank, world_size, exact, batch_size=batch_size, drop_last=drop_last)
         by_id = np.argsort(labels, kind="stable")
-        sizes = np.unique(labels, return_counts=True)[1]
+        ids, sizes = np.unique(labels, return_counts=True)
         self._members = np.split(by_id, np.cumsum(sizes)[:-1])
         self._per_id = sample_per_id
-        self._chances = (
-            sizes / sizes.sum() if sample_method == "sample_avg_prob" else np.full(len(sizes), 1 / len(sizes))
-        )
-        if len(self._members) < batch_size // sample_per_id:
+        chances = sizes.astype(float) if sample_method == "sample_avg_prob" else np.ones(len(sizes))
+        for number, first, last in zip(ratio, id_list[::2], id_list[1::2]):
+            chances[(ids >= first) & (ids <= last)] *= number
+        self._chances, num_drawn = chances / chances.sum(), np.count_nonzero(chances)
+        if num_drawn < batch_size // sample_per_id:
             raise ValueError(
-                f"batch_size: {batch_size // sample_per_id} identities a batch, and there are {len(self._members)}; "
+                f"batch_size: {batch_size // sample_per_id} identities a batch, and there are {num_drawn}; "
                 "lower batch_size or raise sample_per_id"
             )
 

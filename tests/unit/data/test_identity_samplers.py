@@ -62,3 +62,10 @@ def test_what_can_not_be_is_refused(name: str) -> None:
         sampler(name, **{key: 1})
     with pytest.raises(ConfigError, match="it is for training"):
         sampler(name, exact=True)
+
+
+def test_some_identities_are_drawn_more_often_where_that_is_wanted() -> None:
+    found = sampler("PKSampler", sample_method="id_avg_prob", id_list=[0, 4], ratio=[0.0])
+    assert LABELS[np.concatenate(list(found.batches(0))) % len(LABELS)].min() > 4
+    with pytest.raises(ConfigError, match="id_list, ratio: must be a first and a last identity for each number"):
+        sampler("PKSampler", id_list=[0], ratio=[2.0])
