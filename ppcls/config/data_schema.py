@@ -59,4 +59,5 @@ class DataLoaderSection:
 
     Train: Optional[DataSection] = key(None, "for training")
     UnLabelTrain: Optional[UnlabelledSection] = key(None, "for training with `Global.train_mode: fixmatch`")
-    Eval: Optional[DataSection] = key(None, "for evaluation")
+    Eval: Optional[DataSection] = key(None, "for evaluation; in one of retrieval, the queries")
+    Gallery: Optional[DataSection] = key(None, "what the queries of an evaluation of retrieval search")

@@ -226,14 +226,30 @@ def _stages_by_name(node: Node, notes: Notes) -> Node:
     return without(node, "return_stages")
 
 
+def _query_and_gallery(root: Node, notes: Notes) -> Node:
+    """Read `DataLoader.Eval: {Query, Gallery}`, whose queries are what an evaluation sees, and `eval_mode` by it."""
+    eval_ = get(root, "DataLoader.Eval")
+    query, gallery, loader = get(eval_, "Query"), get(eval_, "Gallery"), get(root, "DataLoader")
+    if query and gallery and loader:
+        root = put(root, "DataLoader", put(put(loader, "Eval", query), "Gallery", gallery))
+    mode = get(root, "Global.eval_mode")
+    if mode and mode.value == "retrieval" and get(root, "DataLoader.Gallery"):
+        root = put(root, "Global.eval_mode", Node("classification", mode.where))
+    return root
+
+
 _TRANSFORMS = {"Pad_paddle_vision": "Pad"}
 _DATASETS = {
     "ClsDataset": "ImageNetDataset",
     "ShiTuRecDataset": "ImageNetDataset",
     "MLClsDataset": "MultiLabelDataset",
     "MultiScaleDataset": "ImageNetDataset",
+    "ICartoonDataset": "ImageNetDataset",
+    "LogoDataset": "ImageNetDataset",
+    "AliProduct": "VeriWild",
 }
 _CONFIG, _ENGINE, _DATA = "ppcls/utils/config.py", "ppcls/engine/engine.py", "ppcls/data/__init__.py"
+_REC = "ppcls/arch/__init__.py"
 _LR, _PREPROCESS = "ppcls/optimizer/learning_rate.py", "ppcls/data/preprocess/__init__.py"
 _CAE = "ppcls/arch/backbone/model_zoo/cae.py"
 _CAE_FORM = {
@@ -247,6 +263,7 @@ _CAE_FORM = {
 
 RUN_RULES = (
     Rule("", "a text such as `(1, 5)` is a list", _CONFIG, _lists_for_tuples),
+    Rule("", "`DataLoader.Eval: {Query, Gallery}` is `DataLoader.Eval` and `.Gallery`", _DATA, _query_and_gallery),
     _dropped("Global.use_dali", (False,), "as if it were not there", _DATA),
     _dropped(
         "Global.use_dali",
@@ -316,6 +333,7 @@ RUN_RULES = (
     ),
     _dropped("Global.export_for_fd", (True,), "an export always has its inference.yml", _ENGINE),
     _dropped("Global.export_with_pir", (True,), "an export is always in Paddle's new format", _ENGINE),
+    _ignored("DataLoader.*.dataset.backend", "ppcls/data/dataloader/person_dataset.py"),
     _ignored("DataLoader.*.loader.shuffle", _DATA),
     _ignored("Global.image_channel", _ENGINE),
     _ignored("Global.infer_imgs", _ENGINE),
@@ -343,6 +361,16 @@ RUN_RULES = (
     *(
         _ignored(f"MLDecoder.{key}", "ppcls/arch/gears/ml_decoder.py")  # the model knows
         for key in ("in_channels", "class_num", "remove_layers", "replace_layer")
+    ),
+    _ignored("Arch.is_rec", _REC),
+    _dropped("Arch.infer_output_key", ("features",), "an export gives the features", _REC),
+    _ignored("Arch.Backbone.use_fused_attn", "ppcls/arch/backbone/model_zoo/foundation_vit.py"),
+    _ignored("Arch.Backbone.use_fused_linear", "ppcls/arch/backbone/model_zoo/foundation_vit.py"),
+    Rule(
+        "Arch.Backbone",
+        "`use_ssld` is ignored unless `pretrained` is `True`",
+        "ppcls/arch/backbone/legendary_models/resnet.py",
+        _without_ssld,
     ),
     _ignored("Arch.use_fused_attn", "ppcls/arch/backbone/model_zoo/foundation_vit.py"),  # another kernel, equal numbers
     _ignored("Arch.use_fused_linear", "ppcls/arch/backbone/model_zoo/foundation_vit.py"),

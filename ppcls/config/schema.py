@@ -88,9 +88,15 @@ class GlobalSection:
     export_with_preprocess: bool = key(False, "the exported model normalizes by itself: its input is uint8, NHWC")
     to_static: bool = key(False, "train the model as a static graph")
     class_num: Optional[Count] = key(None, "old place of `Arch.class_num`")
-    eval_mode: Annotated[str, Only("classification", "remove eval_mode; this project classifies")] = key(
-        "classification", "kind of evaluation"
+    eval_mode: Annotated[
+        str, Only("classification", "remove eval_mode; DataLoader.Gallery makes it an evaluation of retrieval")
+    ] = key("classification", "kind of evaluation")
+    retrieval_feature_from: Literal["features", "backbone", "neck"] = key("features", "what retrieval compares")
+    feature_normalize: bool = key(True, "retrieval compares by the cosine; False: by the product")
+    feature_binarize: Optional[Literal["round", "sign"]] = key(
+        None, "retrieval compares bits: signs, or rounded 0 to 1"
     )
+    re_ranking: bool = key(False, "retrieval orders the gallery by common neighbours as well")
     train_mode: Literal["default", "fixmatch"] = key(
         "default", "fixmatch: `DataLoader.UnLabelTrain` is learned from too"
     )
@@ -280,7 +286,9 @@ class RunConfig(Root):
     @property
     def class_num(self) -> int:
         """Classes of the model: `Arch.class_num`, else the old `Global.class_num`, else 1000."""
-        stated = self.Arch.deployed().args.get("class_num", self.Arch.args.get("class_num"))
+        arch = self.Arch.deployed()
+        head = arch.args.get("Head") or arch
+        stated = head.args.get("class_num", self.Arch.args.get("class_num"))
         return int(stated or self.Global.class_num or DEFAULT_CLASS_NUM)
 
     def deployed(self) -> "RunConfig":

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from functools import partial, reduce
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 from paddle import nn
 
@@ -11,6 +11,7 @@ from ppcls.config.data_schema import DataSection, DatasetPart, UnlabelledSection
 from ppcls.config.schema import RunConfig, SSLSection
 from ppcls.data import DATASETS, SAMPLERS
 from ppcls.data.loader.loader import Loader
+from ppcls.data.loader.retrieval import QueryAndGallery
 from ppcls.data.loader.semi_supervised import SemiSupervised
 from ppcls.data.sources.lists import relabelled
 from ppcls.engine import ranks
@@ -26,6 +27,7 @@ from ppcls.models.cards import resolve_pretrained
 from ppcls.models.distillation import DistillationModel, load_frozen, load_learners
 from ppcls.models.layers import synchronise
 from ppcls.models.ml_decoder import put_ml_decoder
+from ppcls.models.rec_model import RecModel
 from ppcls.models.taps import tap
 from ppcls.models.weight_files import saved_names
 from ppcls.models.weights import load_weights
@@ -38,6 +40,7 @@ from ppcls.registry import Facts, Part
 from ppcls.tasks.classify import Classify
 from ppcls.tasks.distill import Distill
 from ppcls.tasks.fixmatch import STRONG, WEAK, FixMatch
+from ppcls.tasks.retrieve import Retrieve
 from ppcls.tasks.task import Task
 
 
@@ -75,7 +78,8 @@ def task(
     if unlabelled is not None:
         settings = config.SSL or SSLSection()
         return FixMatch(built, losses, unlabelled, temperature=settings.tempture, threshold=settings.threshold)
-    return Distill(built, losses) if isinstance(built, DistillationModel) else Classify(built, losses)
+    kinds = {DistillationModel: Distill, RecModel: Retrieve}
+    return next((kind for model, kind in kinds.items() if isinstance(built, model)), Classify)(built, losses)
 
 
 def load_start_weights(config: RunConfig, built: nn.Layer, *, new_head: bool, class_names: Sequence[str] = ()) -> None:
@@ -83,6 +87,11 @@ def load_start_weights(config: RunConfig, built: nn.Layer, *, new_head: bool, cl
     weights = start_weights(config)
     if isinstance(built, DistillationModel) and new_head:
         load_learners(built, class_names)
+    if isinstance(built, RecModel) and new_head:
+        part = built.backbone_part
+        source = resolve_pretrained(part.name, part.pretrained, part.use_ssld)
+        if source is not None:
+            load_weights(built.backbone, source, class_names=class_names)
     if weights is not None:
         load_weights(built, weights, new_head=new_head, class_names=class_names, inside=config.Arch.inside)
 
@@ -126,12 +135,16 @@ def loader(
     training: bool,
     views: Optional[Mapping[str, Loader]] = None,
     other_draws: int = 0,
+    identities: bool = False,
 ) -> Loader:
-    """Build a data set with its transforms, sampler and reading processes; `views` of others come with its batches."""
+    """Build a data set with its transforms, sampler and reading processes; `views` of others come with its batches.
+
+    `identities`: any labels are good.
+    """
     transforms = stream.pipeline(data.dataset.transform_ops)
     sections = [section for section in (config.DataLoader.Train, config.DataLoader.Eval) if section is not None]
     facts = Facts(
-        class_num=config.class_num,
+        class_num=None if identities else config.class_num,
         pipeline=transforms,
         relabel_lists=relabelled(section.dataset for section in sections),
         seed=config.Global.seed,
@@ -178,6 +191,14 @@ def resized(data: DatasetPart, size: tuple[int, int]) -> list[Part]:
     ]
 
 
+def eval_loader(config: RunConfig) -> Union[Loader, QueryAndGallery]:
+    """Build the images of the first evaluation: one set of them, or queries and their gallery."""
+    data, gallery = config.require("DataLoader.Eval", "eval"), config.DataLoader.Gallery
+    if gallery is None:
+        return loader(config, data, training=False)
+    return QueryAndGallery(*(loader(config, one, training=False, identities=True) for one in (data, gallery)))
+
+
 def schedule(config: RunConfig, steps_per_epoch: int) -> Schedule:
     """Build the learning-rate schedule."""
     part: Part = config.require("Optimizer.lr", "train")
@@ -212,6 +233,10 @@ def postprocess(config: RunConfig, names: Optional[Sequence[str]] = None) -> Pos
 
     A class that had no images has its number for a name.
     """
+    if ARCHITECTURES.load(config.Arch.name) is RecModel:
+        raise ConfigError(
+            f"{config.Arch.where}: {config.Arch.name} gives features, which infer and export can't answer"
+        )
     part: Part = config.Infer.PostProcess or Part("Topk")
     names = label_names(config) if names is None else names
     names = [*names, *map(str, range(len(names), config.class_num))] if names else []

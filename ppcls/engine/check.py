@@ -21,9 +21,9 @@ def report(engine: Engine) -> str:
     compute_with(engine.model, STOCK)  # whose layers count_macs watches
     with paddle.no_grad():
         macs, _ = count_macs(engine.model, batch.images)
-        outputs = engine.task.forward(engine.model, batch)
-        logits = outputs["logits"]
+        outputs = engine.task.forward(engine.task.trained, batch)
         loss = float(total_of(engine.task.losses(outputs, batch)))
+    shapes = ", ".join(f"{name} {list(tensor.shape)}" for name, tensor in outputs.items())
     steps = -(-engine.batches_per_epoch // config.Global.update_freq)
     last, warm = config.Global.epochs * steps - 1, state.schedule.warmup_steps
     learning_rates = {"start": 0, **({"after warm-up": warm} if warm else {}), "end": last}
@@ -35,13 +35,13 @@ def report(engine: Engine) -> str:
         "device, numbers": f"{engine.device}, {engine.precision}",
         **({"instruction set": environment.instruction_set()} if engine.device == "cpu" else {}),
         "training images": len(engine.train_loader.dataset),
-        "batch": f"images {list(batch.images.shape)}, labels {list(batch.labels.shape)}, output {list(logits.shape)}",
+        "batch": f"images {list(batch.images.shape)}, labels {list(batch.labels.shape)}, outputs {shapes}",
         "steps per epoch": f"{steps} of {config.Global.update_freq} batch(es)",
         "learning rate": ", ".join(f"{name} {state.schedule.lr(step):.6g}" for name, step in learning_rates.items()),
         "loss of the first batch": f"{loss:.4f}",
     }
     if config.Global.eval_during_train:
-        rows["evaluation images"] = len(engine.eval_loader.dataset)
+        rows["evaluation images"] = engine.eval_loader.num_images
     table = PrettyTable(["checked", "value"], align="l")
     table.add_rows([[name, value] for name, value in rows.items()])
     return str(table)

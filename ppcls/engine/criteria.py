@@ -1,7 +1,7 @@
 """The losses and metrics of a config, each with labels that it can take."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Union
 
 import numpy as np
 from paddle import nn
@@ -9,6 +9,7 @@ from paddle import nn
 from ppcls.batch import LabelKind, multi_hot_of
 from ppcls.config.schema import RunConfig
 from ppcls.data.loader.loader import Loader
+from ppcls.data.loader.retrieval import QueryAndGallery
 from ppcls.engine import ranks
 from ppcls.engine.evaluator import FIRST, Evaluator
 from ppcls.engine.metric_names import refuse_twins
@@ -18,10 +19,14 @@ from ppcls.losses import LOSSES
 from ppcls.losses.base import Loss
 from ppcls.metrics import METRICS
 from ppcls.metrics.base import Metric
+from ppcls.metrics.retrieval import Retrieval
 from ppcls.registry import Facts, Part, Registry
 
+# What gives batches: one data set, or queries and their gallery.
+Images = Union[Loader, QueryAndGallery]
 
-def losses(parts: Sequence[Part], loader: Loader, class_num: int) -> dict[str, Loss]:
+
+def losses(parts: Sequence[Part], loader: Images, class_num: int) -> dict[str, Loss]:
     """Build losses for the batches of a loader, by name; those of one name are numbered from the second one on.
 
     They may weigh classes by how often they are among the labels to see.
@@ -38,7 +43,7 @@ def losses(parts: Sequence[Part], loader: Loader, class_num: int) -> dict[str, L
     return built
 
 
-def metrics(parts: Sequence[Part], loader: Loader, class_num: int) -> list[Metric]:
+def metrics(parts: Sequence[Part], loader: Images, class_num: int) -> list[Metric]:
     """Build metrics for the batches of a loader."""
     facts = Facts(class_num=class_num, label_names=list(loader.dataset.label_names))
     built: list[Metric] = [_built(METRICS, part, facts, loader) for part in parts]
@@ -46,9 +51,11 @@ def metrics(parts: Sequence[Part], loader: Loader, class_num: int) -> list[Metri
     return built
 
 
-def evaluators(config: RunConfig, first: Loader, others: Sequence[Loader]) -> list[Evaluator]:
+def evaluators(config: RunConfig, first: Images, others: Sequence[Loader]) -> list[Evaluator]:
     """Build the evaluation of `DataLoader.Eval` and those of `Evaluators`, each on its loader."""
-    shown = config.Loss.Eval or config.require("Loss.Train", "eval without Loss.Eval")
+    shown: Sequence[Part] = ()
+    if not isinstance(first, QueryAndGallery):  # whose identities the model has no logits for
+        shown = config.Loss.Eval or config.require("Loss.Train", "eval without Loss.Eval")
     usual = config.Global.eval_interval
     built = [_evaluator(config, FIRST, first, shown, config.Metric.Eval, usual)]
     for section, loader in zip(config.Evaluators, others):
@@ -61,19 +68,34 @@ def evaluators(config: RunConfig, first: Loader, others: Sequence[Loader]) -> li
 
 
 def _evaluator(
-    config: RunConfig, name: str, loader: Loader, shown: Sequence[Part], measured: Sequence[Part], every: int
+    config: RunConfig, name: str, loader: Images, shown: Sequence[Part], measured: Sequence[Part], every: int
 ) -> Evaluator:
-    terms = losses(shown, loader, config.class_num)
+    terms = losses(shown, loader, config.class_num) if shown else {}
     untrained = [part for part, loss in zip(shown, terms.values()) if isinstance(loss, nn.Layer)]
     if untrained:
         raise ConfigError(
             f"{untrained[0].where}: {untrained[0].name} has weights, which only a training has; give Loss.Eval others"
         )
     counted = metrics(measured, loader, config.class_num)
+    if isinstance(loader, QueryAndGallery):
+        counted = [_retrieval(config, counted)]
     return Evaluator(name, loader, terms, counted, every, Tally(list(terms), counted))
 
 
-def _built(registry: Registry, part: Part, facts: Facts, loader: Loader) -> Any:
+def _retrieval(config: RunConfig, measures: Sequence[Any]) -> Metric:
+    if not measures:
+        raise ConfigError(f"{config.source}: missing key 'Metric.Eval'; retrieval needs it, such as Recallk and mAP")
+    settings = config.Global
+    return Retrieval(
+        measures,
+        feature_from=settings.retrieval_feature_from,
+        normalize=settings.feature_normalize,
+        binarize=settings.feature_binarize,
+        rerank=settings.re_ranking,
+    )
+
+
+def _built(registry: Registry, part: Part, facts: Facts, loader: Images) -> Any:
     """Build a part. Raises ConfigError, with those that would do, if it can't take the labels of the loader."""
     built, given = registry.build(part, facts), loader.label_kind
     takes = getattr(built, "takes", frozenset(LabelKind))  # a part of the user's own may not say

@@ -7,7 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Optional
+from typing import Optional, Union
 
 import numpy as np
 import paddle
@@ -16,6 +16,7 @@ from ppcls.batch import Batch
 from ppcls.config import dump_config
 from ppcls.config.schema import RunConfig
 from ppcls.data.loader.loader import Loader
+from ppcls.data.loader.retrieval import QueryAndGallery
 from ppcls.data.sources.base import LabelledImages
 from ppcls.engine import build, log, manifest, ranks, run_folder, train_result
 from ppcls.engine.class_names import refuse_other_classes
@@ -129,7 +130,7 @@ class Engine(Parts):
             self.save(best=None)
             self.end_if_told()
         logger.info(f"{evaluator.title}[Epoch {epoch}][Avg]{text_of(results)}")
-        if not math.isfinite(results["loss"]):
+        if not math.isfinite(results.get("loss", 0.0)):
             raise self.diverged("the loss of the evaluation is")
         self.scalars.add(evaluator.name, state.step, {"epoch": epoch, **results})
         return results
@@ -174,7 +175,7 @@ class Engine(Parts):
         build.load_frozen_weights(self.model)
         build.load_start_weights(self.config, self.model, new_head=False)
         self.log_to("eval.log")
-        num_images = sum(len(evaluator.loader.dataset) for evaluator in self.evaluators)
+        num_images = sum(evaluator.loader.num_images for evaluator in self.evaluators)
         self.choose_operators(passes=num_images)
         self.precision.prepare(self.model, None)
         logger.info(f"{self.summary(training=False)}; {num_images} images")
@@ -304,7 +305,7 @@ class Engine(Parts):
             logger.warning(f"nothing to train: {state.epoch} of {self.last_epoch} epochs are done; raise Global.epochs")
 
 
-def report_skipped(loader: Loader) -> None:
+def report_skipped(loader: Union[Loader, QueryAndGallery]) -> None:
     """Name the corrupt images that an epoch skipped, where the data set allows that (`skip_corrupt`)."""
     if loader.skipped:
         logger.warning(f"{len(loader.skipped)} corrupt image(s) left out, the first: {loader.skipped[0]}")

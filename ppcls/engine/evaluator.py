@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Union
 
 from ppcls.data.loader.loader import Loader
+from ppcls.data.loader.retrieval import QueryAndGallery
 from ppcls.engine.tally import Tally
 from ppcls.losses.base import Loss
 from ppcls.metrics.base import Metric
@@ -18,7 +19,7 @@ class Evaluator:
     """Every so many epochs: the images of a loader, losses and metrics to show of them, and the count of both."""
 
     name: str
-    loader: Loader
+    loader: Union[Loader, QueryAndGallery]
     losses: Mapping[str, Loss]
     metrics: Sequence[Metric]
     every: int

@@ -10,6 +10,7 @@ from paddle import nn
 from ppcls import device
 from ppcls.config.schema import RunConfig
 from ppcls.data.loader.loader import Loader
+from ppcls.data.loader.retrieval import QueryAndGallery
 from ppcls.engine import build, checkpoints, clock, criteria, operators, ranks, resume, trackers
 from ppcls.engine.class_names import refuse_other_classes, refuse_other_run
 from ppcls.engine.clock import Clock, Timing
@@ -83,8 +84,8 @@ class Parts:
         return build.train_loader(self.config)
 
     @functools.cached_property
-    def eval_loader(self) -> Loader:
-        return build.loader(self.config, self.config.require("DataLoader.Eval", "eval"), training=False)
+    def eval_loader(self) -> Union[Loader, QueryAndGallery]:
+        return build.eval_loader(self.config)
 
     @functools.cached_property
     def train_losses(self) -> dict[str, Loss]:

@@ -20,7 +20,7 @@ class Tally:
     """
 
     def __init__(self, terms: Sequence[str], metrics: Sequence[Metric]) -> None:
-        self.averages = Averages(["loss", *(terms if len(terms) > 1 else [])])
+        self.averages = Averages(["loss", *(terms if len(terms) > 1 else [])] if terms else [])
         self.metrics = metrics
         self.last: Sequence[State] = ()
 
@@ -34,7 +34,8 @@ class Tally:
 
     def add(self, outputs: Outputs, batch: Batch, terms: Mapping[str, paddle.Tensor]) -> None:
         """Count a batch; nothing waits for the device."""
-        self.averages.add(len(batch), [total_of(terms), *(terms.values() if len(terms) > 1 else [])])
+        if terms:
+            self.averages.add(len(batch), [total_of(terms), *(terms.values() if len(terms) > 1 else [])])
         for metric in self.metrics:
             metric.update(outputs, batch)
 

@@ -7,6 +7,7 @@ from typing import Any, Callable
 import paddle
 
 from ppcls.batch import Batch, LabelKind, Outputs
+from ppcls.errors import ConfigError
 
 
 class Loss(ABC):
@@ -22,6 +23,8 @@ class Loss(ABC):
 
     def of(self, outputs: Outputs, batch: Batch) -> paddle.Tensor:
         """Return the loss of a model's outputs for a batch."""
+        if "logits" not in outputs:
+            raise ConfigError(f"{type(self).__name__}: the model gives no logits but {', '.join(outputs)}; add a head")
         return self(outputs["logits"], batch.labels)
 
 

@@ -14,5 +14,6 @@ METRICS = Registry(
         "ppcls.metrics.average_precision": "MultiLabelMAP",
         "ppcls.metrics.flags": "HammingDistance AccuracyScore MultilabelMeanAccuracy",
         "ppcls.metrics.attributes": "ATTRMetric",
+        "ppcls.metrics.retrieval": "Recallk mAP mINP Precisionk",
     },
 )

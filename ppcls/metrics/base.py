@@ -98,7 +98,7 @@ class RowMetric(Metric):
 
     def state(self) -> State:
         self._drain()
-        return {name: np.concatenate(parts) for name, parts in self._parts.items()}
+        return {name: _joined(parts) for name, parts in self._parts.items()}
 
     def reset(self, state: State = NOTHING) -> None:
         empty = {name: np.zeros([0, width] if width else [0], "float32") for name, width in self._widths.items()}
@@ -113,7 +113,12 @@ class RowMetric(Metric):
 
     @staticmethod
     def merged(states: Sequence[State]) -> State:
-        return {name: np.concatenate([state[name] for state in states]) for name in states[0]}
+        return {name: _joined([state[name] for state in states]) for name in states[0]}
+
+
+def _joined(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Return all rows; the width of features is known from the first ones."""
+    return np.concatenate([part for part in parts if len(part)] or parts[:1])
 
 
 def mean_of(values: NDArray[np.float64]) -> float:

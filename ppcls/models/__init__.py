@@ -1,4 +1,4 @@
-"""The architectures: which module has which names."""
+"""The architectures, and the gears of those for retrieval: which module has which names."""
 
 from ppcls.registry import Registry
 
@@ -115,5 +115,9 @@ ARCHITECTURES = Registry(
         "NextViT_large_224 NextViT_large_384",
         "ppcls.models.distillation": "DistillationModel AttentionModel",
         "ppcls.models.afd": "LinearTransformTeacher LinearTransformStudent",
+        "ppcls.models.rec_model": "RecModel",
     },
 )
+NECKS = Registry("neck", {"ppcls.models.gears": "FC BNNeck VehicleNeck FRFNNeck Tanh"})
+HEADS = Registry("head", {"ppcls.models.gears": "FC ArcMargin CosMargin CircleMargin AdaMargin"})
+INITIALIZERS = Registry("initializer", {"ppcls.models.initializers": "Constant Normal KaimingNormal KaimingUniform"})

@@ -41,7 +41,8 @@ def load_weights(
     """
     path = download(source) if is_remote(source) else find_weights(source)
     saved = saved_names(path)  # which also makes sure that the file is the one of its run
-    elsewhere = (OF_LOSSES, *(f"{name}." for name in getattr(model, "frozen_models", dict)()))
+    frozen = (f"{name}." for name in getattr(model, "frozen_models", dict)())
+    elsewhere = (OF_LOSSES, *frozen, *getattr(model, "gone", ()))
     arrays = {n: _widened(array) for n, array in read_weights(path).items() if not n.startswith(elsewhere)}
     entries = model.state_dict(use_hook=False)  # the tensors themselves, not copies cast for saving
     state = {name: tensor for name, tensor in entries.items() if not name.startswith(elsewhere)}

@@ -12,6 +12,7 @@ import pytest
 from recipe import fill
 
 from ppcls.batch import outputs_of
+from ppcls.config import load_config
 from ppcls.models import ARCHITECTURES
 from ppcls.models.ml_decoder import put_ml_decoder
 from ppcls.registry import Part
@@ -62,3 +63,19 @@ def test_a_model_with_an_ml_decoder_is_that_of_paddleclas(index: str, shared: Pa
     model = decoder(DECODERS[index]["arch"])
     check_state(model, DECODERS[index]["state"])
     check_outputs(model, index, DECODERS[index]["image_shape"])
+
+
+RETRIEVAL = {index: found for index, found in SECTIONS.items() if found["arch"]["name"] == "RecModel"}
+
+
+def rec_model(arch: Mapping[str, Any], folder: Path) -> paddle.nn.Layer:
+    file = folder / "arch.yaml"
+    file.write_text(json.dumps({"Arch": arch}))
+    return ARCHITECTURES.build(load_config(str(file)).Arch)
+
+
+@pytest.mark.parametrize("index", with_slow_marks(RETRIEVAL), ids=lambda index: RETRIEVAL[index]["yaml"])
+def test_a_model_of_retrieval_is_that_of_paddleclas(index: str, shared: Path, tmp_path: Path) -> None:
+    model = rec_model(RETRIEVAL[index]["arch"], tmp_path)
+    check_state(model, RETRIEVAL[index]["state"])
+    check_outputs(model, index, RETRIEVAL[index]["image_shape"])

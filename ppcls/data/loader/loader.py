@@ -84,6 +84,10 @@ class Loader:
         """The names of what gives the labels."""
         return " with ".join(type(part).__name__ for part in (self.dataset, *self._batch_transforms))
 
+    @property
+    def num_images(self) -> int:
+        return len(self.dataset)
+
     def __len__(self) -> int:
         """Return the number of batches of this rank in an epoch."""
         return len(self._sampler)
@@ -182,12 +186,15 @@ class Loader:
             if not good:
                 return None
             images, draws = images[good], draws[good]
-        finished: tuple[Images, Labels] = images, self.dataset.labels[draws % len(self.dataset)]
+        index = draws % len(self.dataset)
+        finished: tuple[Images, Labels] = images, self.dataset.labels[index]
         rank_number = number * self._sampler.world_size + self._sampler.rank
         rng = stream("batch", seed=self._seed, epoch=epoch, number=rank_number)
         for transform in self._batch_transforms:
             finished = transform(*finished, rng)
-        return Batch(*finished)
+        # Who searches wants to know which image is which.
+        extra = {"index": index} if self.label_kind is LabelKind.IDENTITIES else {}
+        return Batch(*finished, extra)
 
     def _start(self) -> Pool:
         image, available = self._first_image(), available_bytes()

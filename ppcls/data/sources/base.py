@@ -24,8 +24,13 @@ Labels = Union[NDArray[np.int64], NDArray[np.float32]]
 class LabelledImages(ABC):
     """Numbered images and their `labels`; `label_names` is empty where the source has none.
 
+    `identities`: the labels number individuals, of which an evaluation may have others than the training; `cameras`
+    [N], where they are known, say what took the images.
     With `skip_corrupt` the loader skips images that can't be used; otherwise they end the run.
     """
+
+    identities = False
+    cameras: Optional[NDArray[np.int64]] = None
 
     def __init__(
         self, pipeline: Pipeline, *, labels: Labels, label_names: Sequence[str] = (), skip_corrupt: bool = False
@@ -43,6 +48,8 @@ class LabelledImages(ABC):
     @property
     def label_kind(self) -> LabelKind:
         """What the labels mean."""
+        if self.identities:
+            return LabelKind.IDENTITIES
         kinds = {1: LabelKind.CLASS_IDS, 2: LabelKind.MULTI_HOT, 3: LabelKind.MULTI_HOT_WITH_RATIOS}
         return kinds[self.labels.ndim]
 

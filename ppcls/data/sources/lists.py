@@ -23,13 +23,13 @@ class ImageNetDataset(ImageFiles):
     of the classes are those of `class_id_map_file`, or of a `labels.txt` beside the list: lines `label name`.
     `relabel` numbers the labels that occur 0, 1, ... in their order, together with those of `relabel_lists`, the
     lists of Train and Eval: a label is the same class in both. Without a list, the classes are the folders in
-    `image_root`, as for ImageFolder.
+    `image_root`, as for ImageFolder. In an evaluation of retrieval labels are identities, any numbers.
     """
 
     def __init__(
         self,
         pipeline: Pipeline,
-        class_num: int,
+        class_num: Optional[int],
         relabel_lists: Sequence[str],
         *,
         image_root: str,
@@ -41,7 +41,10 @@ class ImageNetDataset(ImageFiles):
     ) -> None:
         if delimiter == "":
             raise ValueError("delimiter: must not be empty; received ''; omit it for white space")
+        self.identities = class_num is None
         if cls_label_path is None:
+            if class_num is None:
+                raise ValueError("cls_label_path: queries and a gallery need lists; received null; give one")
             found = in_class_folders(image_root, class_num, class_id_map_file)
             super().__init__(pipeline, image_root=image_root, **found._asdict(), skip_corrupt=skip_corrupt)
             return
@@ -49,7 +52,7 @@ class ImageNetDataset(ImageFiles):
         labels, names = np.array(listing.labels, np.int64), names_of(cls_label_path, class_id_map_file)
         if relabel:
             labels, known = renumbered(labels, relabel_lists, delimiter)
-            if len(known) < class_num:
+            if class_num is not None and len(known) < class_num:
                 raise DataError(
                     f"{printable(cls_label_path)}: relabel: there are {len(known)} labels for class_num {class_num}, "
                     "so that the list of another split may number them otherwise; give both DataLoader.Train and "
@@ -57,15 +60,16 @@ class ImageNetDataset(ImageFiles):
                 )
             if known[-1] < len(names):  # these are names of the labels as they were
                 names = [names[label] for label in known.tolist()]
-        check_range(labels, class_num, lambda index: f"{cls_label_path}:{listing.lines[index]}")
         check_exist(image_root, listing.paths, listing.lines, cls_label_path)
-        note_absent(cls_label_path, labels, class_num)
+        if class_num is not None:
+            check_range(labels, class_num, lambda index: f"{cls_label_path}:{listing.lines[index]}")
+            note_absent(cls_label_path, labels, class_num)
         super().__init__(
             pipeline,
             image_root=image_root,
             paths=listing.paths,
             labels=labels,
-            label_names=checked_names(names, class_num, cls_label_path),
+            label_names=() if class_num is None else checked_names(names, class_num, cls_label_path),
             skip_corrupt=skip_corrupt,
         )
 

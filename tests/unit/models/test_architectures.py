@@ -53,6 +53,9 @@ LARGE = {
 # Architectures that consist of others, and what stands between those.
 PARTS_OF_SEVERAL = {"ppcls.models.distillation", "ppcls.models.afd"}
 
+# Architectures that consist of others.
+PARTS_OF_SEVERAL = {"ppcls.models.rec_model"}
+
 
 def size_of(name: str) -> int:
     return SIZES.get(name, SIZES.get(ARCHITECTURES.module_of[name], 64))
