@@ -9,7 +9,7 @@ from ppcls.models.layers.drop import Dropout, DropPath, drop_rates
 from ppcls.models.layers.initial import draw_by_fan_out, draw_linears, truncated_normal
 from ppcls.models.layers.inverted_residual import InvertedResidual
 from ppcls.models.layers.linear import ConvHead, Head, Linear, Mlp, UniformLinear
-from ppcls.models.layers.norm import LayerNorm, LayerNorm2D, batch_norm
+from ppcls.models.layers.norm import ImageNorm, LayerNorm, LayerNorm2D, batch_norm
 from ppcls.models.layers.operators import STOCK, Activation, DataFormat, activate, compute_with, computing_layers
 from ppcls.models.layers.patch_pixels import fold_patches, unfold_patches
 from ppcls.models.layers.patches import PatchEmbed, positions_for
@@ -40,6 +40,7 @@ __all__ = [
     "Dropout",
     "GlobalAvgPool",
     "Head",
+    "ImageNorm",
     "InvertedResidual",
     "LayerNorm",
     "LayerNorm2D",
