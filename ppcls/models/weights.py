@@ -11,6 +11,7 @@ from paddle import nn
 
 from ppcls.errors import CheckpointError
 from ppcls.models.adapters import adapters_for
+from ppcls.models.cards import class_names_of
 from ppcls.models.first_conv import fit_channels
 from ppcls.models.head_rows import follow_names, new_heads
 from ppcls.models.weight_files import Arrays, download, find_weights, is_remote, listed, read_weights, saved_names
@@ -34,7 +35,8 @@ def load_weights(model: nn.Layer, source: str, *, new_head: bool = True, class_n
     Raises: CheckpointError if there is no such file, it is none of weights, or it doesn't fit the model.
     """
     path = download(source) if is_remote(source) else find_weights(source)
-    saved = saved_names(path)  # which also makes sure that the file is the one of its run
+    # The first also makes sure that the file is the one of its run.
+    saved = saved_names(path) or class_names_of(source)
     arrays = {n: _widened(array) for n, array in read_weights(path).items() if not n.startswith(OF_LOSSES)}
     entries = model.state_dict(use_hook=False)  # the tensors themselves, not copies cast for saving
     state = {name: tensor for name, tensor in entries.items() if not name.startswith(OF_LOSSES)}
