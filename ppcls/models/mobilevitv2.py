@@ -18,6 +18,7 @@ from ppcls.models.layers import (
     Flatten,
     GlobalAvgPool,
     Head,
+    ImageNorm,
     NormConvNormAct,
     Residual,
     fold_patches,
@@ -76,9 +77,9 @@ class Encoder(nn.Layer):
     def __init__(self, width: int) -> None:
         super().__init__()
         hidden = 2 * width // 16 * 16
-        self.pre_norm_attn = nn.Sequential(nn.GroupNorm(1, width), LinearAttention(width))
+        self.pre_norm_attn = nn.Sequential(ImageNorm(width), LinearAttention(width))
         self.pre_norm_ffn = nn.Sequential(
-            nn.GroupNorm(1, width), nn.Conv2D(width, hidden, 1), Act("silu"), nn.Identity(), nn.Conv2D(hidden, width, 1)
+            ImageNorm(width), nn.Conv2D(width, hidden, 1), Act("silu"), nn.Identity(), nn.Conv2D(hidden, width, 1)
         )
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
@@ -96,7 +97,7 @@ class MobileViTV2Block(nn.Layer):
         super().__init__()
         pointwise = nn.Sequential(("conv", nn.Conv2D(channels, width, 1, bias_attr=False)))
         self.local_rep = nn.Sequential(conv(channels, channels, 3, groups=channels), pointwise)
-        self.global_rep = nn.Sequential(*(Encoder(width) for _ in range(depth)), nn.GroupNorm(1, width))
+        self.global_rep = nn.Sequential(*(Encoder(width) for _ in range(depth)), ImageNorm(width))
         self.conv_proj = NormConvNormAct(2 * width if fusion else width, channels, 1)
         self.fusion = fusion
 

@@ -11,6 +11,7 @@ from paddle import nn
 
 from ppcls.errors import CheckpointError
 from ppcls.models.adapters import adapters_for
+from ppcls.models.cards import class_names_of
 from ppcls.models.first_conv import fit_channels
 from ppcls.models.head_rows import follow_names, new_heads
 from ppcls.models.ml_decoder import replaced_heads
@@ -40,7 +41,8 @@ def load_weights(
     Raises: CheckpointError if there is no such file, it is none of weights, or it doesn't fit the model.
     """
     path = download(source) if is_remote(source) else find_weights(source)
-    saved = saved_names(path)  # which also makes sure that the file is the one of its run
+    # The first also makes sure that the file is the one of its run.
+    saved = saved_names(path) or class_names_of(source)
     frozen = (f"{name}." for name in getattr(model, "frozen_models", dict)())
     elsewhere = (OF_LOSSES, *frozen, *getattr(model, "gone", ()))
     arrays = {n: _widened(array) for n, array in read_weights(path).items() if not n.startswith(elsewhere)}

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, Optional, Union
 
+from ppcls.class_names import read_label_map
 from ppcls.errors import ConfigError
 
 SIZES_FILE = Path(__file__).with_name("architectures.tsv")
@@ -141,6 +142,13 @@ def card_of(name: str, tag: Optional[str] = None) -> ModelCard:
         hint = f"{tags}`ppcls models --pretrained` lists all"
         raise ConfigError(f"Arch.pretrained: no official {kind} for {name}; {hint}")
     return found[0]
+
+
+def class_names_of(location: str) -> list[str]:
+    """Return the names of the classes of the official weights that are there; empty for all others."""
+    cards = (card for found in _all_cards().values() for card in found)
+    labels = next((card.labels for card in cards if card.location == location), None)
+    return read_label_map(f"{labels}_label_list.txt") if labels else []
 
 
 def resolve_pretrained(name: str, pretrained: Union[bool, str], use_ssld: bool) -> Optional[str]:

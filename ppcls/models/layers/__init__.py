@@ -33,7 +33,7 @@ from ppcls.models.layers.joins import (
     Scale,
 )
 from ppcls.models.layers.linear import ConvHead, Head, Linear, Mlp, UniformLinear
-from ppcls.models.layers.norm import BatchNorm, LayerNorm, LayerNorm2D
+from ppcls.models.layers.norm import BatchNorm, ImageNorm, LayerNorm, LayerNorm2D
 from ppcls.models.layers.operators import STOCK, Activation, DataFormat, activate, compute_with, computing_layers
 from ppcls.models.layers.patch_pixels import fold_patches, unfold_patches
 from ppcls.models.layers.patches import PatchEmbed, positions_for
@@ -78,6 +78,7 @@ __all__ = [
     "GlobalAvgPool",
     "GlobalMaxPool",
     "Head",
+    "ImageNorm",
     "InvertedResidual",
     "LayerNorm",
     "LayerNorm2D",

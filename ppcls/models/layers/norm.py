@@ -1,8 +1,10 @@
 """Normalisation."""
 
+import math
 from typing import Optional
 
 import paddle
+import paddle.nn.functional as F
 from paddle import nn
 
 from ppcls.models.layers.operators import Activation, DataFormat, Operation
@@ -54,3 +56,19 @@ class LayerNorm2D(Operation, nn.LayerNorm):
     def __init__(self, num_channels: int, *, epsilon: float = 1e-6) -> None:
         super().__init__(num_channels, epsilon=epsilon)
         self.epsilon = epsilon
+
+
+class ImageNorm(nn.GroupNorm):
+    """Normalise each NCHW image as a whole; scales and offsets are those of its channels.
+
+    A group norm of one group, as a layer norm: paddle2onnx's group norm gives other numbers.
+    """
+
+    def __init__(self, num_channels: int, *, epsilon: float = 1e-5) -> None:
+        super().__init__(1, num_channels, epsilon=epsilon)
+        self.epsilon = epsilon
+
+    def forward(self, x_NCHW: paddle.Tensor) -> paddle.Tensor:
+        normal = F.layer_norm(x_NCHW.flatten(1), [math.prod(x_NCHW.shape[1:])], epsilon=self.epsilon)
+        scale, offset = (weight.reshape([-1, 1, 1]) for weight in (self.weight, self.bias))
+        return normal.reshape([-1, *x_NCHW.shape[1:]]) * scale + offset

@@ -13,6 +13,7 @@ import ppcls
 from ppcls import pdparams
 from ppcls.engine import checkpoints
 from ppcls.errors import CheckpointError
+from ppcls.models.cards import card_of
 from ppcls.models.resnet import VARIANTS
 from ppcls.models.weights import load_weights
 
@@ -241,3 +242,19 @@ def test_rows_of_a_head_follow_the_names_on_the_axis_of_the_classes(tmp_path: Pa
         axis = values.shape.index(4)
         for row, (source, old_row) in enumerate([(before, 0), (saved, 2), (saved, 0), (before, 3)]):
             np.testing.assert_array_equal(values.take(row, axis), source[name].take(old_row, axis))
+
+
+def test_official_weights_keep_the_rows_of_the_classes_that_imagenet_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved = arrays_of(ppcls.create_model("PPLCNet_x0_25"))
+    file = tmp_path / "weights.pdparams"
+    pdparams.write(file, saved)
+    monkeypatch.setattr("ppcls.models.weights.download", lambda source: file)
+    model = ppcls.create_model("PPLCNet_x0_25", class_num=3)
+    before = arrays_of(model)["fc.weight"]
+    names = ["no animal", "goldfish, Carassius auratus", "tench, Tinca tinca"]
+    load_weights(model, card_of("PPLCNet_x0_25").location, class_names=names)
+    found = arrays_of(model)["fc.weight"]
+    np.testing.assert_array_equal(found[:, 1:], saved["fc.weight"][:, [1, 0]])
+    np.testing.assert_array_equal(found[:, 0], before[:, 0])
