@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal, Optional
 
 from paddle import nn
 
+from ppcls.config.parts import key
 from ppcls.models.chain import Chain
 from ppcls.models.layers import (
     Act,
@@ -42,16 +43,13 @@ STAGES = (
 
 @dataclass(frozen=True)
 class Overrides:
-    """What YAMLs may change; `drop_connect_rate`: of stochastic depth behind the last block, from 0 in the first.
+    """What YAMLs may change."""
 
-    `depth_trunc`: how a number of blocks that is multiplied becomes a whole one.
-    """
-
-    batch_norm_momentum: float = 0.99
-    batch_norm_epsilon: float = 1e-3
-    dropout_rate: Optional[float] = None
-    drop_connect_rate: float = 0.2
-    depth_trunc: Literal["ceil", "round"] = "ceil"
+    batch_norm_momentum: float = key(0.99, "of the running averages")
+    batch_norm_epsilon: float = key(1e-3, "added to variances")
+    dropout_rate: Optional[float] = key(None, "before the head; unset: the architecture's")
+    drop_connect_rate: float = key(0.2, "of stochastic depth behind the last block, growing from 0 in the first")
+    depth_trunc: Literal["ceil", "round"] = key("ceil", "how a multiplied number of blocks becomes a whole one")
 
 
 class NestedConv(ConvNormAct):

@@ -242,3 +242,9 @@ def test_a_file_may_start_with_a_byte_order_mark(tmp_path: Path) -> None:
 def test_a_plain_number_in_quotes_as_an_option_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="write it without quotes"):
         load(tmp_path, "Arch: {name: ResNet18}\n", "Global.epochs='2'")
+
+
+def test_an_architecture_reads_its_own_section(tmp_path: Path) -> None:
+    config = load(tmp_path, "Arch: {name: TinyNet_E, override_params: {depth_trunc: round, dropout_rate: 0.1}}\n")
+    overrides = config.Arch.args["override_params"]
+    assert (overrides.depth_trunc, overrides.dropout_rate, overrides.drop_connect_rate) == ("round", 0.1, 0.2)
