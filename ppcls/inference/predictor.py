@@ -22,6 +22,7 @@ from ppcls.inference import POSTPROCESSES, artifact
 from ppcls.inference.artifact import Artifact, Files
 from ppcls.inference.postprocess import PostProcess, Prediction
 from ppcls.inference.runtimes import EngineName, Precision, Runtime, Settings, installed, load
+from ppcls.inference.runtimes.mirrored import Mirrored
 from ppcls.inference.timing import Times, no_times
 from ppcls.registry import Facts, Part
 
@@ -71,6 +72,7 @@ class Predictor:
         gpu_mem_mib: int = 8000,
         profile: bool = False,
         isolated: bool = False,
+        tta: bool = False,
     ) -> None:
         if threads is not None and threads < 1:
             raise ConfigError(f"threads: must be at least 1; received {threads}; leave it out for all physical cores")
@@ -86,6 +88,8 @@ class Predictor:
         self.pipeline = _pipeline(self.artifact, deploy, model)
         self.input_shape = self.artifact.input_shape or _shape_of_input(self.pipeline)
         self._runtime = self._checked(runtime, chosen, files, settings)
+        if tta:
+            self._runtime = Mirrored(self._runtime, 2 if self.artifact.input_type == "uint8" else 3)
         self.class_num = int(self._runtime.scores(self._probe()).shape[1])
         self.postprocess = _postprocess(self.artifact, deploy, self.class_num)
 
