@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("images", nargs="?", metavar="IMAGES", help="an image, a folder or a .txt list")
     parser.add_argument("--model", metavar="MODEL", help="an exported folder, an .onnx file, or a name: ResNet50")
     parser.add_argument("--out", metavar="FILE", help="write a .csv or .jsonl instead; an interrupted one is completed")
+    parser.add_argument("--tta", action="store_true", help="the mean scores of each image and its mirror image")
     add_config(parser, required=False)
 
 
@@ -45,6 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     model = None if named else arguments.model
     given = (("inference_model_dir", model), ("infer_imgs", arguments.images))
     options = [f"Global.{key}={json.dumps(value)}" for key, value in given if value is not None]
+    options += ["Global.tta=True"] * arguments.tta
     config = load_deploy_config(arguments.config, [*arguments.override, *options])
     config.require("Global.infer_imgs", "predict")
     environment.keep_freed_memory()

@@ -31,6 +31,7 @@ class GlobalSection:
     engine: Optional[Literal["paddle", "openvino", "onnxruntime"]] = key(
         None, "what runs the model; unset: of those that are installed and fit the exported files, the fastest"
     )
+    tta: bool = key(False, "mean scores of each image and its mirror image, which takes twice the time")
     enable_benchmark: bool = key(False, "print times at the end")
     enable_profile: bool = key(False, "print a table of operators at the end")
 

@@ -66,6 +66,7 @@ class GlobalSection:
         -1.0, "also save `latest` after this many minutes; -1: never"
     )
     eval_during_train: bool = key(True, "evaluate while training, and keep `best_model`")
+    tta: bool = key(False, "evaluate each image and its mirror image, and take the mean of their scores")
     eval_interval: Count = key(1, "epochs between evaluations")
     start_eval_epoch: Annotated[int, AtLeast(0)] = key(0, "no evaluation before this epoch")
     max_steps: Limit = key(-1, "end after so many optimizer updates, wherever in an epoch; -1: never")

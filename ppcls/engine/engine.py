@@ -159,7 +159,7 @@ class Engine(Parts):
         for batch in tensors(evaluator.loader.epoch(0)):
             with paddle.no_grad():
                 with self.precision.autocast(training=False):
-                    outputs = self.task.outputs(batch)
+                    outputs = evaluator.outputs(self.task, batch, mirrored=self.config.Global.tta)
                 evaluator.tally.add(outputs, batch, terms_of(evaluator.losses, outputs, batch))
             self.watchdog.moved()
             if self.save_points.told_to_stop:

@@ -131,6 +131,7 @@ def _made_by(config: DeployConfig) -> dict[str, Any]:
         "PreProcess": [listed(part) for part in config.PreProcess.transform_ops],
         "PostProcess": chosen,
         "class_id_map_file": read_label_map(names) if names else [],
+        **({"tta": True} if config.Global.tta else {}),  # earlier files do not say it
     }
 
 
@@ -161,6 +162,7 @@ def _predictor(config: DeployConfig) -> Predictor:
         tensorrt=settings.use_tensorrt,
         gpu_mem_mib=settings.gpu_mem,
         profile=settings.enable_profile,
+        tta=settings.tta,
     )
 
 

@@ -22,6 +22,7 @@ from ppcls.inference import artifact, choosing, engines
 from ppcls.inference.artifact import Artifact, Files
 from ppcls.inference.postprocess import PostProcess, Prediction, Topk
 from ppcls.inference.runtimes import EngineName, Precision, Runtime, Settings
+from ppcls.inference.runtimes.mirrored import Mirrored
 from ppcls.inference.timing import Times, no_times
 
 logger = logging.getLogger("ppcls")
@@ -70,6 +71,7 @@ class Predictor:
         gpu_mem_mib: int = 8000,
         profile: bool = False,
         isolated: bool = False,
+        tta: bool = False,
     ) -> None:
         if threads is not None and threads < 1:
             raise ConfigError(f"threads: must be at least 1; received {threads}; omit it for all physical cores")
@@ -85,6 +87,8 @@ class Predictor:
         self.pipeline = _pipeline(self.artifact, deploy, model)
         self.input_shape = self.artifact.input_shape or _shape_of_input(self.pipeline)
         self._runtime = self._checked(runtime, chosen, files, settings)
+        if tta:
+            self._runtime = Mirrored(self._runtime, 2 if self.artifact.input_type == "uint8" else 3)
         self.class_num = int(self._runtime.scores(self._probe()).shape[1])
         self.postprocess = choosing.postprocess(self.artifact, deploy, self.class_num)
 

@@ -1,11 +1,12 @@
 import numpy as np
 import paddle
+import paddle.nn.functional as F
 import pytest
 from runs import MakeEngine, same_arrays
 
 from ppcls import pdparams
 from ppcls.engine.averages import Averages
-from ppcls.engine.engine import Engine
+from ppcls.engine.engine import Engine, tensors
 from ppcls.engine.state import weights_of
 from ppcls.errors import CheckpointError
 from ppcls.metrics.base import MAX_PENDING
@@ -88,3 +89,16 @@ def test_averages_are_over_samples_not_over_batches() -> None:
     assert len(averages.pending) < MAX_PENDING
     expected = sum(size * loss for size, loss in batches) / sum(size for size, _ in batches)
     assert averages.compute(averages.state()) == {"loss": pytest.approx(expected, rel=1e-6)}
+
+
+def test_an_evaluation_with_mirror_images_takes_the_mean_of_the_scores(make: MakeEngine) -> None:
+    engine = make("Tiny", "run", "Global.tta=True", "DataLoader.Eval.sampler.batch_size=13")
+    (evaluator,) = engine.evaluators
+    (batch,) = tensors(evaluator.loader.epoch(0))
+    engine.model.eval()
+    scores = [F.softmax(engine.model(images)) for images in (batch.images, batch.images.flip([3]))]
+    found = engine.evaluate(evaluator)
+    labels = batch.labels.numpy()
+    mean = ((scores[0] + scores[1]) / 2).numpy()
+    assert found["loss"] == pytest.approx(-np.log(mean[np.arange(13), labels]).mean(), rel=1e-5)
+    assert found["top1"] == (mean.argmax(axis=1) == labels).mean()
