@@ -13,7 +13,7 @@ MODULES = {
 
 # The modules and packages directly below ppcls. Those of one floor know nothing of each other, but for the first.
 FLOORS = (
-    "errors text files download environment registry class_names pickles pdparams torch_file batch",
+    "errors text files pages download environment registry class_names pickles pdparams torch_file batch",
     "config device paddle_private",
     "images",
     "data models losses metrics optim ops inference",

@@ -9,13 +9,14 @@ from typing import Annotated, Any, Optional, Union
 
 from fastapi import Depends, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import ppcls
+from ppcls import pages
 from ppcls.inference.predictor import Predictor
 from ppcls.serve.intake import BODIES, Intake
 from ppcls.serve.limits import Limits
@@ -161,14 +162,19 @@ def create_app(
         return PlainTextResponse(metrics.text(), media_type="text/plain; version=0.0.4")
 
     @app.get("/", include_in_schema=False)
-    async def page() -> FileResponse:
-        return FileResponse(PAGES / "page.html")
+    async def page() -> HTMLResponse:
+        return _page("page.html")
 
     @app.get("/docs", include_in_schema=False)
-    async def docs() -> FileResponse:
-        return FileResponse(PAGES / "docs.html")
+    async def docs() -> HTMLResponse:
+        return _page("docs.html")
 
     return app
+
+
+def _page(name: str) -> HTMLResponse:
+    text = (PAGES / name).read_text(encoding="utf-8")
+    return HTMLResponse(text.replace(pages.STYLE_HERE, pages.style()))
 
 
 def _guard(token: str) -> Any:
