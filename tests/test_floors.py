@@ -20,6 +20,7 @@ FLOORS = (
     "tasks doctor",
     "engine",
     "export",
+    "report",
     "serve",
     "cli",
 )

@@ -51,10 +51,22 @@ def run(arguments: argparse.Namespace) -> int:
         print(report(engine))
         return 0
     _train(engine, arguments)
+    _report(engine)
     best = engine.folder / ("latest" if engine.state.best_metric is None else "best_model")
     words = ["-c", str(engine.folder / "config.yaml"), "-o", f"Global.pretrained_model={best}"]
     next_command.say("evaluate", f"{next_command.call('eval')} {shlex.join(words)}")
     return 0
+
+
+def _report(engine: "Engine") -> None:
+    """Write the report of a run that has just ended; of several ranks none can compute alone."""
+    from ppcls.engine import ranks
+    from ppcls.report.writing import write_after_training
+
+    if ranks.world_size() == 1 and engine.config.DataLoader.Eval is not None and engine.state.step:
+        page = write_after_training(engine.folder)
+        if page is not None:
+            next_command.say("see how good it is", f"open {shlex.quote(str(page))} in a browser")
 
 
 def _train(engine: "Engine", arguments: argparse.Namespace) -> None:

@@ -15,7 +15,8 @@ from ppcls.batch import Batch
 from ppcls.config import dump_config
 from ppcls.config.schema import RunConfig
 from ppcls.data.loader.loader import Loader
-from ppcls.engine import build, log, ranks, run_folder, train_result
+from ppcls.data.sources.base import LabelledImages
+from ppcls.engine import build, log, manifest, ranks, run_folder, train_result
 from ppcls.engine.class_names import refuse_other_classes
 from ppcls.engine.evaluator import Evaluator
 from ppcls.engine.guard import Place, diverged
@@ -202,6 +203,13 @@ class Engine(Parts):
         self.save_points.saved()
         self.resume_from = self.folder / "latest"
 
+    def data_sets(self) -> dict[str, LabelledImages]:
+        """Return the data sets of the run, by where the config has them."""
+        found = {"DataLoader.Train.dataset": self.train_loader.dataset}
+        if self.config.Global.eval_during_train:
+            found.update((evaluator.data, evaluator.loader.dataset) for evaluator in self.evaluators)
+        return found
+
     def tell_paddlex(self, *, done: bool) -> None:
         """Write what PaddleX wants to know of the run, where the config asks for it; only the first rank does."""
         if self.config.Global.uniform_output_enabled and ranks.rank() == 0:
@@ -253,6 +261,8 @@ class Engine(Parts):
                 self.checkpoints.make_room(state.checkpoint())
                 write_text(self.folder / "config.yaml", dump_config(config))
                 log.start_file(self.folder / "train.log")
+                if not any(done):
+                    manifest.write(self.folder, self.data_sets())
                 self.scalars = log.scalars(self.folder, done=done, use_visualdl=settings.use_visualdl)
                 self.claim = claim.pop_all()
         pace = f"{self.batches_per_epoch} batches an epoch"

@@ -37,7 +37,7 @@ def test_the_folder_of_a_run(make: MakeEngine) -> None:
     names = [file.name for file in sorted(engine.folder.iterdir())]
     prefixes = ("best_model", "epoch_2", "latest")
     checkpoints = [f"{prefix}{suffix}" for prefix in prefixes for suffix in (".pdopt", ".pdparams", ".pdstates")]
-    assert names == sorted([*checkpoints, "config.yaml", "metrics.jsonl", "train.log"])
+    assert names == sorted([*checkpoints, "config.yaml", "metrics.jsonl", "run.json", "train.log"])
     lines = (engine.folder / "train.log").read_text().splitlines()
     assert re.fullmatch(
         r"\[\d{4}/\d\d/\d\d \d\d:\d\d:\d\d\] ppcls INFO: Tiny, 3 classes, on cpu, float32; 26 pict.*", lines[0]

@@ -1,0 +1,149 @@
+"""What is reported on: a run's folder or an export, and the images to show it."""
+
+import functools
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Optional
+
+import numpy as np
+from paddle import nn
+
+from ppcls.config import load_config
+from ppcls.config.schema import RunConfig
+from ppcls.data.sources.base import ImageFiles, LabelledImages
+from ppcls.doctor.findings import Findings
+from ppcls.doctor.splits import Split, splits_at
+from ppcls.engine import build
+from ppcls.engine.engine import Engine
+from ppcls.errors import CheckpointError, DataError
+from ppcls.images import stream
+from ppcls.images.pipeline import Pipeline
+from ppcls.inference.artifact import DESCRIPTION
+from ppcls.inference.postprocess import Activation
+from ppcls.inference.predictor import Predictor
+from ppcls.report import measuring
+from ppcls.report.evaluation import Evaluation
+from ppcls.text import printable
+
+CONFIG = "config.yaml"
+_PASSES = 5_000
+# The weights in a run's folder to report on, the first that is there.
+WEIGHTS = ("model", "best_model", "latest")
+# Of the splits at a path, the first of these that is there; the images of others may have been trained on.
+_HELD_OUT = ("val", "test")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model that answers; `run` is what trained it, where that is known."""
+
+    path: Path
+    title: str
+    class_names: Sequence[str]
+    activation: Activation
+    pipeline: Pipeline
+    predictor: Optional[Predictor] = None
+    run: Optional[RunConfig] = None
+
+    @functools.cached_property
+    def fast_model(self) -> nn.Layer:
+        """The trained model of a run in its evaluation form, with the operators that thousands of images are worth."""
+        engine = self._engine()
+        engine.choose_operators(passes=_PASSES)
+        return engine.model
+
+    @functools.cached_property
+    def plain_model(self) -> nn.Layer:
+        """The same with Paddle's own operators, to look into."""
+        return self._engine().model
+
+    def _engine(self) -> Engine:
+        assert self.run is not None
+        engine = Engine(self.run)
+        build.load_start_weights(self.run, engine.model, new_head=False)
+        engine.model.eval()
+        return engine
+
+    def evaluate(self, data_set: LabelledImages) -> Evaluation:
+        """Return what it says of images. Raises DataError where it does not know their classes."""
+        if self.predictor is not None:
+            return measuring.of_export(self.predictor, data_set, self.class_names)
+        return measuring.of_model(self.fast_model, self.activation, data_set, self.pipeline, self.class_names)
+
+    def data(self, path: Optional[str]) -> LabelledImages:
+        """Return the images at a path, or those that the run holds out. Raises DataError."""
+        if path is not None:
+            return images_at(path, self.pipeline, self.class_names)
+        if self.run is None:
+            raise DataError(f"--data: an export comes without images; received '{self.path}' alone; give a folder")
+        section = self.run.require("DataLoader.Eval", "report without --data")
+        return build.loader(self.run, section, training=False).dataset
+
+
+def source_at(path: Path) -> Source:
+    """Return the model of a run's folder, or of an export. Raises CheckpointError where there is none."""
+    if (path / CONFIG).is_file():
+        return _of_run(path)
+    if not (path / DESCRIPTION).is_file() and path.suffix != ".onnx":
+        raise CheckpointError(
+            f"{path}: is no run and no export; it has neither {CONFIG} nor {DESCRIPTION}; give the folder that "
+            "`ppcls train` or `ppcls export` wrote"
+        )
+    predictor = Predictor(path)
+    names = list(predictor.postprocess.label_names) or [str(label) for label in range(predictor.class_num)]
+    post, title = predictor.postprocess, predictor.artifact.Global.model_name
+    return Source(path, title, names, post.activation, predictor.pipeline, predictor=predictor)
+
+
+def _of_run(folder: Path) -> Source:
+    weights = next((folder / name for name in WEIGHTS if (folder / f"{name}.pdparams").is_file()), None)
+    if weights is None:
+        raise CheckpointError(f"{folder}: has a config but no weights; train it to the end, or give another folder")
+    options = {"Global.pretrained_model": str(weights), "Arch.pretrained": False}
+    config = load_config(str(folder / CONFIG), [f"{key}={json.dumps(value)}" for key, value in options.items()])
+    return of_config(config, folder)
+
+
+def of_config(config: RunConfig, folder: Path) -> Source:
+    """Return the model whose weights a config names."""
+    post = build.postprocess(config)
+    names = list(post.label_names) or [str(label) for label in range(config.class_num)]
+    return Source(folder, config.Arch.name, names, post.activation, stream.pipeline(build.eval_transforms(config)),
+                  run=config)  # fmt: skip
+
+
+def images_at(path: str, pipeline: Pipeline, class_names: Sequence[str]) -> LabelledImages:
+    """Return the labelled images at a path, by the model's classes: of val or test, where it has splits."""
+    findings = Findings()
+    splits = splits_at(path, findings)
+    split = next((one for name in _HELD_OUT for one in splits if one.name == name), splits[0])
+    if split.pack is not None:
+        raise DataError(f"--data: takes folders and lists; received the pack '{printable(path)}'; unpack it")
+    split = renamed(split, class_names)
+    return ImageFiles(
+        pipeline, image_root=split.root, paths=list(split.paths), labels=split.labels, label_names=class_names
+    )
+
+
+def renamed(split: Split, class_names: Sequence[str]) -> Split:
+    """Return a split whose labels mean the model's classes, by their names. Raises DataError for unknown ones."""
+    labels: Any = split.labels
+    number_of = {name: number for number, name in enumerate(class_names)}
+    has_names = bool(split.class_names) and any(not name.isdecimal() for name in class_names)
+    if labels.ndim == 1 and has_names:
+        unknown = [name for name in split.class_names if name and name not in number_of]
+        if unknown:
+            raise DataError(
+                f"{printable(split.source)}: has classes that the model doesn't know; received "
+                f"{', '.join(map(printable, unknown[:5]))}; it knows {', '.join(map(printable, class_names[:10]))}"
+            )
+        labels = np.array([number_of.get(name, -1) for name in split.class_names], np.int64)[labels]
+    highest = labels.max(initial=-1) if labels.ndim == 1 else labels.shape[1] - 1
+    if not len(labels) or not 0 <= highest < len(class_names) or (labels.ndim == 1 and labels.min() < 0):
+        raise DataError(
+            f"{printable(split.source)}: needs labels 0 to {len(class_names) - 1}; received {len(labels)} images with "
+            f"labels up to {highest}; give images of the model's classes"
+        )
+    return replace(split, labels=labels, class_names=class_names)

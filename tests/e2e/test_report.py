@@ -1,0 +1,67 @@
+"""The page about a run, and about an export."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import browser
+import pytest
+from scripts import Journey
+
+from ppcls.cli import main
+
+
+def test_a_training_ends_with_a_report_of_what_it_held_out(journey: Journey) -> None:
+    folder = journey.folder / "output/ResNet18"
+    assert f"to see how good it is: open {folder}/report.html" in journey.train.stdout
+    report = json.loads((folder / "report/report.json").read_text())
+    evaluated = [line for line in report["history"] if line["phase"] == "eval"]
+    assert report["metrics"]["accuracy"] == pytest.approx(max(line["top1"] for line in evaluated))
+    assert report["num_images"] == 13 and [row["name"] for row in report["classes"]] == ["blue", "green", "red"]
+    assert report["made"]["data"]["DataLoader.Train.dataset"]["num_images"] == 26
+    rows = list(csv.DictReader((folder / "report/predictions.csv").read_text(encoding="utf-8").splitlines()))
+    assert len(rows) == 13
+    assert sum(int(row["right"]) for row in rows) / 13 == pytest.approx(report["metrics"]["accuracy"])
+
+
+def test_the_same_run_gives_the_same_bytes(
+    journey: Journey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(journey.folder)
+    assert main(["report", "output/ResNet18", "--out", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.endswith(f"{tmp_path}/report.html\n")
+    written = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    assert len(written) == 6
+    for file, content in written.items():
+        assert (journey.folder / "output/ResNet18" / file.relative_to(tmp_path)).read_bytes() == content, file
+
+
+@pytest.mark.parametrize("width", [400, 1280])
+def test_the_page_fits_and_loads_nothing_else(journey: Journey, tmp_path: Path, width: int) -> None:
+    with browser.page(tmp_path / "profile") as page:
+        address = (journey.folder / "output/ResNet18/report.html").as_uri()
+        page.open(address, width=width, height=900, dark=width == 400)
+        assert page.value("document.documentElement.scrollWidth") <= width
+        assert page.value("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+        assert page.value("document.querySelectorAll('svg').length") >= 3
+        assert {url for url in page.requested if not url.startswith("data:")} == {address}
+        page.screenshot(tmp_path / "report.png")
+
+
+def test_an_export_is_reported_on_with_images_of_ones_own(
+    journey: Journey, shapes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exported = str(journey.folder / "exported")
+    assert main(["report", exported, "--out", str(tmp_path)]) == 2
+    assert "--data: an export comes without images" in capsys.readouterr().err
+    assert main(["report", exported, "--data", str(shapes / "val"), "--out", str(tmp_path)]) == 0
+    theirs = json.loads((journey.folder / "output/ResNet18/report/report.json").read_text())
+    ours = json.loads((tmp_path / "report/report.json").read_text())
+    assert ours["confusion"] == theirs["confusion"]
+    other = tmp_path / "other"
+    shutil.copytree(shapes / "val/red", other / "purple")
+    assert main(["report", exported, "--data", str(other), "--out", str(tmp_path)]) == 2
+    assert "has classes that the model doesn't know; received purple; it knows blue, green, red" in (
+        capsys.readouterr().err
+    )
