@@ -1,4 +1,4 @@
-"""The command `ppcls data check | show | list | split | pack`."""
+"""The command `ppcls data check | show | list | split | pack | relabel`."""
 
 import argparse
 from pathlib import Path
@@ -6,11 +6,12 @@ from pathlib import Path
 from ppcls import environment
 from ppcls.cli.arguments import add_config, whole
 
-PURPOSE = "check, show, list, split and pack images"
+PURPOSE = "check, show, list, split, pack and relabel images"
 EXAMPLES = """examples:
   ppcls data check dataset/flowers                    # a table, and a page with thumbnails
   ppcls data split dataset/flowers --val 0.1          # writes train_list.txt and val_list.txt
   ppcls data pack dataset/flowers --split train --resize_short 256 --out train.pack
+  ppcls data relabel dataset/flowers corrections.csv --out dataset/flowers-2
   ppcls data show -c configs/ResNet50.yaml --epoch 3 --index 17 --out x.png"""
 
 _CPUS = len(environment.logical_cpus())
@@ -53,6 +54,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     pack.add_argument("--resize_short", type=_pixels, metavar="PIXELS", help="shrink the shorter side to this")
     pack.add_argument("--out", required=True, metavar="FILE", help="the file to write")
     _add_workers(pack)
+
+    relabel = commands.add_parser("relabel", help="write lists with labels corrected, as the page of a report saved")
+    _add_source(relabel)
+    relabel.add_argument("corrections", metavar="CORRECTIONS", help="a .csv with the columns path, label, new_label")
+    relabel.add_argument("--out", required=True, metavar="FOLDER", help="where the lists and the names of classes go")
 
 
 def _add_source(parser: argparse.ArgumentParser) -> None:

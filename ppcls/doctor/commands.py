@@ -1,26 +1,29 @@
-"""What the commands `ppcls data check | list | split | pack` do."""
+"""What the commands `ppcls data check | list | split | pack | relabel` do."""
 
 import argparse
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Optional
 
 from ppcls.config import load_config
-from ppcls.data.sources.lists import relabelled
+from ppcls.data.sources import lists as listed_images
 from ppcls.doctor.check import check, find_groups, read_all
 from ppcls.doctor.divide import divide, listed, write_lists
 from ppcls.doctor.findings import KINDS, Findings
 from ppcls.doctor.packing import pack
 from ppcls.doctor.page import as_page
+from ppcls.doctor.relabel import read_corrections, relabelled
 from ppcls.doctor.report import as_json, as_tables
 from ppcls.doctor.splits import Split, folders_at, split_of, splits_at, unify
 from ppcls.errors import ConfigError, DataError
 from ppcls.files import write_text
+from ppcls.text import printable
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command that the arguments name; return its exit status."""
-    commands = {"check": _check, "list": _list, "split": _split, "pack": _pack}
+    commands = {"check": _check, "list": _list, "split": _split, "pack": _pack, "relabel": _relabel}
     return commands[arguments.data_command](arguments)
 
 
@@ -85,6 +88,24 @@ def _pack(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _relabel(arguments: argparse.Namespace) -> int:
+    findings = Findings()
+    splits = _sound(_splits(arguments, findings)[0], findings)
+    unify([split for split in splits if split.from_folders])
+    lines = relabelled(splits, read_corrections(arguments.corrections), arguments.corrections)
+    roots = {os.path.abspath(split.root) for split in splits}
+    root = arguments.path if arguments.path and os.path.isdir(arguments.path) else os.path.commonpath(roots)
+    moved = {
+        split.name.lower(): [
+            (os.path.relpath(os.path.join(split.root, path), root), label) for path, label in lines[split.name]
+        ]
+        for split in splits
+    }
+    _report(write_lists(_folder(arguments.out), moved, splits[0].class_names), moved)
+    print(f"their images are below {printable(root)}, which is the image_root of these lists")
+    return 0
+
+
 def _sound(splits: list[Split], findings: Findings) -> list[Split]:
     """Return the splits. Raises: DataError if something is wrong with their lists or folders."""
     for found in findings.sorted():
@@ -114,7 +135,7 @@ def _splits(arguments: argparse.Namespace, findings: Findings) -> tuple[list[Spl
     config = load_config(arguments.config, arguments.override)
     sections = {"Train": config.DataLoader.Train, "Eval": config.DataLoader.Eval}
     data_sets = {name: section.dataset for name, section in sections.items() if section is not None}
-    lists = relabelled(data_sets.values())
+    lists = listed_images.relabelled(data_sets.values())
     splits = [
         split_of(name, part.name, part.args, config.class_num, findings, lists) for name, part in data_sets.items()
     ]

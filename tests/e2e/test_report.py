@@ -65,3 +65,26 @@ def test_an_export_is_reported_on_with_images_of_ones_own(
     assert "has classes that the model doesn't know; received purple; it knows blue, green, red" in (
         capsys.readouterr().err
     )
+
+
+def test_ticked_suspects_become_corrected_lists(
+    shapes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = sorted((shapes / "train/red").iterdir())[:2]
+    corrections = tmp_path / "corrections.csv"
+    corrections.write_text(f'path,label,new_label\n"{images[0]}","red","blue"\n{images[1]},red,\n')
+    assert main(["data", "relabel", str(shapes), str(corrections), "--out", str(tmp_path / "lists")]) == 0
+    assert f"below {shapes}, which is the image_root" in capsys.readouterr().out
+    assert (tmp_path / "lists/labels.txt").read_text() == "0 blue\n1 green\n2 red\n"
+    lines = (tmp_path / "lists/train_list.txt").read_text().splitlines()
+    assert len(lines) == 25 and f"train/red/{images[0].name} 0" in lines
+    assert not any(line.startswith(f"train/red/{images[1].name}") for line in lines)
+    for row, problem in (
+        (f"{images[0]},green,blue", "has the label 'red' now; received 'green'"),
+        (f"{images[0]},red,purple", "there is no class 'purple'"),
+        ("elsewhere.png,red,blue", "is of no image here"),
+    ):
+        corrections.write_text(f"path,label,new_label\n{row}\n")
+        assert main(["data", "relabel", str(shapes), str(corrections), "--out", str(tmp_path / "other")]) == 2
+        assert problem in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()
