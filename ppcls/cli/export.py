@@ -20,6 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=("paddle", "onnx"), default="paddle", help="onnx: that too (%(default)s)")
     parser.add_argument("--opset", type=int, default=17, help="of the ONNX file, 7 to 21 (%(default)s)")
     parser.add_argument("--verify", metavar="DATA", help="compare with the trained model on a folder or list")
+    parser.add_argument(
+        "--calibrate", action="store_true", help="fit temperature, a bar for 'none of these' and 90 %% sets on Eval"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -28,6 +31,11 @@ def run(arguments: argparse.Namespace) -> int:
     from ppcls.export.export import export
 
     opset = arguments.opset if arguments.format == "onnx" else None
-    folder = shlex.quote(str(export(engine, onnx_opset=opset, verify=arguments.verify)))
-    next_command.say("predict", f"{next_command.call('predict')} PICTURE_OR_FOLDER --model {folder}")
+    calibration = None
+    if arguments.calibrate:
+        from ppcls.report.honest import fitted
+
+        calibration = fitted(engine.config)
+    folder = export(engine, onnx_opset=opset, verify=arguments.verify, calibration=calibration)
+    next_command.say("predict", f"{next_command.call('predict')} PICTURE_OR_FOLDER --model {shlex.quote(str(folder))}")
     return 0

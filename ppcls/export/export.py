@@ -1,5 +1,6 @@
 """From trained weights to a folder that predicts without this project's training side."""
 
+import dataclasses
 import logging
 import os
 import tempfile
@@ -28,6 +29,7 @@ from ppcls.images.failures import OneImage
 from ppcls.images.pipeline import Pipeline
 from ppcls.images.sources import name_of, read_file
 from ppcls.inference import artifact
+from ppcls.inference.honesty import Honesty
 from ppcls.inference.postprocess import PostProcess
 from ppcls.inference.predictor import Predictor
 from ppcls.models.weight_files import about
@@ -36,10 +38,17 @@ from ppcls.registry import Part
 logger = logging.getLogger("ppcls")
 
 
-def export(engine: Engine, *, onnx_opset: Optional[int] = None, verify: Optional[str] = None) -> Path:
+def export(
+    engine: Engine,
+    *,
+    onnx_opset: Optional[int] = None,
+    verify: Optional[str] = None,
+    calibration: Optional[Honesty] = None,
+) -> Path:
     """Write the artifact to `Global.save_inference_dir`, after checking that it gives the model's scores.
 
     With an `onnx_opset` that has an ONNX file too. `verify` names pictures to check all on: a folder or a list.
+    `calibration`: how sure the answers are, for the description.
     Raises CheckpointError, having replaced nothing, if the scores differ.
     """
     config = engine.config
@@ -47,7 +56,7 @@ def export(engine: Engine, *, onnx_opset: Optional[int] = None, verify: Optional
     if onnx_opset is not None:
         require_opset(onnx_opset)
     postprocess = build.postprocess(config)
-    description = _description(config, postprocess)
+    description = dataclasses.replace(_description(config, postprocess), calibration=calibration)
     pipeline = stream.pipeline(description.transforms)
     images_NHWC = _images(pipeline, config)
     _require_shape(pipeline.finish(images_NHWC), config)

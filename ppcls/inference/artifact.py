@@ -21,6 +21,7 @@ from ppcls.config.read import Node, compose, read_config
 from ppcls.errors import CheckpointError
 from ppcls.files import sha256_of, write_text
 from ppcls.inference import POSTPROCESSES
+from ppcls.inference.honesty import Honesty
 from ppcls.registry import Part
 
 DESCRIPTION = "inference.yml"
@@ -67,6 +68,7 @@ class Artifact:
     )
     class_num: Optional[int] = key(None, "number of classes; unset: the model knows")
     main: Optional[Annotated[Part, POSTPROCESSES]] = key(None, "the post-process that is meant, if PaddleX has none so")
+    calibration: Optional[Honesty] = key(None, "how sure an answer is; unset: it was not calibrated")
     measured: Mapping[str, float] = field(default_factory=dict, metadata={"doc": "accuracy on the evaluation set"})
     sha256: Mapping[str, str] = field(default_factory=dict, metadata={"doc": "of the files of the model"})
     Hpi: Mapping[str, Any] = field(default_factory=dict, metadata={"doc": "of PaddleX; passed over"})
@@ -129,6 +131,8 @@ def text(artifact: Artifact) -> str:
     }
     if known is not part:
         content["main"] = {"name": part.name, **part.args}
+    if artifact.calibration is not None:
+        content["calibration"] = dataclasses.asdict(artifact.calibration)
     return dump(content)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ppcls.config.parts import required
 from ppcls.errors import DataError
 
 COVERAGE = 0.9  # of the sets
@@ -29,10 +30,10 @@ class Honesty:
     meant for scores after the temperature.
     """
 
-    temperature: float
-    reject_below: float
-    set_above: float
-    images: int
+    temperature: float = required("of the softmax")
+    reject_below: float = required("an answer of a lower score is none of the classes")
+    set_above: float = required("classes of at least this score are the set of possible ones")
+    images: int = required("how many it was fitted to")
 
     def calibrated(self, scores: NDArray[np.floating]) -> Scores:
         """Return softmax scores [N, classes] as they are at the temperature; each row adds up to 1."""

@@ -2,12 +2,13 @@
 
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, Optional, Protocol
 
 import numpy as np
 
 from ppcls.class_names import find_label_map, read_label_map
+from ppcls.inference.honesty import Honesty
 from ppcls.text import printable
 
 logger = logging.getLogger("ppcls")
@@ -16,28 +17,46 @@ Activation = Literal["softmax", "sigmoid", "none"]
 
 
 @dataclass(frozen=True)
+class Doubt:
+    """What a calibrated model says beside its best classes.
+
+    `none_of_these`: its best score is below the bar. `class_ids`: the set that has the true class in 90 % of all cases
+    or more, best first.
+    """
+
+    none_of_these: bool
+    class_ids: list[int]
+    label_names: list[str]
+
+
+@dataclass(frozen=True)
 class Prediction:
     """The best classes of one picture, best first; `label_names` is empty where no names are known.
 
-    `attributes` says in words what an attribute model's scores mean together; of all others it is empty.
+    `attributes` says in words what an attribute model's scores mean together; of all others it is empty. `doubt` is
+    that of a model that was calibrated.
     """
 
     class_ids: list[int]
     scores: list[float]
     label_names: list[str]
     attributes: list[str] = field(default_factory=list)
+    doubt: Optional[Doubt] = None
 
     def line(self, name: str) -> str:
         """Return the prediction as printed for the image `name`, scores with 2 decimals."""
         scores = ", ".join(f"{score:.2f}" for score in self.scores)
         words = f"attributes: {self.attributes}, " if self.attributes else ""
         answer = f"{words}class id(s): {self.class_ids}, score(s): [{scores}], label_name(s): {self.label_names}"
+        if self.doubt is not None:
+            answer += f", none of these: {self.doubt.none_of_these}, set: {self.doubt.class_ids}"
         return f"{printable(name)}:\t{answer}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain lists, ready for JSON."""
         words = {"attributes": self.attributes} if self.attributes else {}
-        return {"class_ids": self.class_ids, "scores": self.scores, "label_names": self.label_names, **words}
+        doubt = {} if self.doubt is None else {"doubt": asdict(self.doubt)}
+        return {"class_ids": self.class_ids, "scores": self.scores, "label_names": self.label_names, **words, **doubt}
 
 
 def _names(
@@ -87,11 +106,34 @@ class Topk:
         if topk < 1:
             raise ValueError(f"topk: must be at least 1; received {topk}")
         self.topk = topk
-        self.label_names = _names(label_names, class_num, class_id_map_file, delimiter)
+        self.label_names: Sequence[str] = _names(label_names, class_num, class_id_map_file, delimiter)
 
     def __call__(self, scores: np.ndarray) -> list[Prediction]:
         best = np.argsort(-scores, axis=1, kind="stable")[:, : self.topk]
         return [_prediction(ids, row, self.label_names) for ids, row in zip(best, scores)]
+
+
+class HonestTopk:
+    """The same of a model that was calibrated: scores at its temperature, and its doubt."""
+
+    activation: Activation = "softmax"
+
+    def __init__(self, topk: Topk, honesty: Honesty) -> None:
+        self.label_names = topk.label_names
+        self._topk, self._honesty = topk, honesty
+
+    def __call__(self, scores: np.ndarray) -> list[Prediction]:
+        calibrated = self._honesty.calibrated(scores)
+        sets = self._honesty.sets(calibrated)
+        return [
+            replace(prediction, doubt=self._doubt(row, inside))
+            for prediction, row, inside in zip(self._topk(calibrated), calibrated, sets)
+        ]
+
+    def _doubt(self, row: np.ndarray, inside: np.ndarray) -> Doubt:
+        order = np.argsort(-row, kind="stable")
+        found = _prediction(order[inside[order]], row, self.label_names)
+        return Doubt(bool(row.max() < self._honesty.reject_below), found.class_ids, found.label_names)
 
 
 class ThreshOutput:

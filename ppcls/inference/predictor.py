@@ -18,12 +18,11 @@ from ppcls.images.decode import Image
 from ppcls.images.pipeline import Pipeline
 from ppcls.images.sources import Source, name_of
 from ppcls.images.stream import Prepared
-from ppcls.inference import POSTPROCESSES, artifact
+from ppcls.inference import artifact, choosing
 from ppcls.inference.artifact import Artifact, Files
-from ppcls.inference.postprocess import PostProcess, Prediction
+from ppcls.inference.postprocess import PostProcess, Prediction, Topk
 from ppcls.inference.runtimes import EngineName, Precision, Runtime, Settings, installed, load
 from ppcls.inference.timing import Times, no_times
-from ppcls.registry import Facts, Part
 
 logger = logging.getLogger("ppcls")
 
@@ -87,7 +86,7 @@ class Predictor:
         self.input_shape = self.artifact.input_shape or _shape_of_input(self.pipeline)
         self._runtime = self._checked(runtime, chosen, files, settings)
         self.class_num = int(self._runtime.scores(self._probe()).shape[1])
-        self.postprocess = _postprocess(self.artifact, deploy, self.class_num)
+        self.postprocess = choosing.postprocess(self.artifact, deploy, self.class_num)
 
     @property
     def about(self) -> str:
@@ -145,8 +144,7 @@ class Predictor:
         """Return what gives the `topk` best classes; None: what the model, or the deploy YAML, asks for."""
         if topk is None:
             return self.postprocess
-        built: PostProcess = POSTPROCESSES.load("Topk")(self.postprocess.label_names, self.class_num, topk=topk)
-        return built
+        return choosing.honest(Topk(self.postprocess.label_names, self.class_num, topk=topk), self.artifact)
 
     def finish(self, images_NHWC: Image) -> np.ndarray:
         """Return the model's input made of uint8 images [N, H, W, 3], which `pipeline.sample` made."""
@@ -289,20 +287,3 @@ def _pipeline(about: Artifact, deploy: DeployConfig, model: Union[str, Path]) ->
 def _shape_of_input(pipeline: Pipeline) -> tuple[int, int, int]:
     _, channels, height, width = pipeline.finish(pipeline.sample(_blocks(), np.random.default_rng(0))[None]).shape
     return channels, height, width
-
-
-def _postprocess(about: Artifact, deploy: DeployConfig, class_num: int) -> PostProcess:
-    section = deploy.PostProcess
-    part = about.postprocess
-    if section is not None:
-        wanted = section.main_indicator
-        part = getattr(section, wanted) or (part if part.name == wanted else Part(wanted))
-    if part.name == "ThreshOutput" and "threshold" not in part.args:
-        raise ConfigError(
-            f"{deploy.source}: PostProcess: main_indicator is ThreshOutput, whose threshold is missing; "
-            "add ThreshOutput: {threshold: 0.5}"
-        )
-    built: PostProcess = POSTPROCESSES.build(
-        part, Facts(label_names=about.PostProcess.Topk.label_list, class_num=class_num)
-    )
-    return built

@@ -35,13 +35,25 @@ HEADERS = {
 }
 
 
+class Doubt(BaseModel):
+    """What a calibrated model says beside: is it none of the classes, and which ones hold the true one in 90 %?"""
+
+    none_of_these: bool
+    class_ids: list[int]
+    label_names: list[str]
+
+
 class Predicted(BaseModel):
-    """The best classes of one image, best first; `label_names` is empty where no names are known."""
+    """The best classes of one image, best first; `label_names` is empty where no names are known.
+
+    `doubt` is there only where the model was calibrated.
+    """
 
     name: str
     class_ids: list[int]
     scores: list[float]
     label_names: list[str]
+    doubt: Optional[Doubt] = None
 
 
 class Refused(BaseModel):
@@ -72,6 +84,7 @@ class Card(BaseModel):
     input_shape: list[int]
     transforms: list[str]
     measured: dict[str, float]
+    calibration: dict[str, float]
     exported_by: str
     engine: str
     sha256: str

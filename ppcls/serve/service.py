@@ -1,6 +1,7 @@
 """From the images of a request to their predictions."""
 
 import asyncio
+import dataclasses
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -109,6 +110,7 @@ class Service:
             "input_shape": list(self.model.input_shape),
             "transforms": [_in_words(part) for part in about.transforms],
             "measured": dict(about.measured),
+            "calibration": {} if about.calibration is None else dataclasses.asdict(about.calibration),
             "exported_by": f"ppcls {about.Global.ppcls}, Paddle {about.Global.paddle}",
             "engine": self.model.about,
             "sha256": about.sha256.get(artifact.WEIGHTS, ""),

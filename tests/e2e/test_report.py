@@ -7,9 +7,12 @@ from pathlib import Path
 
 import browser
 import pytest
-from scripts import Journey
+from scripts import TRANSFORMS, Journey
 
 from ppcls.cli import main
+from ppcls.inference import artifact
+from ppcls.inference.predictor import Predictor
+from ppcls.serve.app import Predicted
 
 
 def test_a_training_ends_with_a_report_of_what_it_held_out(journey: Journey) -> None:
@@ -88,3 +91,27 @@ def test_ticked_suspects_become_corrected_lists(
         assert main(["data", "relabel", str(shapes), str(corrections), "--out", str(tmp_path / "other")]) == 2
         assert problem in capsys.readouterr().err
     assert not (tmp_path / "other").exists()
+
+
+def test_a_calibrated_export_says_how_sure_it_is(
+    journey: Journey, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(journey.folder)
+    options = [Journey.best, TRANSFORMS, f"Global.save_inference_dir={tmp_path / 'honest'}"]
+    words = ["export", "-c", Journey.config, "--calibrate", *(word for one in options for word in ("-o", one))]
+    assert main(words) == 2
+    assert "calibrate: needs 20 labelled images or more; received 13" in capsys.readouterr().err
+    assert main([*words, "-o", f"DataLoader.Eval.dataset.image_root={shapes / 'train'}"]) == 0
+    predictor, plain = Predictor(tmp_path / "honest"), Predictor(journey.folder / "exported")
+    fitted = predictor.artifact.calibration
+    assert fitted is not None and fitted.images == 26
+    assert artifact.parse_text(artifact.text(predictor.artifact), "onnx").calibration == fitted
+    for path in sorted(map(str, (shapes / "val").rglob("*.png"))):
+        ((honest,), (sure,)) = (one.predict(path, topk=3) for one in (predictor, plain))
+        assert sure.doubt is None and "doubt" not in sure.to_dict()
+        assert honest.class_ids == sure.class_ids and sum(honest.scores) == pytest.approx(1)
+        assert honest.doubt is not None
+        assert honest.doubt.class_ids == honest.class_ids[: len(honest.doubt.class_ids)] != []
+        assert honest.doubt.none_of_these == (honest.scores[0] < fitted.reject_below)
+        assert "none of these: " in honest.line("x") and "none of these" not in sure.line("x")
+        assert Predicted(name="x", **honest.to_dict()).doubt is not None
