@@ -17,7 +17,7 @@ from ppcls import environment
 from ppcls.errors import PpclsError
 from ppcls.text import as_utf8
 
-COMMANDS = ("train", "eval", "infer", "export", "predict", "serve", "data", "report")
+COMMANDS = ("train", "eval", "infer", "export", "predict", "serve", "data", "report", "compare", "replay")
 
 
 def _command(name: str) -> Any:

@@ -3,6 +3,7 @@
 import hashlib
 import importlib.metadata
 import json
+import os
 import platform
 import shlex
 import sys
@@ -48,7 +49,12 @@ def described() -> dict[str, Any]:
         "command": as_utf8(shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])),
         "packages": {"python": platform.python_version(), "ppcls": ppcls.__version__, **packages},
         "source_sha256": _source(),
-        "machine": {"processor": _processor(), "cores": environment.physical_cores(), "system": platform.platform()},
+        "machine": {
+            "processor": _processor(),
+            "cores": environment.physical_cores(),
+            "threads": _threads(),
+            "system": platform.platform(),
+        },
     }
 
 
@@ -78,6 +84,11 @@ def _source() -> str:
     for file in sorted(root.rglob("*.py")):
         digest.update(str(file.relative_to(root)).encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()
+
+
+def _threads() -> str:
+    """Return the threads of matrix products, which may change the order of sums."""
+    return os.environ.get("OMP_NUM_THREADS") or os.environ.get("MKL_NUM_THREADS", "1")
 
 
 def _processor() -> str:

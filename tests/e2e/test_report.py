@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from scripts import TRANSFORMS, Journey
 
 from ppcls.cli import main
+from ppcls.engine import checkpoints
 from ppcls.inference import artifact
 from ppcls.inference.predictor import Predictor
 from ppcls.serve.app import Predicted
@@ -115,3 +117,52 @@ def test_a_calibrated_export_says_how_sure_it_is(
         assert honest.doubt.none_of_these == (honest.scores[0] < fitted.reject_below)
         assert "none of these: " in honest.line("x") and "none of these" not in sure.line("x")
         assert Predicted(name="x", **honest.to_dict()).doubt is not None
+
+
+def test_a_run_and_its_export_are_compared(
+    journey: Journey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(journey.folder)
+    assert main(["compare", "output/ResNet18", "exported", "--out", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert "0 images become right, 0 become wrong; McNemar's exact p = 1\n" in printed
+    assert "Global.seed: 0 -> -" in printed
+    page = (tmp_path / "compare.html").read_text(encoding="utf-8")
+    assert "neither is shown to be better" in page and "http" not in page
+
+
+def test_a_run_is_made_again_bit_for_bit(
+    journey: Journey, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(journey.folder)
+    before = sorted(journey.folder.rglob("*"))
+    assert main(["replay", "output/ResNet18"]) == 0
+    assert "equal, bit for bit" in capsys.readouterr().out
+    assert sorted(journey.folder.rglob("*")) == before
+
+
+def test_a_replay_names_the_package_the_file_the_step_and_the_tensor(
+    journey: Journey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(journey.folder)
+    run = Path(shutil.copytree(journey.folder / "output/ResNet18", tmp_path / "ResNet18"))
+    made = json.loads((run / "run.json").read_text())
+    made["packages"]["numpy"] = "0.1"
+    data = made["data"]["DataLoader.Train.dataset"]
+    data["images"][3], data["sha256"] = "other", "other"
+    (run / "run.json").write_text(json.dumps(made))
+    lines = (run / "metrics.jsonl").read_text().splitlines()
+    changed = json.loads(lines[1])
+    lines[1] = json.dumps({**changed, "loss": 9.0})
+    (run / "metrics.jsonl").write_text("\n".join(lines) + "\n")
+    latest = checkpoints.read(run / "latest")
+    weights = {name: values + (name == "fc.bias") for name, values in latest.weights.items()}
+    checkpoints.write(run / "latest", checkpoints.Checkpoint(weights, latest.optimizer, latest.states))
+    capsys.readouterr()
+    assert main(["replay", str(run)]) == 1
+    printed = capsys.readouterr().out
+    assert "packages: numpy was 0.1 and is" in printed
+    assert re.search(r"files: \S+\.png is the first of 1 that were changed", printed)
+    assert f"steps: loss of {changed['phase']} at step {changed['step']} was 9.0 and is {changed['loss']}\n" in printed
+    assert "tensors: weights fc.bias is the first that differs, by up to 1\n" in printed
+    assert "not equal: packages: numpy was 0.1" in printed
