@@ -57,7 +57,7 @@ def as_json(content: Content) -> str:
     """Return all numbers but those of single images."""
     measured, honest = content.measured, content.honesty
     calibration: dict[str, Any] = {}
-    if content.source.activation == "softmax" and not measured.several:
+    if measured.has_shares:
         calibration["before"] = _bins(measured.scores, measured)
         if honest is not None:
             calibration.update(after=_bins(honest.calibrated(measured.scores), measured), fitted=asdict(honest))
