@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Optional
 
+from ppcls.doctor.relabel import COLUMNS
 from ppcls.errors import UserError
 from ppcls.files import make_folder, write_text
 from ppcls.report.calibration import expected_error, reliability
@@ -39,7 +40,7 @@ def write_report(source: Source, out: Path, data: Optional[str] = None) -> Path:
         write_text(numbers / "confusion.csv", _csv(["image", *names], rows))
         suspected = (content.trained or (None, measured))[1].suspects(_SUSPECTS)
         suspects = ([one.path, one.label, one.predicted] for one in suspected)
-        write_text(numbers / "suspects.csv", _csv(["path", "label", "new_label"], suspects))
+        write_text(numbers / "suspects.csv", _csv(COLUMNS, suspects))
     write_text(out / PAGE, text)
     return out / PAGE
 
