@@ -96,7 +96,7 @@ def _relabel(arguments: argparse.Namespace) -> int:
     roots = {os.path.abspath(split.root) for split in splits}
     root = arguments.path if arguments.path and os.path.isdir(arguments.path) else os.path.commonpath(roots)
     moved = {
-        split.name.lower(): [
+        {"Eval": "val"}.get(split.name, split.name.lower()): [
             (os.path.relpath(os.path.join(split.root, path), root), label) for path, label in lines[split.name]
         ]
         for split in splits

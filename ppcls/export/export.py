@@ -7,11 +7,10 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Optional
+from typing import Optional, Union
 
 import numpy as np
 import paddle
-from paddle import nn
 
 import ppcls
 from ppcls.config.deploy import PreProcessSection
@@ -30,7 +29,7 @@ from ppcls.images.pipeline import Pipeline
 from ppcls.images.sources import name_of, read_file
 from ppcls.inference import artifact
 from ppcls.inference.honesty import Honesty
-from ppcls.inference.postprocess import PostProcess
+from ppcls.inference.postprocess import Activation, PostProcess
 from ppcls.inference.predictor import Predictor
 from ppcls.models.weight_files import about
 from ppcls.registry import Part
@@ -68,11 +67,7 @@ def export(
         activation = "none"
     engine.model.eval()
     scores = Scores(engine.model, activation)
-    # Another layer: making it static would change how the one that it is compared with computes.
-    graph: nn.Layer = Scores(engine.task.deployable(), activation)
-    if config.Global.export_with_preprocess:
-        graph = ScoresOfPixels(graph, pipeline)
-    graph.eval()
+    graph = _graph(engine, activation, pipeline)
     with _new_folder(target) as folder:
         spec = [graph.input_spec(config.Global.image_shape)]
         paddle.jit.save(paddle.jit.to_static(graph, input_spec=spec, full_graph=True), str(folder / "inference"))
@@ -93,6 +88,14 @@ def export(
         f'Export succeeded! The inference model exported has been saved in "{config.Global.save_inference_dir}".'
     )
     return target
+
+
+def _graph(engine: Engine, activation: Activation, pipeline: Pipeline) -> Union[Scores, ScoresOfPixels]:
+    """Return what is written. Another layer than it is compared with: making that static changes how it computes."""
+    scores = Scores(engine.task.deployable(), activation)
+    graph = ScoresOfPixels(scores, pipeline) if engine.config.Global.export_with_preprocess else scores
+    graph.eval()
+    return graph
 
 
 def _replace(folder: Path, target: Path) -> None:

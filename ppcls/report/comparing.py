@@ -83,7 +83,7 @@ def compare(first: Source, second: Source, path: Optional[str]) -> Comparison:
     other_names = (second if owner is first else first).class_names
     columns = [list(other_names).index(name) for name in owner.class_names]
     two = Evaluation(one.paths, one.labels, other_scores.scores[:, columns], one.class_names)
-    made = [manifest.read(source.path) if source.run else {} for source in (first, second)]
+    made = [manifest.read(source.records) if source.run else {} for source in (first, second)]
     facts = [facts_of(source, facts) for source, facts in zip((first, second), made)]
     pair = (one, two) if owner is first else (two, one)
     return Comparison((first, second), data, *pair, list(between(*facts)))

@@ -44,14 +44,14 @@ def collect(source: Source, data: Optional[str]) -> Content:
     data_set = source.data(data)
     measured = source.evaluate(data_set)
     fitted = None
-    if source.activation == "softmax" and not measured.several and len(measured.labels) >= honesty.LEAST_IMAGES:
+    if measured.has_shares and len(measured.labels) >= honesty.LEAST_IMAGES:
         fitted = honesty.fit(measured.scores, measured.labels)
     trained = _trained(source) if data is None else None
-    made = manifest.read(source.path) if source.run else {}
+    made = manifest.read(source.records) if source.run else {}
     if not made:
         made = {**manifest.described(), "data": {"--data": manifest.described_data(data_set)}}
     copies = _copies(source) if trained else []
-    return Content(source, data_set, measured, fitted, trained, copies, made, history_of(source.path))
+    return Content(source, data_set, measured, fitted, trained, copies, made, history_of(source.records))
 
 
 def _trained(source: Source) -> Optional[tuple[LabelledImages, Evaluation]]:

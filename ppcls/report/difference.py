@@ -53,7 +53,7 @@ def facts_of(source: Source, made: Mapping[str, Any]) -> dict[str, str]:
         found[f"sha256 of {name}"] = data["sha256"]
     for kind in ("packages", "machine"):
         found.update(flat(made.get(kind, {})))
-    speed = speed_of(history_of(source.path))
+    speed = speed_of(history_of(source.records))
     if speed is not None:
         found["images a second in training"] = f"{speed:.1f}"
     if source.predictor is not None:

@@ -63,6 +63,11 @@ class Evaluation:
         """Whether an image has several classes."""
         return self.labels.ndim == 2
 
+    @property
+    def has_shares(self) -> bool:
+        """Whether the scores of an image add up to 1, so that they can be right as often as they say."""
+        return not self.several and bool(np.allclose(self.scores.sum(axis=1), 1, atol=1e-3))
+
     @functools.cached_property
     def predicted(self) -> NDArray[np.int64]:
         """What is predicted, in the form of `labels`."""

@@ -83,7 +83,7 @@ def _confusion(content: Content) -> Iterator[str]:
 
 def _calibration(content: Content) -> Iterator[str]:
     measured, honest = content.measured, content.honesty
-    if measured.several or content.source.activation != "softmax":
+    if not measured.has_shares:
         return
     before = reliability(measured.scores, measured.labels)
     calibrated = None if honest is None else honest.calibrated(measured.scores)

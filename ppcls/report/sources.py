@@ -17,6 +17,7 @@ from ppcls.doctor.findings import Findings
 from ppcls.doctor.splits import Split, splits_at
 from ppcls.engine import build
 from ppcls.engine.engine import Engine
+from ppcls.engine.manifest import MANIFEST
 from ppcls.errors import CheckpointError, DataError
 from ppcls.images import stream
 from ppcls.images.pipeline import Pipeline
@@ -47,6 +48,12 @@ class Source:
     predictor: Optional[Predictor] = None
     run: Optional[RunConfig] = None
 
+    @property
+    def records(self) -> Path:
+        """Where the log and the manifest of a run are: `ppcls train FOLDER` has them one folder deeper."""
+        deeper = self.path / self.title
+        return deeper if (deeper / MANIFEST).is_file() else self.path
+
     @functools.cached_property
     def fast_model(self) -> nn.Layer:
         """The trained model of a run in its evaluation form, with the operators that thousands of images are worth."""
@@ -70,7 +77,8 @@ class Source:
         """Return what it says of images. Raises DataError where it does not know their classes."""
         if self.predictor is not None:
             return measuring.of_export(self.predictor, data_set, self.class_names)
-        return measuring.of_model(self.fast_model, self.activation, data_set, self.pipeline, self.class_names)
+        activation: Activation = "sigmoid" if data_set.labels.ndim > 1 else self.activation
+        return measuring.of_model(self.fast_model, activation, data_set, self.pipeline, self.class_names)
 
     def data(self, path: Optional[str]) -> LabelledImages:
         """Return the images at a path, or those that the run holds out. Raises DataError."""

@@ -8,8 +8,6 @@ from ppcls.report.evaluation import Answer
 from ppcls.report.figures import Figures, name
 
 NUM_SHOWN = 60
-# The columns of a list of corrections.
-COLUMNS = ("path", "label", "new_label")
 
 SCRIPT = """\
 "use strict";

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Optional
 
+from ppcls.doctor.relabel import COLUMNS
 from ppcls.errors import UserError
 from ppcls.files import make_folder, write_text
 from ppcls.report.calibration import expected_error, reliability
@@ -39,7 +40,7 @@ def write_report(source: Source, out: Path, data: Optional[str] = None) -> Path:
         write_text(numbers / "confusion.csv", _csv(["image", *names], rows))
         suspected = (content.trained or (None, measured))[1].suspects(_SUSPECTS)
         suspects = ([one.path, one.label, one.predicted] for one in suspected)
-        write_text(numbers / "suspects.csv", _csv(["path", "label", "new_label"], suspects))
+        write_text(numbers / "suspects.csv", _csv(COLUMNS, suspects))
     write_text(out / PAGE, text)
     return out / PAGE
 
@@ -57,7 +58,7 @@ def as_json(content: Content) -> str:
     """Return all numbers but those of single images."""
     measured, honest = content.measured, content.honesty
     calibration: dict[str, Any] = {}
-    if content.source.activation == "softmax" and not measured.several:
+    if measured.has_shares:
         calibration["before"] = _bins(measured.scores, measured)
         if honest is not None:
             calibration.update(after=_bins(honest.calibrated(measured.scores), measured), fitted=asdict(honest))
