@@ -16,7 +16,7 @@ def test_every_config_loads_and_has_what_each_command_needs(file: Path) -> None:
     config = load_config(str(file))
     for path in ("DataLoader.Train", "DataLoader.Eval", "Loss.Train", "Optimizer", "Metric.Eval", "Infer.PostProcess"):
         config.require(path, "train")
-    assert config.class_num == config.Arch.args["class_num"]
+    assert config.class_num == config.Arch.deployed().args["class_num"]
 
 
 @pytest.mark.parametrize("file", CONFIGS, ids=lambda file: file.stem)

@@ -1,0 +1,90 @@
+"""PaddleClas's dialect where it is about models, and about models that learn from each other."""
+
+from ppcls.config.read import Node
+from ppcls.config.rewrite import Notes, Rule, get, put, without
+
+
+def _without_ssld(node: Node, notes: Notes) -> Node:
+    ssld, pretrained = get(node, "use_ssld"), get(node, "pretrained")
+    if ssld is None or ssld.value is not True or (pretrained and pretrained.value is True):
+        return node
+    notes.ignore("Arch.use_ssld", ssld)
+    return without(node, "use_ssld")
+
+
+def _of_student(node: Node, notes: Notes) -> Node:
+    """Read the post-process of one of several models as that of the model that is deployed, which it is."""
+    name, func = get(node, "name"), get(node, "func")
+    if name is None or name.value != "DistillationPostProcess" or func is None:
+        return node
+    for key in ("func", "model_name", "key"):
+        node = without(node, key)
+    return put(node, "name", func)
+
+
+def _between_models(node: Node, notes: Notes) -> Node:
+    """Read a DistillationPairLoss as its base; the `name` of losses between models is one for the log."""
+    if not isinstance(node.value, dict) or len(node.value) != 1:
+        return node
+    ((name, part),) = node.value.items()
+    if not isinstance(part.value, dict) or not name.startswith(("Distillation", "AFDLoss")):
+        return node
+    base = get(part, "base_loss_name")
+    if name == "DistillationPairLoss" and base and isinstance(base.value, str):
+        name, part = base.value, without(part, "base_loss_name")
+    return Node({name: without(part, "name")}, node.where)
+
+
+def _classes_of_models(node: Node, notes: Notes) -> Node:
+    """Drop the number of classes beside models that state theirs."""
+    outer, models = get(node, "class_num"), get(node, "models")
+    items = models.value if models and isinstance(models.value, list) else []
+    named = [part for item in items if isinstance(item.value, dict) for part in item.value.values()]
+    inner = [found for found in (get(part, "class_num") for part in named) if found]
+    if outer is None or not inner or len(inner) < len(named):
+        return node
+    if any(found.value != outer.value for found in inner):
+        notes.ignore("Arch.class_num", outer)
+    return without(node, "class_num")
+
+
+def _stages_by_name(node: Node, notes: Notes) -> Node:
+    stages = get(node, "return_stages")
+    if stages is None or stages.value is not True or get(node, "return_patterns") is None:
+        return node
+    return without(node, "return_stages")
+
+
+MODEL_RULES = (
+    Rule(
+        "Arch",
+        "`use_ssld` is ignored unless `pretrained` is `True`",
+        "ppcls/arch/backbone/legendary_models/resnet.py",
+        _without_ssld,
+    ),
+    Rule("Arch.models.*.*", "the same", "ppcls/arch/backbone/legendary_models/resnet.py", _without_ssld),
+    Rule(
+        "Arch",
+        "`class_num` beside `models` that state theirs is ignored",
+        "ppcls/arch/distill/__init__.py",
+        _classes_of_models,
+    ),
+    Rule(
+        "Arch.models.*.*",
+        "`return_stages: True` beside `return_patterns`: those say which",
+        "ppcls/arch/backbone/base/theseus_layer.py",
+        _stages_by_name,
+    ),
+    Rule(
+        "Infer.PostProcess",
+        "`DistillationPostProcess` is its `func`, of the model that is deployed",
+        "ppcls/data/postprocess/__init__.py",
+        _of_student,
+    ),
+    Rule(
+        "Loss.*.*",
+        "`DistillationPairLoss` is its `base_loss_name`; the `name` of losses between models is ignored",
+        "ppcls/loss/distillationloss.py",
+        _between_models,
+    ),
+)
