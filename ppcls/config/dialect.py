@@ -288,12 +288,6 @@ RUN_RULES = (
     _dropped("Arch.infer_output_key", ("features",), "an export gives the features", _REC),
     _ignored("Arch.Backbone.use_fused_attn", "ppcls/arch/backbone/model_zoo/foundation_vit.py"),
     _ignored("Arch.Backbone.use_fused_linear", "ppcls/arch/backbone/model_zoo/foundation_vit.py"),
-    Rule(
-        "Arch.Backbone",
-        "`use_ssld` is ignored unless `pretrained` is `True`",
-        "ppcls/arch/backbone/legendary_models/resnet.py",
-        _without_ssld,
-    ),
     _ignored("Arch.use_fused_attn", "ppcls/arch/backbone/model_zoo/foundation_vit.py"),  # another kernel, equal numbers
     _ignored("Arch.use_fused_linear", "ppcls/arch/backbone/model_zoo/foundation_vit.py"),
     _ignored("Arch.model_ema", _CAE),

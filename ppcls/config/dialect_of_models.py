@@ -63,6 +63,7 @@ MODEL_RULES = (
         _without_ssld,
     ),
     Rule("Arch.models.*.*", "the same", "ppcls/arch/backbone/legendary_models/resnet.py", _without_ssld),
+    Rule("Arch.Backbone", "the same", "ppcls/arch/backbone/legendary_models/resnet.py", _without_ssld),
     Rule(
         "Arch",
         "`class_num` beside `models` that state theirs is ignored",
