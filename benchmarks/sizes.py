@@ -1,10 +1,10 @@
-"""Writes ppcls/models/cards/architectures.tsv: the input, parameters and multiply-adds of the architectures.
+"""Writes ppcls/models/cards/architectures.tsv: the input, parameters and multiply-adds of every architecture.
 
     python benchmarks/sizes.py [NAME...]
 
 Builds each one (the NAMEs alone, or those that the table lacks) with its initial weights, and runs one image through
 the form that is deployed. `make docs` does it for new architectures. The size of a new one's input stands in
-weights.tsv, or is 224 pixels. What a config composes of others, as RecModel, has no size of its own.
+weights.tsv, or is 224 pixels.
 """
 
 import argparse
@@ -19,12 +19,6 @@ import paddle
 from ppcls.engine.macs import count_macs
 from ppcls.models import ARCHITECTURES
 from ppcls.models.cards import SIZES_FILE, Size, cards_of, sizes
-from ppcls.models.model import Model
-
-
-def is_composed(name: str) -> bool:
-    constructor = ARCHITECTURES.load(name)
-    return isinstance(constructor, type) and not issubclass(constructor, Model)
 
 
 def size_of(name: str, image_px: int) -> Size:
@@ -50,8 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME")
     known = dict(sizes())
-    new = [name for name in ARCHITECTURES.names() if name not in known and not is_composed(name)]
-    for name in parser.parse_args().names or new:
+    for name in parser.parse_args().names or [name for name in ARCHITECTURES.names() if name not in known]:
         cards = cards_of(name)
         known[name] = size_of(name, known[name].image_px if name in known else cards[0].crop_px if cards else 224)
         print(name, *known[name], flush=True)

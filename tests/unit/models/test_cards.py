@@ -26,8 +26,8 @@ BUILT = ["ResNet18", "MobileNetV3_small_x0_35", "RepVGG_A0", "DeiT_tiny_patch16_
 
 
 def test_each_architecture_has_a_size_and_each_row_is_of_an_architecture() -> None:
-    assert list(sizes()) == [name for name in ARCHITECTURES.names() if name not in COMPOSED], "run `make docs`"
-    assert set(ARCHITECTURES.names()) - set(ppcls.list_models()) == COMPOSED
+    assert list(sizes()) == [name for name in ARCHITECTURES.module_of if name not in COMPOSED], "run `make docs`"
+    assert set(ARCHITECTURES.module_of) - set(ppcls.list_models()) == COMPOSED
     named = {line.split("\t")[0] for line in WEIGHTS_FILE.read_text(encoding="utf-8").splitlines()[1:]}
     assert named <= set(ARCHITECTURES.names())
     assert len({(card.architecture, card.tag) for card in CARDS}) == len(CARDS) > 350
