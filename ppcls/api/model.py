@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from paddle import nn
 
 from ppcls.api import stored
-from ppcls.api.evaluation import Evaluation
 from ppcls.api.ridge import Statistics
 from ppcls.batch import outputs_of
 from ppcls.config.schema import RunConfig
@@ -27,9 +26,9 @@ from ppcls.images.pipeline import Pipeline
 from ppcls.images.sources import Source, name_of
 from ppcls.inference.postprocess import Prediction
 from ppcls.models.weight_files import about
-from ppcls.recipes import data
 from ppcls.registry import Part
-from ppcls.text import printable
+from ppcls.report.evaluation import Evaluation
+from ppcls.report.sources import Source as Answering
 
 Sources = Union[Source, Iterable[Source]]
 
@@ -66,14 +65,12 @@ class Model:
         found = list(self._batches(source, batch_size, self.features))
         return np.concatenate(found) if found else np.zeros((0, self.network.num_features), np.float32)
 
-    def evaluate(self, source: Optional[str] = None, *, batch_size: int = 8) -> Evaluation:
+    def evaluate(self, source: Optional[str] = None) -> Evaluation:
         """Return scores of labelled images: a folder, .zip, .csv or list, or the config's own held-out images.
 
         Raises DataError for classes that the model doesn't have.
         """
-        paths, labels = self._held_out() if source is None else self._labelled(source)
-        scores = np.concatenate(list(self._batches(paths, batch_size, self._scores)))
-        return Evaluation(paths, labels.astype(np.int64), scores, self.class_names)
+        return self._answering.evaluate(self._answering.data(source))
 
     def add_class(self, name: str, images: Sources) -> int:
         """Add a class, or images to one, without the images of the others: as exact as fitting to all of them anew.
@@ -145,27 +142,12 @@ class Model:
             with paddle.no_grad():
                 yield run(paddle.to_tensor(images))
 
-    def _held_out(self) -> tuple[list[str], NDArray[Any]]:
-        section = self.config.require("DataLoader.Eval", "evaluate without images of your own")
-        dataset = build.loader(self.config, section, training=False).dataset
-        return [dataset.where(index) for index in range(len(dataset))], dataset.labels
-
-    def _labelled(self, source: str) -> tuple[list[str], NDArray[Any]]:
-        splits = data.checked(source).splits
-        split = next((split for split in splits if split.name in ("val", "test")), splits[0])
-        labels = split.labels
-        if labels.ndim == 1 and split.class_names:
-            number_of = {name: number for number, name in enumerate(self.class_names)}
-            unknown = [name for name in split.class_names if name not in number_of]
-            if unknown:
-                raise DataError(
-                    f"{printable(source)}: has classes that the model doesn't know; received {', '.join(unknown[:5])}; "
-                    f"it knows {', '.join(self.class_names[:10])}"
-                )
-            labels = np.array([number_of[name] for name in split.class_names], np.int64)[labels]
-        if not len(labels) or (labels.max() if labels.ndim == 1 else labels.shape[1] - 1) >= len(self.class_names):
-            raise DataError(f"{printable(source)}: has no images, or labels above {len(self.class_names) - 1}")
-        return [str(Path(split.root) / path) for path in split.paths], labels
+    @property
+    def _answering(self) -> Answering:
+        folder, title, post = Path(self.config.Global.output_dir), self.config.Arch.name, self.postprocess
+        return Answering(
+            folder, title, self.class_names, post.activation, self.pipeline, run=self.config, network=self.network
+        )
 
     @property
     def about_classes(self) -> str:

@@ -14,7 +14,6 @@ from types import FrameType
 from typing import Any, Literal, Optional, Union
 
 from ppcls.api import instant, stored
-from ppcls.api.evaluation import Evaluation
 from ppcls.api.events import Listener, OnEvent
 from ppcls.api.model import Model, load
 from ppcls.config import load_config
@@ -26,6 +25,7 @@ from ppcls.errors import TerminatedError
 from ppcls.models.weight_files import about
 from ppcls.recipes import recipe
 from ppcls.recipes.options import Options
+from ppcls.report.evaluation import Evaluation
 
 logger = logging.getLogger("ppcls")
 

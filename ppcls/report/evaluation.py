@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Optional
 import numpy as np
 from numpy.typing import NDArray
 
+from ppcls.metrics.calibration import Bin, bins_of
 from ppcls.report import suspicion
 from ppcls.report.intervals import Share, f1, share
 
@@ -79,6 +80,10 @@ class Evaluation:
         """Which images have the right answer; for several classes, all of them."""
         same = np.equal(self.predicted, self.labels).reshape(len(self.labels), -1)
         return np.asarray(same.all(axis=1))
+
+    def reliability(self, scores: NDArray[np.floating]) -> list[Bin]:
+        """Return how often the answers of these scores, or of others such as calibrated ones, are right."""
+        return bins_of(scores.max(axis=1), scores.argmax(axis=1) == self.labels)
 
     @functools.cached_property
     def confusion(self) -> NDArray[np.int64]:

@@ -14,7 +14,7 @@ from ppcls.config import load_config
 from ppcls.config.schema import RunConfig
 from ppcls.data.sources.base import ImageFiles, LabelledImages
 from ppcls.doctor.findings import Findings
-from ppcls.doctor.splits import Split, splits_at
+from ppcls.doctor.splits import Split
 from ppcls.engine import build
 from ppcls.engine.engine import Engine
 from ppcls.engine.manifest import MANIFEST
@@ -24,6 +24,7 @@ from ppcls.images.pipeline import Pipeline
 from ppcls.inference.artifact import DESCRIPTION
 from ppcls.inference.postprocess import Activation
 from ppcls.inference.predictor import Predictor
+from ppcls.recipes.data import splits_of
 from ppcls.report import measuring
 from ppcls.report.evaluation import Evaluation
 from ppcls.text import printable
@@ -47,6 +48,7 @@ class Source:
     pipeline: Pipeline
     predictor: Optional[Predictor] = None
     run: Optional[RunConfig] = None
+    network: Optional[nn.Layer] = None  # where it is in memory; else the weights that `run` names are read
 
     @property
     def records(self) -> Path:
@@ -57,6 +59,8 @@ class Source:
     @functools.cached_property
     def fast_model(self) -> nn.Layer:
         """The trained model of a run in its evaluation form, with the operators that thousands of images are worth."""
+        if self.network is not None:
+            return self.network
         engine = self._engine()
         engine.choose_operators(passes=_PASSES)
         return engine.model
@@ -64,7 +68,7 @@ class Source:
     @functools.cached_property
     def plain_model(self) -> nn.Layer:
         """The same with Paddle's own operators, to look into."""
-        return self._engine().model
+        return self._engine().model if self.network is None else self.network
 
     def _engine(self) -> Engine:
         assert self.run is not None
@@ -124,11 +128,8 @@ def of_config(config: RunConfig, folder: Path) -> Source:
 
 def images_at(path: str, pipeline: Pipeline, class_names: Sequence[str]) -> LabelledImages:
     """Return the labelled images at a path, by the model's classes: of val or test, where it has splits."""
-    findings = Findings()
-    splits = splits_at(path, findings)
+    splits = splits_of(path, None, Findings())
     split = next((one for name in _HELD_OUT for one in splits if one.name == name), splits[0])
-    if split.pack is not None:
-        raise DataError(f"--data: takes folders and lists; received the pack '{printable(path)}'; unpack it")
     split = renamed(split, class_names)
     return ImageFiles(
         pipeline, image_root=split.root, paths=list(split.paths), labels=split.labels, label_names=class_names
