@@ -22,12 +22,14 @@ from ppcls.export.export import export
 from ppcls.export.graph import scores_of
 from ppcls.files import make_folder
 from ppcls.images import stream
+from ppcls.images.decode import Image
 from ppcls.images.pipeline import Pipeline
 from ppcls.images.sources import Source, name_of
 from ppcls.inference.postprocess import Prediction
 from ppcls.models.weight_files import about
 from ppcls.registry import Part
 from ppcls.report.evaluation import Evaluation
+from ppcls.report.heat import Heat, painted
 from ppcls.report.sources import Source as Answering
 
 Sources = Union[Source, Iterable[Source]]
@@ -71,6 +73,18 @@ class Model:
         Raises DataError for classes that the model doesn't have.
         """
         return self._answering.evaluate(self._answering.data(source))
+
+    def explain(self, image: Source) -> Image:
+        """Return an image as the model sees it, RGB, glowing where it found what it says.
+
+        See ppcls.report.heat. Raises DataError for an image that can't be used, ConfigError for a model without maps.
+        """
+        seen = _seen(image, self.pipeline)
+        finished = self.pipeline.finish(seen[None])
+        found = Heat(self.network)(finished[0], int(self._scores(paddle.to_tensor(finished)).argmax()))
+        if found is None:
+            raise ConfigError(f"explain: {self.config.Arch.name} has no feature maps to look at")
+        return painted(seen, found)
 
     def add_class(self, name: str, images: Sources) -> int:
         """Add a class, or images to one, without the images of the others: as exact as fitting to all of them anew.
@@ -144,9 +158,11 @@ class Model:
 
     @property
     def _answering(self) -> Answering:
-        folder, title, post = Path(self.config.Global.output_dir), self.config.Arch.name, self.postprocess
+        title, weights = self.config.Arch.name, build.start_weights(self.config)
+        folder = Path(weights or title).parent  # whose records may be there
+        activation = self.postprocess.activation
         return Answering(
-            folder, title, self.class_names, post.activation, self.pipeline, run=self.config, network=self.network
+            folder, title, self.class_names, activation, self.pipeline, run=self.config, network=self.network
         )
 
     @property
@@ -162,6 +178,13 @@ class Model:
         return f"<p>{html.escape(repr(self))}</p>"
 
 
+def _seen(image: Source, pipeline: Pipeline) -> Image:
+    (prepared,) = next(stream.batches([image], pipeline, 1))
+    if prepared.image is None:
+        raise DataError(f"{name_of(image)}: {prepared.problem}")
+    return prepared.image
+
+
 class Transforms:
     """The preprocessing that a model evaluates with: an image (see Model) to float32 [C, H, W]."""
 
@@ -170,10 +193,7 @@ class Transforms:
         self._pipeline = stream.pipeline(parts)
 
     def __call__(self, image: Source) -> NDArray[np.floating]:
-        (prepared,) = next(stream.batches([image], self._pipeline, 1))
-        if prepared.image is None:
-            raise DataError(f"{name_of(image)}: {prepared.problem}")
-        finished: NDArray[np.floating] = self._pipeline.finish(prepared.image[None])[0]
+        finished: NDArray[np.floating] = self._pipeline.finish(_seen(image, self._pipeline)[None])[0]
         return finished
 
     def __repr__(self) -> str:

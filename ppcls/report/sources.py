@@ -24,14 +24,15 @@ from ppcls.images.pipeline import Pipeline
 from ppcls.inference.artifact import DESCRIPTION
 from ppcls.inference.postprocess import Activation
 from ppcls.inference.predictor import Predictor
+from ppcls.models.weight_files import about
 from ppcls.recipes.data import splits_of
+from ppcls.recipes.recipe import CONFIG
 from ppcls.report import measuring
 from ppcls.report.evaluation import Evaluation
 from ppcls.text import printable
 
-CONFIG = "config.yaml"
 _PASSES = 5_000
-# The weights in a run's folder to report on, the first that is there.
+# The weights in a folder to use, the first that is there: of `Model.save` and `ppcls train FOLDER`, or of a training.
 WEIGHTS = ("model", "best_model", "latest")
 # Of the splits at a path, the first of these that is there; the images of others may have been trained on.
 _HELD_OUT = ("val", "test")
@@ -80,9 +81,11 @@ class Source:
     def evaluate(self, data_set: LabelledImages) -> Evaluation:
         """Return what it says of images. Raises DataError where it does not know their classes."""
         if self.predictor is not None:
-            return measuring.of_export(self.predictor, data_set, self.class_names)
-        activation: Activation = "sigmoid" if data_set.labels.ndim > 1 else self.activation
-        return measuring.of_model(self.fast_model, activation, data_set, self.pipeline, self.class_names)
+            found = measuring.of_export(self.predictor, data_set, self.class_names)
+        else:
+            activation: Activation = "sigmoid" if data_set.labels.ndim > 1 else self.activation
+            found = measuring.of_model(self.fast_model, activation, data_set, self.pipeline, self.class_names)
+        return replace(found, origin=(self, data_set))
 
     def data(self, path: Optional[str]) -> LabelledImages:
         """Return the images at a path, or those that the run holds out. Raises DataError."""
@@ -97,7 +100,7 @@ class Source:
 def source_at(path: Path) -> Source:
     """Return the model of a run's folder, or of an export. Raises CheckpointError where there is none."""
     if (path / CONFIG).is_file():
-        return _of_run(path)
+        return of_config(config_at(path), path)
     if not (path / DESCRIPTION).is_file() and path.suffix != ".onnx":
         raise CheckpointError(
             f"{path}: is no run and no export; it has neither {CONFIG} nor {DESCRIPTION}; give the folder that "
@@ -109,13 +112,15 @@ def source_at(path: Path) -> Source:
     return Source(path, title, names, post.activation, predictor.pipeline, predictor=predictor)
 
 
-def _of_run(folder: Path) -> Source:
+def config_at(folder: Path) -> RunConfig:
+    """Return the config of a run, or of what `Model.save` wrote, that names its weights. Raises CheckpointError."""
     weights = next((folder / name for name in WEIGHTS if (folder / f"{name}.pdparams").is_file()), None)
     if weights is None:
         raise CheckpointError(f"{folder}: has a config but no weights; train it to the end, or give another folder")
-    options = {"Global.pretrained_model": str(weights), "Arch.pretrained": False}
-    config = load_config(str(folder / CONFIG), [f"{key}={json.dumps(value)}" for key, value in options.items()])
-    return of_config(config, folder)
+    options: dict[str, Any] = {"Global.pretrained_model": str(weights), "Arch.pretrained": False}
+    class_num = about(weights).get("class_num")  # of the config, unless classes came or went
+    options.update({} if class_num is None else {"Arch.class_num": class_num})
+    return load_config(str(folder / CONFIG), [f"{key}={json.dumps(value)}" for key, value in options.items()])
 
 
 def of_config(config: RunConfig, folder: Path) -> Source:

@@ -52,6 +52,25 @@ def test_a_run_has_a_model_that_is_evaluated_and_exported(run: ppcls.Run, shapes
     assert "blue" in run._repr_html_()
 
 
+def test_a_run_ends_with_its_report_and_any_evaluation_has_one(run: ppcls.Run, shapes: Path, tmp_path: Path) -> None:
+    assert run.report == run.folder / "report.html" and f"how good it is:  {run.report}" in run.summary()
+    assert "Copies and leaks" in run.report.read_text()
+    assert run.model
+    for name, other in (("red", "blue"), ("blue", "red")):
+        (tmp_path / "swapped" / name).mkdir(parents=True)
+        (tmp_path / "swapped" / name / "0.png").symlink_to(shapes / "val" / other / "0.png")
+    page = run.model.evaluate(str(tmp_path / "swapped")).to_html(tmp_path / "shapes.html").read_text()
+    assert "Worst errors" in page and "<img" in page and "no image" not in page
+    with pytest.raises(DataError, match="received an Evaluation without"):
+        ppcls.Evaluation(["a"], np.array([0]), np.ones((1, 1), np.float32), ["x"]).to_html(tmp_path / "none.html")
+
+
+def test_a_model_shows_where_it_found_what_it_says(run: ppcls.Run, shapes: Path) -> None:
+    assert run.model
+    shown = run.model.explain(shapes / "val" / "red" / "0.png")
+    assert (shown.shape, shown.dtype) == ((32, 32, 3), np.uint8) and np.ptp(shown) > 0
+
+
 def test_the_better_one_of_the_instant_and_the_trained_model_is_kept(run: ppcls.Run) -> None:
     before, kept = ppcls.load(run.folder / "instant").results, ppcls.load(run.folder).results
     trained = pdparams.read(run.folder / "Small" / "best_model.pdstates")["best_metric"]
