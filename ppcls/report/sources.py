@@ -90,7 +90,8 @@ class Source:
     def data(self, path: Optional[str]) -> LabelledImages:
         """Return the images at a path, or those that the run holds out. Raises DataError."""
         if path is not None:
-            return images_at(path, self.pipeline, self.class_names)
+            several = self.activation == "sigmoid"
+            return images_at(path, self.pipeline, self.class_names, several=several)
         if self.run is None:
             raise DataError(f"--data: an export comes without images; received '{self.path}' alone; give a folder")
         section = self.run.require("DataLoader.Eval", "report without --data")
@@ -131,9 +132,12 @@ def of_config(config: RunConfig, folder: Path) -> Source:
                   run=config)  # fmt: skip
 
 
-def images_at(path: str, pipeline: Pipeline, class_names: Sequence[str]) -> LabelledImages:
-    """Return the labelled images at a path, by the model's classes: of val or test, where it has splits."""
-    splits = splits_of(path, None, Findings())
+def images_at(path: str, pipeline: Pipeline, class_names: Sequence[str], *, several: bool = False) -> LabelledImages:
+    """Return the labelled images at a path, by the model's classes, `several` an image; where it has splits, of one.
+
+    That is val or test. Raises DataError.
+    """
+    splits = splits_of(path, "multi" if several else None, Findings())
     split = next((one for name in _HELD_OUT for one in splits if one.name == name), splits[0])
     split = renamed(split, class_names)
     return ImageFiles(
@@ -146,14 +150,19 @@ def renamed(split: Split, class_names: Sequence[str]) -> Split:
     labels: Any = split.labels
     number_of = {name: number for number, name in enumerate(class_names)}
     has_names = bool(split.class_names) and any(not name.isdecimal() for name in class_names)
-    if labels.ndim == 1 and has_names:
+    if has_names:
         unknown = [name for name in split.class_names if name and name not in number_of]
         if unknown:
             raise DataError(
                 f"{printable(split.source)}: has classes that the model doesn't know; received "
                 f"{', '.join(map(printable, unknown[:5]))}; it knows {', '.join(map(printable, class_names[:10]))}"
             )
-        labels = np.array([number_of.get(name, -1) for name in split.class_names], np.int64)[labels]
+        numbers = np.array([number_of.get(name, -1) for name in split.class_names], np.int64)
+        if labels.ndim == 1:
+            labels = numbers[labels]
+        else:
+            found, labels = labels, np.zeros((len(labels), len(class_names)), labels.dtype)
+            labels[:, numbers[numbers >= 0]] = found[:, numbers >= 0]
     highest = labels.max(initial=-1) if labels.ndim == 1 else labels.shape[1] - 1
     if not len(labels) or not 0 <= highest < len(class_names) or (labels.ndim == 1 and labels.min() < 0):
         raise DataError(

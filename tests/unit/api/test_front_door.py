@@ -114,6 +114,27 @@ def test_a_model_goes_to_a_folder_and_comes_back(run: ppcls.Run, shapes: Path, t
     assert model.evaluate(str(shapes)).metrics == model.evaluate().metrics
 
 
+def test_images_of_several_classes_are_trained_on_and_reported(shapes: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "shapes"
+    shutil.copytree(shapes / "train", folder)
+    images = sorted(folder.rglob("*.png"))
+    rows = [
+        (path.relative_to(folder), int(path.parent.name != "blue"), int(path.parent.name != "red")) for path in images
+    ]
+    (folder / "table.csv").write_text("image,warm,cold\n" + "".join(f"{path},{a},{b}\n" for path, a, b in rows))
+    (folder / "turned.csv").write_text("image,cold,warm\n" + "".join(f"{path},{b},{a}\n" for path, a, b in rows))
+    (folder / "list.txt").write_text("".join(f"{path}\t{a},{b}\n" for path, a, b in rows))
+    run = ppcls.train(folder / "table.csv", labels="multi", output=tmp_path / "output", **QUICK)
+    assert run.model and run.evaluation and run.report and 0 < run.results["mAP"] <= 1
+    assert [row.name for row in run.evaluation.per_class] == list(run.model.class_names) == ["warm", "cold"]
+    assert "warm" in run.report.read_text()
+    ours, exported = run.model.predict(images[:3]), ppcls.Predictor(run.inference).predict(images[:3])
+    assert [one.label_names for one in ours] == [one.label_names for one in exported]
+    found = [run.model.evaluate(str(folder / name)) for name in ("table.csv", "turned.csv", "list.txt")]
+    for one in found:
+        assert one.labels.tolist() == [[a, b] for _, a, b in rows] and one.metrics == found[0].metrics
+
+
 def test_a_class_that_joins_and_leaves_again_leaves_no_trace(run: ppcls.Run, shapes: Path, tmp_path: Path) -> None:
     images = [shapes / "val" / "red" / "0.png", shapes / "val" / "blue" / "0.png"]
     model = ppcls.load(run.folder)
