@@ -4,6 +4,7 @@ import contextlib
 import html
 import logging
 import shlex
+import shutil
 import signal
 import threading
 import time
@@ -21,7 +22,7 @@ from ppcls.engine import log
 from ppcls.engine.clock import TimedClock
 from ppcls.engine.engine import Engine
 from ppcls.engine.scalars import Scalars
-from ppcls.errors import TerminatedError
+from ppcls.errors import ConfigError, TerminatedError
 from ppcls.models.weight_files import about
 from ppcls.recipes import recipe
 from ppcls.recipes.options import Options
@@ -95,11 +96,17 @@ def train(
     options = Options(model, epochs, minutes, patience, size, freeze, labels, tuple(given))
     with logged():
         planned = recipe.plan(str(source), options)
+        _, resumes = recipe.folder_of(planned, Path(output))
         folder = recipe.write(planned, Path(output))
         for line in planned.why:
             logger.info(line)
         logger.info(f"all of it is in '{folder / recipe.CONFIG}'")
-        return train_in(folder, started, loggers, on_event)
+        try:
+            return train_in(folder, started, loggers, on_event)
+        except ConfigError:
+            if not resumes and not any(folder.glob("*/latest.pdparams")):  # refused before anything was learned
+                shutil.rmtree(folder)
+            raise
 
 
 def train_in(folder: Path, started: float, loggers: Sequence[Scalars] = (), on_event: Optional[OnEvent] = None) -> Run:

@@ -103,6 +103,13 @@ def test_a_stopped_run_is_resumed_by_the_same_call(run: ppcls.Run, shapes: Path,
     assert_equal(weights(second.folder), weights(run.folder))
 
 
+def test_a_budget_that_is_refused_leaves_nothing_behind(shapes: Path, tmp_path: Path) -> None:
+    quick = {**QUICK, "epochs": None, "minutes": 0.0001}
+    with pytest.raises(ConfigError, match="too short to train anything here"):
+        ppcls.train(shapes, output=tmp_path, **quick)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_model_goes_to_a_folder_and_comes_back(run: ppcls.Run, shapes: Path, tmp_path: Path) -> None:
     model = ppcls.load(run.folder)
     assert list(model.class_names) == ["blue", "green", "red"]
