@@ -110,8 +110,7 @@ def train(
 
 
 def train_in(folder: Path, started: float, loggers: Sequence[Scalars] = (), on_event: Optional[OnEvent] = None) -> Run:
-    """Train by the `config.yaml` in a folder of a run, or resume that; then evaluate and export the best
-    model, and report on it.
+    """Train by the `config.yaml` in a folder of a run, or resume that; then evaluate, report on and export the best.
 
     That is the instant model, made first, unless the training beats it. `started`: when, by the monotonic clock, the
     time of `Global.minutes` began.
