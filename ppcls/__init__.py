@@ -9,11 +9,11 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from ppcls.api.checking import Check, check
-    from ppcls.api.evaluation import Evaluation
     from ppcls.api.events import Evaluated, Stop, Trained
     from ppcls.api.model import Model, load, transforms_of
     from ppcls.api.training import Run, train
     from ppcls.inference.predictor import Predictor
+    from ppcls.report.evaluation import Evaluation
 
 __all__ = [
     "Check",
@@ -35,11 +35,11 @@ __all__ = [
 # Imported when they are first asked for, as most of them need Paddle.
 _MODULES = {
     "ppcls.api.checking": "Check check",
-    "ppcls.api.evaluation": "Evaluation",
     "ppcls.api.events": "Evaluated Stop Trained",
     "ppcls.api.model": "Model load transforms_of",
     "ppcls.api.training": "Run train",
     "ppcls.inference.predictor": "Predictor",
+    "ppcls.report.evaluation": "Evaluation",
 }
 
 

@@ -100,6 +100,13 @@ def physical_cores() -> int:
     return len(cores)
 
 
+def peak_memory_mib() -> float:
+    """Return the most memory that this process has had, in MiB; 0 where the system doesn't say."""
+    status = Path("/proc/self/status")
+    found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text()) if status.exists() else None
+    return int(found[1]) / 1024 if found else 0.0
+
+
 def cache(kind: str) -> Path:
     """Return the folder of what is kept from run to run: `$PPCLS_HOME/{kind}` (~/.cache/ppcls/{kind})."""
     return Path(os.path.expanduser(os.environ.get("PPCLS_HOME", "~/.cache/ppcls")), kind)

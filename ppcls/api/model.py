@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from paddle import nn
 
 from ppcls.api import stored
-from ppcls.api.evaluation import Evaluation
 from ppcls.api.ridge import Statistics
 from ppcls.batch import outputs_of
 from ppcls.config.schema import RunConfig
@@ -23,13 +22,15 @@ from ppcls.export.export import export
 from ppcls.export.graph import scores_of
 from ppcls.files import make_folder
 from ppcls.images import stream
+from ppcls.images.decode import Image
 from ppcls.images.pipeline import Pipeline
 from ppcls.images.sources import Source, name_of
 from ppcls.inference.postprocess import Prediction
 from ppcls.models.weight_files import about
-from ppcls.recipes import data
 from ppcls.registry import Part
-from ppcls.text import printable
+from ppcls.report.evaluation import Evaluation
+from ppcls.report.heat import Heat, painted
+from ppcls.report.sources import Source as Answering
 
 Sources = Union[Source, Iterable[Source]]
 
@@ -66,14 +67,24 @@ class Model:
         found = list(self._batches(source, batch_size, self.features))
         return np.concatenate(found) if found else np.zeros((0, self.network.num_features), np.float32)
 
-    def evaluate(self, source: Optional[str] = None, *, batch_size: int = 8) -> Evaluation:
+    def evaluate(self, source: Optional[str] = None) -> Evaluation:
         """Return scores of labelled images: a folder, .zip, .csv or list, or the config's own held-out images.
 
         Raises DataError for classes that the model doesn't have.
         """
-        paths, labels = self._held_out() if source is None else self._labelled(source)
-        scores = np.concatenate(list(self._batches(paths, batch_size, self._scores)))
-        return Evaluation(paths, labels.astype(np.int64), scores, self.class_names)
+        return self._answering.evaluate(self._answering.data(source))
+
+    def explain(self, image: Source) -> Image:
+        """Return an image as the model sees it, RGB, glowing where it found what it says.
+
+        See ppcls.report.heat. Raises DataError for an image that can't be used, ConfigError for a model without maps.
+        """
+        seen = _seen(image, self.pipeline)
+        finished = self.pipeline.finish(seen[None])
+        found = Heat(self.network)(finished[0], int(self._scores(paddle.to_tensor(finished)).argmax()))
+        if found is None:
+            raise ConfigError(f"explain: {self.config.Arch.name} has no feature maps to look at")
+        return painted(seen, found)
 
     def add_class(self, name: str, images: Sources) -> int:
         """Add a class, or images to one, without the images of the others: as exact as fitting to all of them anew.
@@ -145,27 +156,14 @@ class Model:
             with paddle.no_grad():
                 yield run(paddle.to_tensor(images))
 
-    def _held_out(self) -> tuple[list[str], NDArray[Any]]:
-        section = self.config.require("DataLoader.Eval", "evaluate without images of your own")
-        dataset = build.loader(self.config, section, training=False).dataset
-        return [dataset.where(index) for index in range(len(dataset))], dataset.labels
-
-    def _labelled(self, source: str) -> tuple[list[str], NDArray[Any]]:
-        splits = data.checked(source).splits
-        split = next((split for split in splits if split.name in ("val", "test")), splits[0])
-        labels = split.labels
-        if labels.ndim == 1 and split.class_names:
-            number_of = {name: number for number, name in enumerate(self.class_names)}
-            unknown = [name for name in split.class_names if name not in number_of]
-            if unknown:
-                raise DataError(
-                    f"{printable(source)}: has classes that the model doesn't know; received {', '.join(unknown[:5])}; "
-                    f"it knows {', '.join(self.class_names[:10])}"
-                )
-            labels = np.array([number_of[name] for name in split.class_names], np.int64)[labels]
-        if not len(labels) or (labels.max() if labels.ndim == 1 else labels.shape[1] - 1) >= len(self.class_names):
-            raise DataError(f"{printable(source)}: has no images, or labels above {len(self.class_names) - 1}")
-        return [str(Path(split.root) / path) for path in split.paths], labels
+    @property
+    def _answering(self) -> Answering:
+        title, weights = self.config.Arch.name, build.start_weights(self.config)
+        folder = Path(weights or title).parent  # whose records may be there
+        activation = self.postprocess.activation
+        return Answering(
+            folder, title, self.class_names, activation, self.pipeline, run=self.config, network=self.network
+        )
 
     @property
     def about_classes(self) -> str:
@@ -180,6 +178,13 @@ class Model:
         return f"<p>{html.escape(repr(self))}</p>"
 
 
+def _seen(image: Source, pipeline: Pipeline) -> Image:
+    (prepared,) = next(stream.batches([image], pipeline, 1))
+    if prepared.image is None:
+        raise DataError(f"{name_of(image)}: {prepared.problem}")
+    return prepared.image
+
+
 class Transforms:
     """The preprocessing that a model evaluates with: an image (see Model) to float32 [C, H, W]."""
 
@@ -188,10 +193,7 @@ class Transforms:
         self._pipeline = stream.pipeline(parts)
 
     def __call__(self, image: Source) -> NDArray[np.floating]:
-        (prepared,) = next(stream.batches([image], self._pipeline, 1))
-        if prepared.image is None:
-            raise DataError(f"{name_of(image)}: {prepared.problem}")
-        finished: NDArray[np.floating] = self._pipeline.finish(prepared.image[None])[0]
+        finished: NDArray[np.floating] = self._pipeline.finish(_seen(image, self._pipeline)[None])[0]
         return finished
 
     def __repr__(self) -> str:

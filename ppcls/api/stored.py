@@ -20,11 +20,10 @@ from ppcls.export.by_name import options_of
 from ppcls.files import make_folder, sha256_of, write_text
 from ppcls.inference.artifact import DESCRIPTION
 from ppcls.models import ARCHITECTURES
-from ppcls.models.weight_files import about
+from ppcls.recipes.recipe import CONFIG
+from ppcls.report.sources import config_at
 
-CONFIG, MODEL, STATISTICS = "config.yaml", "model", "statistics.npz"
-# The weights in a folder to use, the first that is there: of `Model.save` and `ppcls train FOLDER`, or of a training.
-WEIGHTS = (MODEL, "best_model", "latest")
+MODEL, STATISTICS = "model", "statistics.npz"
 
 
 def write(folder: Path, config: RunConfig, network: nn.Layer, class_names: Sequence[str], **facts: Any) -> Path:
@@ -44,14 +43,7 @@ def config_of(path_or_name: Union[str, Path]) -> RunConfig:
     """Return the config of a stored model, or of an architecture by its name, that names the weights to use."""
     folder = Path(path_or_name)
     if (folder / CONFIG).is_file():
-        weights = next((folder / name for name in WEIGHTS if (folder / f"{name}.pdparams").is_file()), None)
-        if weights is None:
-            raise CheckpointError(f"{folder}: has a config but no weights yet; train it, or give another folder")
-        facts: Mapping[str, Any] = about(weights)
-        options = {"Global.pretrained_model": str(weights), "Arch.pretrained": False}
-        if "class_num" in facts:
-            options["Arch.class_num"] = facts["class_num"]
-        return load_config(str(folder / CONFIG), as_overrides(options))
+        return config_at(folder)
     if (folder / DESCRIPTION).is_file():
         raise CheckpointError(f"{folder}: is an export, which predicts alone; use ppcls.Predictor('{folder}')")
     name = str(path_or_name)

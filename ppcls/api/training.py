@@ -4,6 +4,7 @@ import contextlib
 import html
 import logging
 import shlex
+import shutil
 import signal
 import threading
 import time
@@ -14,7 +15,6 @@ from types import FrameType
 from typing import Any, Literal, Optional, Union
 
 from ppcls.api import instant, stored
-from ppcls.api.evaluation import Evaluation
 from ppcls.api.events import Listener, OnEvent
 from ppcls.api.model import Model, load
 from ppcls.config import load_config
@@ -22,10 +22,12 @@ from ppcls.engine import log
 from ppcls.engine.clock import TimedClock
 from ppcls.engine.engine import Engine
 from ppcls.engine.scalars import Scalars
-from ppcls.errors import TerminatedError
+from ppcls.errors import ConfigError, TerminatedError
 from ppcls.models.weight_files import about
 from ppcls.recipes import recipe
 from ppcls.recipes.options import Options
+from ppcls.report.evaluation import Evaluation
+from ppcls.report.writing import write_after_training
 
 logger = logging.getLogger("ppcls")
 
@@ -39,6 +41,7 @@ class Run:
     stopped: bool
     model: Optional[Model] = None
     evaluation: Optional[Evaluation] = None
+    report: Optional[Path] = None  # the page
 
     @property
     def inference(self) -> Path:
@@ -49,11 +52,12 @@ class Run:
         """Return what came out, and what to type next."""
         shown = ", ".join(f"{name} {value:.4f}" for name, value in self.results.items())
         folder = shlex.quote(str(self.inference))
+        report = f"  how good it is:  {self.report}\n" if self.report else ""
         return (
-            f"{self.folder}: {shown}, on images that it was not trained on\n"
+            f"{self.folder}: {shown}, on images that it was not trained on\n{report}"
             f"  to predict:      ppcls predict IMAGES --model {folder}\n"
             f"  to serve:        ppcls serve {folder}\n"
-            f"  to train again:  ppcls train -c {shlex.quote(str(self.folder / stored.CONFIG))} "
+            f"  to train again:  ppcls train -c {shlex.quote(str(self.folder / recipe.CONFIG))} "
             "-o Global.output_dir=OTHER_FOLDER"
         )
 
@@ -80,7 +84,7 @@ def train(
     on_event: Optional[OnEvent] = None,
     started: Optional[float] = None,
 ) -> Run:
-    """Train on a folder of images (or a .zip, .csv or list), evaluate, export; what is None is chosen.
+    """Train on a folder of images (or a .zip, .csv or list), evaluate, report, export; what is None is chosen.
 
     `override`: keys of the config, {"Global.seed": 1}. `loggers` get the numbers of the run, `on_event` each
     event; it returns `Stop` to end the training. Ctrl-C ends it too. The same call resumes what was stopped.
@@ -92,20 +96,26 @@ def train(
     options = Options(model, epochs, minutes, patience, size, freeze, labels, tuple(given))
     with logged():
         planned = recipe.plan(str(source), options)
+        _, resumes = recipe.folder_of(planned, Path(output))
         folder = recipe.write(planned, Path(output))
         for line in planned.why:
             logger.info(line)
-        logger.info(f"all of it is in '{folder / stored.CONFIG}'")
-        return train_in(folder, started, loggers, on_event)
+        logger.info(f"all of it is in '{folder / recipe.CONFIG}'")
+        try:
+            return train_in(folder, started, loggers, on_event)
+        except ConfigError:
+            if not resumes and not any(folder.glob("*/latest.pdparams")):  # refused before anything was learned
+                shutil.rmtree(folder)
+            raise
 
 
 def train_in(folder: Path, started: float, loggers: Sequence[Scalars] = (), on_event: Optional[OnEvent] = None) -> Run:
-    """Train by the `config.yaml` in a folder of a run, or resume that; then evaluate and export the best model.
+    """Train by the `config.yaml` in a folder of a run, or resume that; then evaluate, report on and export the best.
 
     That is the instant model, made first, unless the training beats it. `started`: when, by the monotonic clock, the
     time of `Global.minutes` began.
     """
-    config = load_config(str(folder / stored.CONFIG))
+    config = load_config(str(folder / recipe.CONFIG))
     has_instant = instant.make(folder, config)
     if has_instant and (config.Arch.pretrained or config.Global.pretrained_model):
         config = recipe.settle(folder, [f"Global.pretrained_model={instant.prefix(folder)}"])
@@ -132,12 +142,12 @@ def finished(folder: Path, engine: Engine, instant_prefix: Optional[Path]) -> Ru
     if instant_prefix is not None and not beats(engine, about(instant_prefix).get("results", {})):
         model = load(instant_prefix.parent)
     else:
-        config = load_config(str(folder / stored.CONFIG), stored.as_overrides({"Arch.pretrained": False}))
+        config = load_config(str(folder / recipe.CONFIG), stored.as_overrides({"Arch.pretrained": False}))
         model = Model(stored.with_global(config, pretrained_model=str(best)))
         instant.keep_statistics(model)
     evaluation = model.evaluate()
     model.replace(folder)
-    return Run(folder, model.results, False, load(folder), evaluation)
+    return Run(folder, model.results, False, load(folder), evaluation, write_after_training(folder))
 
 
 def beats(engine: Engine, before: Mapping[str, float]) -> bool:

@@ -42,6 +42,11 @@ class Clock:
     def __init__(self, max_steps: int) -> None:
         self.max_steps = max_steps
 
+    @property
+    def ends_by_epochs(self) -> bool:
+        """Whether the epochs alone end the training, so that its length is known."""
+        return self.max_steps <= 0
+
     def tick(self) -> None:
         """Note that a batch is done."""
 
@@ -77,6 +82,10 @@ class TimedClock(Clock):
         self.ended = self.now >= self.end  # once and for all: an evaluation may turn out to be shorter
         if self.ended:
             self._refuse_too_short()
+
+    @property
+    def ends_by_epochs(self) -> bool:
+        return False
 
     @property
     def now(self) -> float:

@@ -276,6 +276,7 @@ class Engine(Parts):
             num_batches=self.batches_per_epoch,
             every=self.config.Global.print_batch_step,
             print_memory=self.config.Global.print_mem_info,
+            is_last_known=self.clock.ends_by_epochs,
         )
 
     def start_training(self) -> None:

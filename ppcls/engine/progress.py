@@ -8,7 +8,7 @@ from typing import Callable, Optional, TypeVar
 
 import paddle
 
-from ppcls import device
+from ppcls import device, environment
 from ppcls.engine.bar import Bar
 from ppcls.engine.ranks import rows_of_ranks
 from ppcls.engine.scalars import Scalars
@@ -44,10 +44,12 @@ class Progress:
         num_batches: int,
         every: int,
         print_memory: bool,
+        is_last_known: bool,
     ) -> None:
         self.scalars = scalars
         self.epoch, self.epochs, self.last_epoch = epoch, epochs, last_epoch
         self.print_memory = print_memory
+        self.is_last_known = is_last_known  # else the run ends before its last epoch, by the clock
         self.batch, self.first_batch, self.num_batches = first_batch, first_batch, num_batches
         self.every = every
         self.tally = tally
@@ -87,6 +89,7 @@ class Progress:
         return self.batch in (1, self.num_batches) or self.batch % self.every == 0
 
     def _print(self, step: int, update: dict[str, float]) -> None:
+        is_second = (self.epoch, self.first_batch, self.last_batch) == (1, 0, 1) and self.batch > 1
         values, speed = self.tally.read(), self._speed()
         self.bar.note = text_of(values)
         if count := self.num_skipped():
@@ -103,6 +106,8 @@ class Progress:
             f"waiting for data: {speed['data_wait']:.0%}{memory}, "
             f"eta: {datetime.timedelta(seconds=speed['eta_seconds'])}"
         )
+        if is_second and self.is_last_known:
+            self._forecast(speed["batch_seconds"])
 
     def _speed(self) -> dict[str, float]:
         """Return how fast it went since the last line; the same keys on all ranks."""
@@ -123,7 +128,18 @@ class Progress:
     def _seconds_left(self) -> float:
         """Return how long the rest of the run takes at the speed of this epoch, without its evaluations."""
         per_batch = (time.perf_counter() - self.started) / (self.batch - self.first_batch)
-        return per_batch * ((self.last_epoch - self.epoch) * self.num_batches + self.num_batches - self.batch)
+        return per_batch * self._num_batches_left
+
+    def _forecast(self, batch_seconds: float) -> None:
+        """Say what a new run takes by its first batches, but for the very first one, which sets much up."""
+        left = datetime.timedelta(seconds=round(batch_seconds * self._num_batches_left))
+        memory_mib = device.peak_memory_mib() or environment.peak_memory_mib()
+        memory = f"; peak memory so far {memory_mib:.0f} MiB" if memory_mib else ""
+        logger.info(f"forecast: {left} of training to epoch {self.last_epoch}, evaluations aside{memory}")
+
+    @property
+    def _num_batches_left(self) -> int:
+        return (self.last_epoch - self.epoch) * self.num_batches + self.num_batches - self.batch
 
     def _memory_mib(self) -> float:
         return device.peak_memory_mib() if self.print_memory else 0.0

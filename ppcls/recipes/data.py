@@ -76,12 +76,13 @@ def find(source: str, labels: Optional[str], num_workers: int) -> Data:
 def checked(source: str, labels: Optional[str] = None, num_workers: int = 0) -> Checkup:
     """Return what the doctor has found at a source. Raises DataError if there is nothing of the kind."""
     findings = Findings()
-    splits = _splits(source, labels, findings)
+    splits = splits_of(source, labels, findings)
     few = sum(map(len, splits)) < _FEW  # read faster than processes start
     return check(splits, None, findings, 0 if few else num_workers)
 
 
-def _splits(source: str, labels: Optional[str], findings: Findings) -> list[Split]:
+def splits_of(source: str, labels: Optional[str], findings: Findings) -> list[Split]:
+    """Return the splits at a folder, a .zip, a .csv or a list. Raises DataError if there is nothing of the kind."""
     suffix = Path(source).suffix.lower() if os.path.isfile(source) else ""
     if suffix == ".csv":
         return [from_csv(source, findings, labels)]

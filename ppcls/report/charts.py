@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from ppcls.report.calibration import Bin
+from ppcls.metrics.calibration import Bin
 
 Points = Sequence[tuple[float, float]]
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP = 420, 220, 58, 26, 20

@@ -1,8 +1,8 @@
 """What a report says, before it is a page, JSON or tables."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Optional
 
@@ -33,25 +33,29 @@ class Content:
     data: LabelledImages
     measured: Evaluation
     honesty: Optional[Honesty]
-    trained: Optional[tuple[LabelledImages, Evaluation]]
-    copies: list[tuple[str, str, int, str]]  # kind, meaning, how many, the first one
     made: Mapping[str, Any]  # the manifest of the run, or of this command
-    history: list[dict[str, Any]] = field(default_factory=list)  # of the training, by lines
+    history: list[dict[str, Any]]  # of the training, by lines
+    trained: Optional[tuple[LabelledImages, Evaluation]] = None
+    copies: Sequence[tuple[str, str, int, str]] = ()  # kind, meaning, how many, the first one
 
 
 def collect(source: Source, data: Optional[str]) -> Content:
     """Measure a model on the images at `data`, or on those that its run holds out. Raises DataError."""
     data_set = source.data(data)
-    measured = source.evaluate(data_set)
+    content = described(source, data_set, source.evaluate(data_set))
+    trained = _trained(source) if data is None else None
+    return content if trained is None else replace(content, trained=trained, copies=_copies(source))
+
+
+def described(source: Source, data: LabelledImages, measured: Evaluation) -> Content:
+    """Return what is known of a model that was measured."""
     fitted = None
     if measured.has_shares and len(measured.labels) >= honesty.LEAST_IMAGES:
         fitted = honesty.fit(measured.scores, measured.labels)
-    trained = _trained(source) if data is None else None
     made = manifest.read(source.records) if source.run else {}
     if not made:
-        made = {**manifest.described(), "data": {"--data": manifest.described_data(data_set)}}
-    copies = _copies(source) if trained else []
-    return Content(source, data_set, measured, fitted, trained, copies, made, history_of(source.records))
+        made = {**manifest.described(), "data": {"--data": manifest.described_data(data)}}
+    return Content(source, data, measured, fitted, made, history_of(source.records))
 
 
 def _trained(source: Source) -> Optional[tuple[LabelledImages, Evaluation]]:

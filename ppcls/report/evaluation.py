@@ -3,13 +3,21 @@
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Optional
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Union
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ppcls.data.sources.base import LabelledImages
+from ppcls.errors import DataError
+from ppcls.files import write_text
+from ppcls.metrics.calibration import Bin, bins_of
 from ppcls.report import suspicion
 from ppcls.report.intervals import Share, f1, share
+
+if TYPE_CHECKING:
+    from ppcls.report.sources import Source
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,7 @@ class Evaluation:
     """Scores [N, classes] of N labelled images: labels are int64 [N], or 0 and 1 [N, classes] for several classes each.
 
     Several classes: a class is predicted from a score of 0.5 on. `features` [N, width]: what the classifier takes.
+    `origin`: what answered, and the images, where these are known.
     """
 
     paths: Sequence[str]
@@ -57,6 +66,7 @@ class Evaluation:
     scores: NDArray[np.float32]
     class_names: Sequence[str]
     features: Optional[NDArray[np.float32]] = None
+    origin: Optional[tuple["Source", LabelledImages]] = None
 
     @property
     def several(self) -> bool:
@@ -79,6 +89,10 @@ class Evaluation:
         """Which images have the right answer; for several classes, all of them."""
         same = np.equal(self.predicted, self.labels).reshape(len(self.labels), -1)
         return np.asarray(same.all(axis=1))
+
+    def reliability(self, scores: NDArray[np.floating]) -> list[Bin]:
+        """Return how often the answers of these scores, or of others such as calibrated ones, are right."""
+        return bins_of(scores.max(axis=1), scores.argmax(axis=1) == self.labels)
 
     @functools.cached_property
     def confusion(self) -> NDArray[np.int64]:
@@ -166,6 +180,16 @@ class Evaluation:
                        (self.labels[place], predicted))  # fmt: skip
         score = self.scores[place].max() if self.several else self.scores[place, predicted]
         return Answer(place, self.paths[place], label, said, float(score), float(self._label_scores[place]))
+
+    def to_html(self, path: Union[str, Path]) -> Path:
+        """Write the report on these images as one page. Raises DataError where the images are not known."""
+        from ppcls.report.content import described
+        from ppcls.report.page import as_page
+
+        if self.origin is None:
+            raise DataError("to_html: shows images; received an Evaluation without; take what Model.evaluate returns")
+        write_text(Path(path), as_page(described(*self.origin, self)))
+        return Path(path)
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{name} {value:.4f}" for name, value in self.metrics.items())

@@ -65,8 +65,8 @@ def _rolled_out(attended: _Seen) -> Optional[Map]:
     flow = np.eye(tokens)
     with paddle.no_grad():
         for layer, inputs, _ in attended:
-            queries, keys, _ = split_heads(layer.qkv(inputs[0]), layer.num_heads, 3)
-            scores = paddle.matmul(queries * layer.scale, keys, transpose_y=True)
+            queries, keys, _ = split_heads(layer.project(inputs[0]), layer.num_heads, 3)
+            scores = paddle.matmul(queries * layer.attend.factor, keys, transpose_y=True)
             bias = layer.bias(None)
             shares = F.softmax(scores if bias is None else scores + bias, axis=-1)
             mixed = shares.mean(axis=1)[0].astype("float64").numpy() + np.eye(tokens)

@@ -7,9 +7,9 @@ from typing import Optional
 import numpy as np
 
 from ppcls.images.thumbnails import data_uri, shrunk
+from ppcls.metrics.calibration import expected_error
 from ppcls.pages import facts, page, section, table
 from ppcls.report import charts, classes
-from ppcls.report.calibration import expected_error, reliability
 from ppcls.report.classes import percent
 from ppcls.report.content import Content, speed_of
 from ppcls.report.evaluation import Answer
@@ -85,9 +85,9 @@ def _calibration(content: Content) -> Iterator[str]:
     measured, honest = content.measured, content.honesty
     if not measured.has_shares:
         return
-    before = reliability(measured.scores, measured.labels)
+    before = measured.reliability(measured.scores)
     calibrated = None if honest is None else honest.calibrated(measured.scores)
-    after = [] if calibrated is None else reliability(calibrated, measured.labels)
+    after = [] if calibrated is None else measured.reliability(calibrated)
     yield charts.diagram("share of right answers by their score", before, after)
     yield "<p><small>On the dotted line, answers are right as often as they say.</small></p>"
     rows = [("Expected calibration error", f"{expected_error(before):.4f}")]

@@ -13,9 +13,9 @@ from ppcls.config import load_config
 from ppcls.engine import checkpoints, manifest
 from ppcls.engine.engine import Engine
 from ppcls.errors import CheckpointError
+from ppcls.recipes.recipe import CONFIG
 from ppcls.report.content import history_of
 from ppcls.report.difference import between, flat
-from ppcls.report.sources import CONFIG
 from ppcls.text import printable
 
 logger = logging.getLogger("ppcls")

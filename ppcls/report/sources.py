@@ -14,7 +14,7 @@ from ppcls.config import load_config
 from ppcls.config.schema import RunConfig
 from ppcls.data.sources.base import ImageFiles, LabelledImages
 from ppcls.doctor.findings import Findings
-from ppcls.doctor.splits import Split, splits_at
+from ppcls.doctor.splits import Split
 from ppcls.engine import build
 from ppcls.engine.engine import Engine
 from ppcls.engine.manifest import MANIFEST
@@ -24,13 +24,15 @@ from ppcls.images.pipeline import Pipeline
 from ppcls.inference.artifact import DESCRIPTION
 from ppcls.inference.postprocess import Activation
 from ppcls.inference.predictor import Predictor
+from ppcls.models.weight_files import about
+from ppcls.recipes.data import splits_of
+from ppcls.recipes.recipe import CONFIG
 from ppcls.report import measuring
 from ppcls.report.evaluation import Evaluation
 from ppcls.text import printable
 
-CONFIG = "config.yaml"
 _PASSES = 5_000
-# The weights in a run's folder to report on, the first that is there.
+# The weights in a folder to use, the first that is there: of `Model.save` and `ppcls train FOLDER`, or of a training.
 WEIGHTS = ("model", "best_model", "latest")
 # Of the splits at a path, the first of these that is there; the images of others may have been trained on.
 _HELD_OUT = ("val", "test")
@@ -47,6 +49,7 @@ class Source:
     pipeline: Pipeline
     predictor: Optional[Predictor] = None
     run: Optional[RunConfig] = None
+    network: Optional[nn.Layer] = None  # where it is in memory; else the weights that `run` names are read
 
     @property
     def records(self) -> Path:
@@ -57,6 +60,8 @@ class Source:
     @functools.cached_property
     def fast_model(self) -> nn.Layer:
         """The trained model of a run in its evaluation form, with the operators that thousands of images are worth."""
+        if self.network is not None:
+            return self.network
         engine = self._engine()
         engine.choose_operators(passes=_PASSES)
         return engine.model
@@ -64,7 +69,7 @@ class Source:
     @functools.cached_property
     def plain_model(self) -> nn.Layer:
         """The same with Paddle's own operators, to look into."""
-        return self._engine().model
+        return self._engine().model if self.network is None else self.network
 
     def _engine(self) -> Engine:
         assert self.run is not None
@@ -76,14 +81,17 @@ class Source:
     def evaluate(self, data_set: LabelledImages) -> Evaluation:
         """Return what it says of images. Raises DataError where it does not know their classes."""
         if self.predictor is not None:
-            return measuring.of_export(self.predictor, data_set, self.class_names)
-        activation: Activation = "sigmoid" if data_set.labels.ndim > 1 else self.activation
-        return measuring.of_model(self.fast_model, activation, data_set, self.pipeline, self.class_names)
+            found = measuring.of_export(self.predictor, data_set, self.class_names)
+        else:
+            activation: Activation = "sigmoid" if data_set.labels.ndim > 1 else self.activation
+            found = measuring.of_model(self.fast_model, activation, data_set, self.pipeline, self.class_names)
+        return replace(found, origin=(self, data_set))
 
     def data(self, path: Optional[str]) -> LabelledImages:
         """Return the images at a path, or those that the run holds out. Raises DataError."""
         if path is not None:
-            return images_at(path, self.pipeline, self.class_names)
+            several = self.activation == "sigmoid"
+            return images_at(path, self.pipeline, self.class_names, several=several)
         if self.run is None:
             raise DataError(f"--data: an export comes without images; received '{self.path}' alone; give a folder")
         section = self.run.require("DataLoader.Eval", "report without --data")
@@ -93,7 +101,7 @@ class Source:
 def source_at(path: Path) -> Source:
     """Return the model of a run's folder, or of an export. Raises CheckpointError where there is none."""
     if (path / CONFIG).is_file():
-        return _of_run(path)
+        return of_config(config_at(path), path)
     if not (path / DESCRIPTION).is_file() and path.suffix != ".onnx":
         raise CheckpointError(
             f"{path}: is no run and no export; it has neither {CONFIG} nor {DESCRIPTION}; give the folder that "
@@ -105,13 +113,15 @@ def source_at(path: Path) -> Source:
     return Source(path, title, names, post.activation, predictor.pipeline, predictor=predictor)
 
 
-def _of_run(folder: Path) -> Source:
+def config_at(folder: Path) -> RunConfig:
+    """Return the config of a run, or of what `Model.save` wrote, that names its weights. Raises CheckpointError."""
     weights = next((folder / name for name in WEIGHTS if (folder / f"{name}.pdparams").is_file()), None)
     if weights is None:
         raise CheckpointError(f"{folder}: has a config but no weights; train it to the end, or give another folder")
-    options = {"Global.pretrained_model": str(weights), "Arch.pretrained": False}
-    config = load_config(str(folder / CONFIG), [f"{key}={json.dumps(value)}" for key, value in options.items()])
-    return of_config(config, folder)
+    options: dict[str, Any] = {"Global.pretrained_model": str(weights), "Arch.pretrained": False}
+    class_num = about(weights).get("class_num")  # of the config, unless classes came or went
+    options.update({} if class_num is None else {"Arch.class_num": class_num})
+    return load_config(str(folder / CONFIG), [f"{key}={json.dumps(value)}" for key, value in options.items()])
 
 
 def of_config(config: RunConfig, folder: Path) -> Source:
@@ -122,13 +132,13 @@ def of_config(config: RunConfig, folder: Path) -> Source:
                   run=config)  # fmt: skip
 
 
-def images_at(path: str, pipeline: Pipeline, class_names: Sequence[str]) -> LabelledImages:
-    """Return the labelled images at a path, by the model's classes: of val or test, where it has splits."""
-    findings = Findings()
-    splits = splits_at(path, findings)
+def images_at(path: str, pipeline: Pipeline, class_names: Sequence[str], *, several: bool = False) -> LabelledImages:
+    """Return the labelled images at a path, by the model's classes, `several` an image; where it has splits, of one.
+
+    That is val or test. Raises DataError.
+    """
+    splits = splits_of(path, "multi" if several else None, Findings())
     split = next((one for name in _HELD_OUT for one in splits if one.name == name), splits[0])
-    if split.pack is not None:
-        raise DataError(f"--data: takes folders and lists; received the pack '{printable(path)}'; unpack it")
     split = renamed(split, class_names)
     return ImageFiles(
         pipeline, image_root=split.root, paths=list(split.paths), labels=split.labels, label_names=class_names
@@ -140,14 +150,19 @@ def renamed(split: Split, class_names: Sequence[str]) -> Split:
     labels: Any = split.labels
     number_of = {name: number for number, name in enumerate(class_names)}
     has_names = bool(split.class_names) and any(not name.isdecimal() for name in class_names)
-    if labels.ndim == 1 and has_names:
+    if has_names:
         unknown = [name for name in split.class_names if name and name not in number_of]
         if unknown:
             raise DataError(
                 f"{printable(split.source)}: has classes that the model doesn't know; received "
                 f"{', '.join(map(printable, unknown[:5]))}; it knows {', '.join(map(printable, class_names[:10]))}"
             )
-        labels = np.array([number_of.get(name, -1) for name in split.class_names], np.int64)[labels]
+        numbers = np.array([number_of.get(name, -1) for name in split.class_names], np.int64)
+        if labels.ndim == 1:
+            labels = numbers[labels]
+        else:
+            found, labels = labels, np.zeros((len(labels), len(class_names)), labels.dtype)
+            labels[:, numbers[numbers >= 0]] = found[:, numbers >= 0]
     highest = labels.max(initial=-1) if labels.ndim == 1 else labels.shape[1] - 1
     if not len(labels) or not 0 <= highest < len(class_names) or (labels.ndim == 1 and labels.min() < 0):
         raise DataError(

@@ -12,7 +12,7 @@ from typing import Any, Optional
 from ppcls.doctor.relabel import COLUMNS
 from ppcls.errors import UserError
 from ppcls.files import make_folder, write_text
-from ppcls.report.calibration import expected_error, reliability
+from ppcls.metrics.calibration import expected_error
 from ppcls.report.content import Content, collect, speed_of
 from ppcls.report.evaluation import Evaluation
 from ppcls.report.page import as_page
@@ -81,7 +81,7 @@ def as_json(content: Content) -> str:
 
 
 def _bins(scores: Any, measured: Evaluation) -> dict[str, Any]:
-    bins = reliability(scores, measured.labels)
+    bins = measured.reliability(scores)
     return {"expected_error": expected_error(bins), "bins": [one._asdict() for one in bins]}
 
 

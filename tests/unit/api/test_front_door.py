@@ -52,6 +52,25 @@ def test_a_run_has_a_model_that_is_evaluated_and_exported(run: ppcls.Run, shapes
     assert "blue" in run._repr_html_()
 
 
+def test_a_run_ends_with_its_report_and_any_evaluation_has_one(run: ppcls.Run, shapes: Path, tmp_path: Path) -> None:
+    assert run.report == run.folder / "report.html" and f"how good it is:  {run.report}" in run.summary()
+    assert "Copies and leaks" in run.report.read_text()
+    assert run.model
+    for name, other in (("red", "blue"), ("blue", "red")):
+        (tmp_path / "swapped" / name).mkdir(parents=True)
+        (tmp_path / "swapped" / name / "0.png").symlink_to(shapes / "val" / other / "0.png")
+    page = run.model.evaluate(str(tmp_path / "swapped")).to_html(tmp_path / "shapes.html").read_text()
+    assert "Worst errors" in page and "<img" in page and "no image" not in page
+    with pytest.raises(DataError, match="received an Evaluation without"):
+        ppcls.Evaluation(["a"], np.array([0]), np.ones((1, 1), np.float32), ["x"]).to_html(tmp_path / "none.html")
+
+
+def test_a_model_shows_where_it_found_what_it_says(run: ppcls.Run, shapes: Path) -> None:
+    assert run.model
+    shown = run.model.explain(shapes / "val" / "red" / "0.png")
+    assert (shown.shape, shown.dtype) == ((32, 32, 3), np.uint8) and np.ptp(shown) > 0
+
+
 def test_the_better_one_of_the_instant_and_the_trained_model_is_kept(run: ppcls.Run) -> None:
     before, kept = ppcls.load(run.folder / "instant").results, ppcls.load(run.folder).results
     trained = pdparams.read(run.folder / "Small" / "best_model.pdstates")["best_metric"]
@@ -84,6 +103,13 @@ def test_a_stopped_run_is_resumed_by_the_same_call(run: ppcls.Run, shapes: Path,
     assert_equal(weights(second.folder), weights(run.folder))
 
 
+def test_a_budget_that_is_refused_leaves_nothing_behind(shapes: Path, tmp_path: Path) -> None:
+    quick = {**QUICK, "epochs": None, "minutes": 0.0001}
+    with pytest.raises(ConfigError, match="too short to train anything here"):
+        ppcls.train(shapes, output=tmp_path, **quick)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_model_goes_to_a_folder_and_comes_back(run: ppcls.Run, shapes: Path, tmp_path: Path) -> None:
     model = ppcls.load(run.folder)
     assert list(model.class_names) == ["blue", "green", "red"]
@@ -93,6 +119,27 @@ def test_a_model_goes_to_a_folder_and_comes_back(run: ppcls.Run, shapes: Path, t
     np.testing.assert_array_equal(again.embed(shapes / "val" / "red"), features)
     assert again.results == model.results
     assert model.evaluate(str(shapes)).metrics == model.evaluate().metrics
+
+
+def test_images_of_several_classes_are_trained_on_and_reported(shapes: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "shapes"
+    shutil.copytree(shapes / "train", folder)
+    images = sorted(folder.rglob("*.png"))
+    rows = [
+        (path.relative_to(folder), int(path.parent.name != "blue"), int(path.parent.name != "red")) for path in images
+    ]
+    (folder / "table.csv").write_text("image,warm,cold\n" + "".join(f"{path},{a},{b}\n" for path, a, b in rows))
+    (folder / "turned.csv").write_text("image,cold,warm\n" + "".join(f"{path},{b},{a}\n" for path, a, b in rows))
+    (folder / "list.txt").write_text("".join(f"{path}\t{a},{b}\n" for path, a, b in rows))
+    run = ppcls.train(folder / "table.csv", labels="multi", output=tmp_path / "output", **QUICK)
+    assert run.model and run.evaluation and run.report and 0 < run.results["mAP"] <= 1
+    assert [row.name for row in run.evaluation.per_class] == list(run.model.class_names) == ["warm", "cold"]
+    assert "warm" in run.report.read_text()
+    ours, exported = run.model.predict(images[:3]), ppcls.Predictor(run.inference).predict(images[:3])
+    assert [one.label_names for one in ours] == [one.label_names for one in exported]
+    found = [run.model.evaluate(str(folder / name)) for name in ("table.csv", "turned.csv", "list.txt")]
+    for one in found:
+        assert one.labels.tolist() == [[a, b] for _, a, b in rows] and one.metrics == found[0].metrics
 
 
 def test_a_class_that_joins_and_leaves_again_leaves_no_trace(run: ppcls.Run, shapes: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import paddle
 import pytest
-from runs import TIMES, MakeEngine, records
+from runs import TIMES, MakeEngine, records, trained
 
 from ppcls import device
 from ppcls.batch import Batch
@@ -42,7 +42,7 @@ def test_the_folder_of_a_run(make: MakeEngine) -> None:
     assert re.fullmatch(
         r"\[\d{4}/\d\d/\d\d \d\d:\d\d:\d\d\] ppcls INFO: Tiny, 3 classes, on cpu, float32; 26 imag.*", lines[0]
     )
-    assert len(lines) == 1 + 2 * len(EPOCH)
+    assert len(lines) == 2 + 2 * len(EPOCH)  # the first one and the forecast
     for line, pattern in zip(lines[-len(EPOCH) :], EPOCH):
         assert re.fullmatch(r"\[.*\] ppcls INFO: " + pattern, line)
     assert load_config(str(engine.folder / "config.yaml")) == engine.config
@@ -165,7 +165,7 @@ def test_a_check_builds_everything_and_writes_nothing(make: MakeEngine) -> None:
     assert rows["parameters"] == "11,182,275"
     assert rows["device, numbers"] == "cpu, float32"
     assert rows["training pictures"] == "26"
-    assert rows["batch"] == "images [8, 3, 24, 24], labels [8], output [8, 3]"
+    assert rows["batch"] == "images [8, 3, 24, 24], labels [8], outputs logits [8, 3]"
     assert rows["steps per epoch"] == "2 of 2 batch(es)"
     assert rows["learning rate"].startswith("start 0, after warm-up 0.02, end ")
     assert rows["evaluation pictures"] == "13"
@@ -193,7 +193,7 @@ def test_the_time_to_go_is_that_of_the_epochs_which_this_run_will_train(
     caplog.set_level(logging.INFO, logger="ppcls")
     epoch = {"epoch": 3, "epochs": 100, "last_epoch": 5, "first_batch": 19, "num_batches": 40, "every": 10}
     tally = Tally(["CELoss"], [])
-    progress = Progress(ScalarsOf(), tally, lambda: None, lambda: 2, **epoch, print_memory=True)
+    progress = Progress(ScalarsOf(), tally, lambda: None, lambda: 2, **epoch, print_memory=True, is_last_known=True)
     tally.add({}, Batch(np.zeros(32), None), {"CELoss": paddle.to_tensor(1.0)})
     now = progress.started + 60.0  # as if the first batch of this run had taken a minute, on however busy a machine
     progress.last_time = progress.started
@@ -205,6 +205,17 @@ def test_the_time_to_go_is_that_of_the_epochs_which_this_run_will_train(
         r"ips: 0.5 images/s, batch: 60.000 s, waiting for data: 0%, eta: 1:40:00",
         *caplog.messages,
     )
+
+
+def test_a_new_run_says_by_its_first_batches_what_to_expect(make: MakeEngine, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="ppcls")
+    trained(make("Tiny", "run", "Global.epochs=2"))
+    trained(make("Tiny", "run", "Global.epochs=3", "Global.checkpoints=auto"))
+    (forecast,) = (message for message in caplog.messages if message.startswith("forecast: "))
+    found = re.fullmatch(
+        r"forecast: 0:00:\d\d of training to epoch 2, evaluations aside(; peak .* (\d+) MiB)?", forecast
+    )
+    assert found and (not found[2] or 100 < int(found[2]) < 10**6)
 
 
 @pytest.mark.parametrize(("wanted", "end"), [(True, " images/s, peak memory: 129 MiB"), (False, " images/s")])

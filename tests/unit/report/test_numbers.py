@@ -5,7 +5,7 @@ import pytest
 
 from ppcls.errors import DataError
 from ppcls.inference.honesty import fit
-from ppcls.report.calibration import expected_error, reliability
+from ppcls.metrics.calibration import bins_of, expected_error
 from ppcls.report.evaluation import Evaluation
 from ppcls.report.intervals import f1, share
 
@@ -82,7 +82,9 @@ def test_what_is_fitted_makes_scores_honest_on_other_images() -> None:
     assert honest.temperature == pytest.approx(3, rel=0.1)
     scores, labels = overconfident(4000, 1)
     calibrated = honest.calibrated(scores)
-    before, after = (expected_error(reliability(found, labels)) for found in (scores, calibrated))
+    before, after = (
+        expected_error(bins_of(found.max(axis=1), found.argmax(axis=1) == labels)) for found in (scores, calibrated)
+    )
     assert after < 0.03 < before
     covered = honest.sets(calibrated)[np.arange(len(labels)), labels].mean()
     assert 0.88 < covered < 0.92
@@ -97,3 +99,8 @@ def test_a_model_that_is_always_right_does_not_become_surer_without_bound() -> N
     assert fit(scores, labels).calibrated(scores).max() == pytest.approx(1 - 1 / 42, abs=1e-6)
     with pytest.raises(DataError, match="needs 20 labelled images or more; received 3"):
         fit(scores[:3], labels[:3])
+
+
+def test_it_shows_itself_in_a_notebook_without_taking_names_for_html() -> None:
+    shown = Evaluation(["a"], np.array([0]), np.array([[1.0, 0.0]], "float32"), ["<b>", "x"])._repr_html_()
+    assert "&lt;b&gt;" in shown and "<b>" not in shown
