@@ -65,19 +65,20 @@ class Registry:
 
     `modules` maps a module to the names it defines, separated by spaces: classes, or rows of its table VARIANTS. A
     name with a colon, `my_pkg.nets:TinyNet`, is a part of the user's own. Others are found in any case where that is
-    unambiguous.
+    unambiguous. `composed` are parts that are made of others: found by name too, but none to choose from a list.
     """
 
-    def __init__(self, kind: str, modules: Mapping[str, str]) -> None:
+    def __init__(self, kind: str, modules: Mapping[str, str], *, composed: Mapping[str, str] = {}) -> None:
         self.kind = kind
-        self.module_of = {name: module for module, names in modules.items() for name in names.split()}
+        self._composed = {name for names in composed.values() for name in names.split()}
+        self.module_of = {name: module for module, names in {**modules, **composed}.items() for name in names.split()}
 
     def __contains__(self, name: str) -> bool:
         return ":" in name or self.resolve(name) in self.module_of
 
     def names(self) -> list[str]:
-        """Return all names, in the order of the table."""
-        return list(self.module_of)
+        """Return all names but those of composed parts, in the order of the table."""
+        return [name for name in self.module_of if name not in self._composed]
 
     def resolve(self, name: str) -> str:
         """Return the name as the table spells it; the same text where it has none, or several in other cases."""

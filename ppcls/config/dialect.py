@@ -197,6 +197,7 @@ _DATASETS = {
     "ICartoonDataset": "ImageNetDataset",
     "LogoDataset": "ImageNetDataset",
     "AliProduct": "VeriWild",
+    "CustomLabelDataset": "ImageNetDataset",
 }
 _CONFIG, _ENGINE, _DATA = "ppcls/utils/config.py", "ppcls/engine/engine.py", "ppcls/data/__init__.py"
 _REC = "ppcls/arch/__init__.py"
@@ -285,7 +286,10 @@ RUN_RULES = (
         for key in ("in_channels", "class_num", "remove_layers", "replace_layer")
     ),
     _ignored("Arch.is_rec", _REC),
-    _dropped("Arch.infer_output_key", ("features",), "an export gives the features", _REC),
+    *(
+        _dropped(f"{arch}.infer_output_key", ("features",), "an export gives the features", _REC)
+        for arch in ("Arch", "Arch.models.*.*")
+    ),
     _ignored("Arch.Backbone.use_fused_attn", "ppcls/arch/backbone/model_zoo/foundation_vit.py"),
     _ignored("Arch.Backbone.use_fused_linear", "ppcls/arch/backbone/model_zoo/foundation_vit.py"),
     _ignored("Arch.use_fused_attn", "ppcls/arch/backbone/model_zoo/foundation_vit.py"),  # another kernel, equal numbers

@@ -12,6 +12,13 @@ def _without_ssld(node: Node, notes: Notes) -> Node:
     return without(node, "use_ssld")
 
 
+def _class_num(node: Node, notes: Notes) -> Node:
+    number = get(node, "num_classes")
+    if number is None or get(node, "class_num"):
+        return node
+    return put(without(node, "num_classes"), "class_num", number)
+
+
 def _of_student(node: Node, notes: Notes) -> Node:
     """Read the post-process of one of several models as that of the model that is deployed, which it is."""
     name, func = get(node, "name"), get(node, "func")
@@ -56,6 +63,7 @@ def _stages_by_name(node: Node, notes: Notes) -> Node:
 
 
 MODEL_RULES = (
+    Rule("Arch", "`num_classes` is `class_num`", "ppcls/arch/backbone/model_zoo/wideresnet.py", _class_num),
     Rule(
         "Arch",
         "`use_ssld` is ignored unless `pretrained` is `True`",

@@ -85,7 +85,7 @@ def _sections_in(annotation: Any) -> Iterator[type]:
 def _parts(kind: Registry) -> Iterator[str]:
     """Yield a heading and a table of arguments a part; neighbours with the same arguments share one."""
     shared: list[tuple[list[str], list[str], str]] = []
-    for name in kind.names():
+    for name in kind.module_of:
         constructor = kind.load(name)
         rows = [(key, arg.annotation, arg.default) for key, arg in arguments_of(constructor).items()]
         table = list(_table(rows))

@@ -18,8 +18,8 @@ LOSSES = Registry(
         "ppcls.losses.center": "CenterLoss",
         "ppcls.losses.memory": "ContrastiveLoss_XBM TripletAngularMarginLoss_XBM",
         "ppcls.losses.hashing": "DSHSDLoss LCDSHLoss DCHLoss",
-        "ppcls.losses.distillation": "DistillationGTCELoss DistillationCELoss DistillationKLDivLoss "
-        "DistillationDMLLoss DistillationDistanceLoss",
+        "ppcls.losses.distillation": "DistillationGTCELoss DistillationMultiLabelLoss DistillationCELoss "
+        "DistillationKLDivLoss DistillationDMLLoss DistillationDistanceLoss",
         "ppcls.losses.distillation_logits": "DistillationDKDLoss DistillationDISTLoss DistillationWSLLoss "
         "DistillationSKDLoss",
         "ppcls.losses.distillation_features": "DistillationRKDLoss MGDLoss PEFDLoss AFDLoss",

@@ -12,6 +12,7 @@ from ppcls.batch import Batch, LabelKind, Outputs
 from ppcls.losses.base import Loss
 from ppcls.losses.between import PairLoss, Pairs, divergence, output_of
 from ppcls.losses.cross_entropy import CELoss
+from ppcls.losses.multi_label import MultiLabelLoss
 
 DISTANCES = {"l1": F.l1_loss, "l2": F.mse_loss, "smooth_l1": F.smooth_l1_loss}
 
@@ -31,6 +32,26 @@ class DistillationGTCELoss(Loss):
         key: Optional[str] = None,
     ) -> None:
         self.loss = CELoss(class_counts, weight=weight, epsilon=epsilon)
+        self.model_names, self.key = model_names, key
+
+    def of(self, outputs: Outputs, batch: Batch) -> paddle.Tensor:
+        return paddle.add_n([self.loss(output_of(outputs, name, self.key), batch.labels) for name in self.model_names])
+
+
+class DistillationMultiLabelLoss(Loss):
+    """The binary cross entropy of each of `model_names` with the labels, see MultiLabelLoss; the sum of all."""
+
+    def __init__(
+        self,
+        *,
+        weight: float = 1.0,
+        size_sum: bool = False,
+        weight_ratio: bool = False,
+        model_names: Sequence[str] = ("Student",),
+        key: Optional[str] = None,
+    ) -> None:
+        self.loss = MultiLabelLoss(weight=weight, size_sum=size_sum, weight_ratio=weight_ratio)
+        self.takes = self.loss.takes
         self.model_names, self.key = model_names, key
 
     def of(self, outputs: Outputs, batch: Batch) -> paddle.Tensor:

@@ -113,6 +113,8 @@ ARCHITECTURES = Registry(
         "UniFormer_base_ls",
         "ppcls.models.nextvit": "NextViT_small_224 NextViT_small_384 NextViT_base_224 NextViT_base_384 "
         "NextViT_large_224 NextViT_large_384",
+    },
+    composed={
         "ppcls.models.distillation": "DistillationModel AttentionModel",
         "ppcls.models.afd": "LinearTransformTeacher LinearTransformStudent",
         "ppcls.models.rec_model": "RecModel",

@@ -1,4 +1,4 @@
-"""Every loss of losses.json that has its name here: the values and gradients of PaddleClas."""
+"""Every loss of one model in losses.json: the values and gradients of PaddleClas."""
 
 import json
 from collections.abc import Mapping

@@ -12,7 +12,7 @@ ALL = registries()
 
 @pytest.mark.parametrize("table", ALL, ids=lambda table: table.kind)
 def test_every_name_is_there(table: Registry) -> None:
-    for name in table.names():
+    for name in table.module_of:
         assert name in table
         assert callable(table.load(name))
 

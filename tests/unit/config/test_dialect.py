@@ -278,6 +278,10 @@ def test_models_inside_a_model_are_read_as_models(load: Any) -> None:
     assert load_again(config) == config
 
 
+def test_the_number_of_classes_has_an_old_name(load: Any) -> None:
+    assert load("Arch={name: WideResNet, num_classes: 10}").class_num == 10
+
+
 def load_again(config: RunConfig) -> RunConfig:
     """Return the config that its dump loads to."""
     file = Path(config.source).with_name("again.yaml")

@@ -50,12 +50,6 @@ LARGE = {
     )
 }
 
-# Architectures that consist of others, and what stands between those.
-PARTS_OF_SEVERAL = {"ppcls.models.distillation", "ppcls.models.afd"}
-
-# Architectures that consist of others.
-PARTS_OF_SEVERAL = {"ppcls.models.rec_model"}
-
 
 def size_of(name: str) -> int:
     return SIZES.get(name, SIZES.get(ARCHITECTURES.module_of[name], 64))
@@ -66,8 +60,6 @@ def first_of_each_family() -> list[Any]:
     marked = []
     for name in ARCHITECTURES.names():
         module = ARCHITECTURES.module_of[name]
-        if module in PARTS_OF_SEVERAL:
-            continue
         marked.append(pytest.param(name, marks=pytest.mark.slow) if module in seen | LARGE else name)
         seen.add(module)
     return marked

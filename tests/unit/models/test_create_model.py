@@ -7,6 +7,7 @@ import pytest
 
 import ppcls
 from ppcls.errors import ConfigError
+from ppcls.models import ARCHITECTURES
 
 
 def test_importing_ppcls_loads_neither_paddle_nor_numpy_nor_cv2() -> None:
@@ -25,6 +26,11 @@ def test_models_are_listed_by_pattern_in_any_case() -> None:
     assert ppcls.list_models("*_VC") == ["ResNet50_vc"]
     assert ppcls.list_models("none") == []
     assert ppcls.list_models() == sorted(ppcls.list_models())
+
+
+def test_models_made_of_others_are_none_to_choose() -> None:
+    assert "DistillationModel" in ARCHITECTURES
+    assert not {"DistillationModel", "RecModel"} & set(ppcls.list_models())
 
 
 def test_a_model_is_created_by_name() -> None:
