@@ -243,7 +243,7 @@ def postprocess(config: RunConfig, names: Optional[Sequence[str]] = None) -> Pos
     if ARCHITECTURES.load(config.Arch.name) is RecModel:
         raise ConfigError(
             f"{config.Arch.where}: {config.Arch.name} gives features, not scores of classes; "
-            "export it and use Predictor.embed"
+            "export it and use `ppcls embed` or `ppcls index`"
         )
     part: Part = config.Infer.PostProcess or Part("Topk")
     names = label_names(config) if names is None else names

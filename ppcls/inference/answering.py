@@ -37,8 +37,7 @@ def answer(config: DeployConfig, out: Optional[Path]) -> int:
     asked = config.require("Global.infer_imgs", "predict")
     sources = [asked] if isinstance(asked, str) else list(asked)
     with warnings_on_stderr():
-        for note in config.notes:
-            logger.warning(note)
+        say_notes(config)
         if out is None:
             return _print(config, predictor_of(config), sources)
         return _write(config, sources, out)
@@ -55,6 +54,12 @@ def warnings_on_stderr() -> Iterator[None]:
     finally:
         logger.removeHandler(handler)
         logger.propagate = True
+
+
+def say_notes(config: DeployConfig) -> None:
+    """Log what the user should know of how the config was read."""
+    for note in config.notes:
+        logger.warning(note)
 
 
 def _print(config: DeployConfig, predictor: Predictor, sources: list[str]) -> int:

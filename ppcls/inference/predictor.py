@@ -110,7 +110,7 @@ class Predictor:
         """What makes predictions of scores. Raises ConfigError for a model that gives features."""
         if self._postprocess is None:
             raise ConfigError(
-                f"{self.artifact.Global.model_name}: gives features, not scores of classes; use Predictor.embed"
+                f"{self.artifact.Global.model_name}: gives features, not scores of classes; use `ppcls embed`"
             )
         return self._postprocess
 
@@ -154,7 +154,9 @@ class Predictor:
             for one in batch:
                 yield Outcome(one.source, None if one.image is None else next(answers), one.problem)
 
-    def embed(self, sources: Union[Source, Iterable[Source]], *, batch_size: int = 8) -> Iterator[Embedding]:
+    def embed(
+        self, sources: Union[Source, Iterable[Source]], *, batch_size: int = 8, times: Times = no_times
+    ) -> Iterator[Embedding]:
         """Yield the features of each image as `stream` does predictions. Raises ConfigError where it gives scores."""
         if self.artifact.output != "features":
             raise ConfigError(
@@ -162,7 +164,7 @@ class Predictor:
             )
         todo = stream.spread(sources)
         for batch in stream.batches(todo, self.pipeline, batch_size, input_shape=self.input_shape):
-            rows = iter(self._answers(batch, list, no_times))
+            rows = iter(self._answers(batch, list, times))
             for one in batch:
                 yield Embedding(one.source, None if one.image is None else next(rows), one.problem)
 
