@@ -1,4 +1,4 @@
-"""The command `ppcls embed`."""
+"""The command `ppcls embed`, or deploy/python/predict_rec.py."""
 
 import argparse
 from pathlib import Path
@@ -9,6 +9,7 @@ from ppcls.errors import ConfigError
 
 PURPOSE = "give the features of images by an exported model for retrieval"
 EXAMPLES = """examples:
+  cd deploy; python3 python/predict_rec.py -c configs/inference_rec.yaml
   ppcls embed image_or_folder_or_list --model inference --out features.npz   # also an index to search in
   ppcls embed image.jpg --model inference                                    # prints them"""
 

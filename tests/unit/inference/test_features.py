@@ -1,5 +1,6 @@
 """Features of images in a file, and the search in it."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -104,3 +105,18 @@ def test_the_search_is_that_of_sorting_all_products() -> None:
         expected = np.argsort(-(rows @ query), kind="stable")[:7]
         assert [name for name, _ in found] == [str(place) for place in expected]
     assert list(stored.without(set(stored.names)).nearest(queries[:1], 7)) == [[]]
+
+
+def test_predict_rec_reads_the_yaml_of_paddleclas(
+    model: Path, gallery: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = f"{{rec_inference_model_dir: {model}, infer_imgs: {gallery}/1.jpg, use_fp16: False}}"
+    operators = "[ResizeImage: {size: [32, 32]}, NormalizeImage: {scale: 0.00392157, order: hwc}, ToCHWImage: ]"
+    (tmp_path / "rec.yaml").write_text(
+        f"Global: {settings}\nRecPreProcess: {{transform_ops: {operators}}}\nRecPostProcess: null\n"
+    )
+    assert main(["-c", str(tmp_path / "rec.yaml")], command="embed") == 0
+    name, row = capsys.readouterr().out.strip().split(":\t")
+    (expected,) = Predictor(model).embed([str(gallery / "1.jpg")])
+    assert name == f"{gallery}/1.jpg"
+    np.testing.assert_allclose(json.loads(row), expected.features, atol=1e-3)
