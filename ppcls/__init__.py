@@ -56,13 +56,13 @@ def __getattr__(name: str) -> Any:
 def list_models(pattern: str = "*", *, pretrained: bool = False, max_ms: Optional[float] = None) -> list[str]:
     """Return the names of the architectures that match a shell pattern, in any case, sorted.
 
-    `pretrained`: those with official weights alone; `max_ms`: those that take at most so many milliseconds an image
-    on this machine's CPU, each timed once and then remembered.
+    What a config composes of them, such as RecModel, is not among them. `pretrained`: those with official weights
+    alone; `max_ms`: those that take at most so many milliseconds an image on this machine's CPU, each timed once and
+    then remembered.
     """
-    from ppcls.models import ARCHITECTURES
-    from ppcls.models.cards import cards_of
+    from ppcls.models.cards import cards_of, sizes
 
-    names = sorted(name for name in ARCHITECTURES.names() if fnmatch.fnmatchcase(name.lower(), pattern.lower()))
+    names = sorted(name for name in sizes() if fnmatch.fnmatchcase(name.lower(), pattern.lower()))
     names = [name for name in names if not pretrained or cards_of(name)]
     if max_ms is None:
         return names

@@ -4,7 +4,6 @@ import argparse
 import importlib.metadata
 import os
 import platform
-import resource
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,19 +38,25 @@ def facts() -> Iterator[tuple[str, str, str]]:
     yield "ppcls", f"{ppcls.__version__}, Python {platform.python_version()}, {platform.platform()}", ""
     yield "packages", ", ".join(_versions(PACKAGES)), ""
     yield "optional", ", ".join(_versions(OPTIONAL)) or "none", ""
-    logical = len(os.sched_getaffinity(0))
+    logical = len(environment.logical_cpus())
     yield "CPU", f"{environment.physical_cores()} physical cores, {logical} logical ones for this process", ""
-    yield "memory", f"{_memory_gib():.1f} GiB", ""
+    yield "instructions", environment.instruction_set(), environment.bfloat16_obstacle()
+    if hasattr(os, "sysconf"):  # not on Windows
+        yield "memory", f"{_memory_gib():.1f} GiB", ""
     yield from _computing()
     yield (
         "/dev/shm",
         *_free(Path("/dev/shm"), LITTLE_SHM_GIB, "loader workers pass batches there; docker: --shm-size=8g"),
     )
     yield "disk here", *_free(Path.cwd(), LITTLE_DISK_GIB, "checkpoints need room")
-    home = Path(os.environ.get("PPCLS_HOME", "~/.cache/ppcls")).expanduser()
+    home = environment.cache("")
     there = next(folder for folder in (home, *home.parents) if folder.exists())
     text, trouble = _free(there, LITTLE_DISK_GIB, "weights need room; set PPCLS_HOME to a folder elsewhere")
     yield "disk of home", f"{text} for {home}", trouble
+    try:
+        import resource
+    except ImportError:  # on Windows
+        return
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     yield "open files", f"at most {files}", "few for a server; see ulimit -n" if files < FEW_FILES else ""
 

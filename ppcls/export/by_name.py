@@ -13,7 +13,14 @@ from ppcls.errors import CheckpointError, ConfigError
 from ppcls.export.export import export
 from ppcls.inference.artifact import DESCRIPTION
 from ppcls.models import ARCHITECTURES
-from ppcls.models.cards import card_of
+from ppcls.models.cards import card_of, cards_of
+
+# Of most architectures. Source: the YAMLs of PaddleClas.
+USUAL_TRANSFORMS = [
+    {"ResizeImage": {"resize_short": 256}},
+    {"CropImage": {"size": 224}},
+    {"NormalizeImage": {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}},
+]
 
 
 def exported(name: str) -> Path:
@@ -39,9 +46,12 @@ def exported(name: str) -> Path:
 
 
 def options_of(name: str, *, pretrained: bool) -> dict[str, Any]:
-    """Return the options of a config that predicts as a model's official weights were evaluated. Raises ConfigError."""
+    """Return the options of a config that predicts as a model's official weights were evaluated, or as most were."""
+    options: dict[str, Any] = {"Arch": {"name": name, "pretrained": pretrained}}
+    if not cards_of(name):
+        return {**options, "Infer.transforms": USUAL_TRANSFORMS}
     card = card_of(name)
-    options: dict[str, Any] = {"Arch": {"name": name, "pretrained": pretrained}, "Infer.transforms": card.transforms()}
+    options["Infer.transforms"] = card.transforms()
     options["Global.image_shape"] = [3, card.crop_px, card.crop_px]
     if card.labels:
         labels = f"{card.labels}_label_list.txt"

@@ -28,6 +28,8 @@ from ppcls.paddle_private import (
 PACKAGE = Path(paddle_private.__file__).parent
 # Of the standard library.
 OTHERS = {"_exit", "_asdict", "_fields", "_ArgumentGroup", "_MutuallyExclusiveGroup"}
+# Of Python's own modules.
+OF_OTHERS = {"_exit", "_asdict", "_fields", "_ArgumentGroup", "_MutuallyExclusiveGroup"}
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 

@@ -118,7 +118,7 @@ def _all_cards() -> Mapping[str, tuple[ModelCard, ...]]:
 
 @cache
 def sizes() -> Mapping[str, Size]:
-    """Return the size of every architecture."""
+    """Return the size of every architecture, but for those that a config composes of others."""
     return {row["architecture"]: Size(*(int(row[field]) for field in Size._fields)) for row in _rows(SIZES_FILE)}
 
 

@@ -118,6 +118,7 @@ def test_the_student_is_evaluated_exported_and_started_from_alone(
     assert (folder / artifact.WEIGHTS).stat().st_size < 20_000  # a ResNet18 has 45 MB
 
 
+@pytest.mark.slow
 def test_a_student_trains_as_a_static_graph_beside_its_teacher(distil: Callable[..., Engine]) -> None:
     models = MODELS.replace("name: Tiny,", "name: Tiny, return_patterns: [conv],")
     found = []

@@ -24,6 +24,7 @@ LABELS = {
     LabelKind.MULTI_HOT_WITH_RATIOS: np.stack([HOT, np.broadcast_to(HOT.mean(axis=0), HOT.shape)], axis=1),
 }
 SETTINGS: dict[str, list[dict[str, Any]]] = {
+    "DistillationTopkAcc": [{"model_key": "Student"}],
     "AccuracyScore": [{"base": "label"}, {"base": "sample"}],
     "MultiLabelMAP": [{"map_type": "integral"}, {"map_type": "11point"}],
     "F1": [{"average": "macro", "per_class": True}, {"average": "micro"}, {"average": "weighted"}],
@@ -43,7 +44,7 @@ def values(name: str, arguments: dict[str, Any], kind: LabelKind, num_ranks: int
     for rank, metric in enumerate(metrics):
         own = np.arange(rank, NUM_IMAGES, num_ranks)
         for part in np.split(own, range(batch_size, len(own), batch_size)):
-            outputs = {"logits": paddle.to_tensor(logits[part])}
+            outputs = dict.fromkeys(("logits", "Student.logits"), paddle.to_tensor(logits[part]))
             metric.update(outputs, Batch(logits[part], paddle.to_tensor(labels[part])))
         state = metric.state()
         metric.reset()

@@ -21,7 +21,7 @@ def test_the_version_is_that_of_the_package() -> None:
 
 
 def test_models_are_listed_by_pattern_in_any_case() -> None:
-    assert ppcls.list_models("resnet50*") == ["ResNet50", "ResNet50_vc", "ResNet50_vd"]
+    assert ppcls.list_models("resnet50_v*") == ["ResNet50_vc", "ResNet50_vd"]
     assert ppcls.list_models("*_VC") == ["ResNet50_vc"]
     assert ppcls.list_models("none") == []
     assert ppcls.list_models() == sorted(ppcls.list_models())

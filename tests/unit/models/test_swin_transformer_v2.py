@@ -39,8 +39,8 @@ def test_its_weights_are_those_of_swin_but_for_the_attention() -> None:
 
 
 def test_windows_shift_only_where_they_are_smaller_than_the_image(model: SwinTransformerV2) -> None:
-    assert [[block.shift for block in stage.blocks] for stage in model.layers] == [[0, 2], [0, 2], [0], [0]]
-    assert [stage.blocks[0].window for stage in model.layers] == [4, 4, 4, 2]
+    assert [[block.windows.shift for block in stage.blocks] for stage in model.layers] == [[0, 2], [0, 2], [0], [0]]
+    assert [stage.blocks[0].windows.size for stage in model.layers] == [4, 4, 4, 2]
     assert model.layers[0].blocks[1].attn_mask.shape == [16, 16, 16]
 
 

@@ -68,6 +68,9 @@ FAMILIES = [
     "ViT_small_patch16_224",
     "DeiT_tiny_distilled_patch16_224",
     "MOCOV3_vit_small",
+    "cae_base_patch16_224",
+    "SwinTransformer_tiny_patch4_window7_224_SOLIDER",
+    "ResNet50_adaptive_max_pool2d",
 ]
 
 
@@ -80,7 +83,15 @@ def test_every_family_that_layers_compute_alone_is_among_them() -> None:
     assert modules(ARCHITECTURES.names()) == modules([*FAMILIES, "ResNet18"])
 
 
-LARGE = {"VGG11", "ViT_small_patch16_224", "MOCOV3_vit_small", "ResNeXt50_32x4d", "PPHGNet_tiny", "ConvNeXt_tiny"}
+LARGE = {
+    "VGG11",
+    "ViT_small_patch16_224",
+    "MOCOV3_vit_small",
+    "ResNeXt50_32x4d",
+    "PPHGNet_tiny",
+    "ConvNeXt_tiny",
+    *FAMILIES[-3:],
+}
 
 
 @pytest.mark.parametrize(
