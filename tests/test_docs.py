@@ -17,6 +17,7 @@ SCRIPTS = {
     "infer.py": "infer",
     "export_model.py": "export",
     "predict_cls.py": "predict",
+    "predict_rec.py": "embed",
 }
 
 
@@ -36,7 +37,7 @@ def test_every_command_of_a_page_is_accepted(page: Path, monkeypatch: pytest.Mon
         monkeypatch.chdir(REPO / "deploy" if in_deploy else REPO)
         assert Path(script).is_file(), script
         arguments = make_parser(SCRIPTS[Path(script).name]).parse_args(words)
-        load = load_deploy_config if arguments.command == "predict" else load_config
+        load = load_deploy_config if arguments.command in ("predict", "embed") else load_config
         load(arguments.config, arguments.override)
 
 

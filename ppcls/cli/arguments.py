@@ -1,7 +1,12 @@
 """Arguments that several commands share."""
 
 import argparse
-from typing import Callable, Optional
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Callable, Optional
+
+if TYPE_CHECKING:
+    from ppcls.config import DeployConfig
 
 
 def add_config(
@@ -20,6 +25,26 @@ def add_config(
         metavar="KEY=VALUE",
         help="set one key, e.g. Global.epochs=2 or Metric.Eval.0.TopkAcc.topk=[1]; repeatable; VALUE is YAML",
     )
+
+
+def add_images_and_model(parser: argparse.ArgumentParser) -> None:
+    """Add IMAGES and `--model`, which stand for keys of the deploy YAML."""
+    parser.add_argument("images", nargs="?", metavar="IMAGES", help="an image, a folder or a .txt list")
+    parser.add_argument("--model", metavar="MODEL", help="an exported folder, or an .onnx file")
+    add_config(parser, required=False)
+
+
+def deploy_config(
+    arguments: argparse.Namespace, command: str, model: Optional[str], options: Sequence[str] = ()
+) -> "DeployConfig":
+    """Return the deploy YAML with the images of the arguments and the model. Raises ConfigError."""
+    from ppcls.config import load_deploy_config
+
+    given = (("inference_model_dir", model), ("infer_imgs", arguments.images))
+    chosen = [f"Global.{key}={json.dumps(value)}" for key, value in given if value is not None]
+    config = load_deploy_config(arguments.config, [*arguments.override, *chosen, *options])
+    config.require("Global.infer_imgs", command)
+    return config
 
 
 def whole(name: str, least: int) -> Callable[[str], int]:

@@ -2,11 +2,10 @@
 
 import argparse
 import dataclasses
-import json
 from pathlib import Path
 
 from ppcls import environment
-from ppcls.cli.arguments import add_config
+from ppcls.cli.arguments import add_config, deploy_config
 from ppcls.errors import ConfigError, did_you_mean
 from ppcls.models import ARCHITECTURES
 
@@ -40,15 +39,9 @@ def _is_name(model: str) -> bool:
 
 def run(arguments: argparse.Namespace) -> int:
     """Predict what the deploy YAML or the arguments say; return 1 if an image could not be read, else 0."""
-    from ppcls.config import load_deploy_config
-
     named = arguments.model is not None and _is_name(arguments.model)
     model = None if named else arguments.model
-    given = (("inference_model_dir", model), ("infer_imgs", arguments.images))
-    options = [f"Global.{key}={json.dumps(value)}" for key, value in given if value is not None]
-    options += ["Global.tta=True"] * arguments.tta
-    config = load_deploy_config(arguments.config, [*arguments.override, *options])
-    config.require("Global.infer_imgs", "predict")
+    config = deploy_config(arguments, "predict", model, ["Global.tta=True"] * arguments.tta)
     environment.keep_freed_memory()
     if named:
         from ppcls.export.by_name import exported

@@ -131,6 +131,7 @@ def run(arguments: argparse.Namespace) -> int:
         deploy=arguments.config,
         isolated=True,
     )
+    first.postprocess_for(None)  # refuses a model without classes
     predictors = [first, *(first.clone() for _ in range(arguments.instances - 1))]
     app = create_app(predictors, limits=limits, max_batch=arguments.max_batch, token=os.environ.get(TOKEN))
     listening = listen(arguments.host, arguments.port)

@@ -301,8 +301,12 @@ RUN_RULES = (
 ARTIFACT_RULES = (
     Rule("PostProcess", "its only part is the one that is meant", "ppcls/utils/config.py", _only_postprocess),
 )
+_PREDICT_REC = "deploy/python/predict_rec.py"
 DEPLOY_RULES = (
     RUN_RULES[0],
     Rule("Global", "`benchmark: true` is `enable_benchmark: true`", "deploy/python/predict_cls.py", _benchmark),
+    _renamed("", {"RecPreProcess": "PreProcess"}, _PREDICT_REC),
+    _renamed("Global", {"rec_inference_model_dir": "inference_model_dir"}, _PREDICT_REC),
+    _dropped("RecPostProcess", (None,), "the export binarizes", _PREDICT_REC),
     Rule("Global", "`use_onnx: true` is `engine: onnxruntime`", "deploy/utils/predictor.py", _onnx),
 )

@@ -22,6 +22,7 @@ from ppcls.images.mixing.operators import MIXED
 from ppcls.inference import POSTPROCESSES
 from ppcls.inference.postprocess import PostProcess
 from ppcls.losses.base import Loss
+from ppcls.metrics.retrieval import Compared
 from ppcls.models import ARCHITECTURES
 from ppcls.models.cards import resolve_pretrained
 from ppcls.models.distillation import DistillationModel, load_frozen, load_learners
@@ -228,6 +229,12 @@ def gradients(config: RunConfig, trained: nn.Layer) -> Gradients:
         raise ConfigError(f"{part.where}: {error}") from error
 
 
+def compared(config: RunConfig) -> Compared:
+    """Return what makes of a model's outputs the features that retrieval compares."""
+    settings = config.Global
+    return Compared(settings.retrieval_feature_from, settings.feature_normalize, settings.feature_binarize)
+
+
 def postprocess(config: RunConfig, names: Optional[Sequence[str]] = None) -> PostProcess:
     """Build what turns scores into predictions; `names` that nobody gives come with the weights.
 
@@ -235,7 +242,8 @@ def postprocess(config: RunConfig, names: Optional[Sequence[str]] = None) -> Pos
     """
     if ARCHITECTURES.load(config.Arch.name) is RecModel:
         raise ConfigError(
-            f"{config.Arch.where}: {config.Arch.name} gives features, which infer and export can't answer"
+            f"{config.Arch.where}: {config.Arch.name} gives features, not scores of classes; "
+            "export it and use `ppcls embed` or `ppcls index`"
         )
     part: Part = config.Infer.PostProcess or Part("Topk")
     names = label_names(config) if names is None else names

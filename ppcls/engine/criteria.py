@@ -10,7 +10,7 @@ from ppcls.batch import LabelKind, multi_hot_of
 from ppcls.config.schema import RunConfig
 from ppcls.data.loader.loader import Loader
 from ppcls.data.loader.retrieval import QueryAndGallery
-from ppcls.engine import ranks
+from ppcls.engine import build, ranks
 from ppcls.engine.evaluator import FIRST, Evaluator
 from ppcls.engine.metric_names import refuse_twins
 from ppcls.engine.tally import Tally
@@ -85,14 +85,7 @@ def _evaluator(
 def _retrieval(config: RunConfig, measures: Sequence[Any]) -> Metric:
     if not measures:
         raise ConfigError(f"{config.source}: missing key 'Metric.Eval'; retrieval needs it, such as Recallk and mAP")
-    settings = config.Global
-    return Retrieval(
-        measures,
-        feature_from=settings.retrieval_feature_from,
-        normalize=settings.feature_normalize,
-        binarize=settings.feature_binarize,
-        rerank=settings.re_ranking,
-    )
+    return Retrieval(measures, build.compared(config), rerank=config.Global.re_ranking)
 
 
 def _built(registry: Registry, part: Part, facts: Facts, loader: Images) -> Any:

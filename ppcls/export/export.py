@@ -11,6 +11,7 @@ from typing import Optional, Union
 
 import numpy as np
 import paddle
+from paddle import nn
 
 import ppcls
 from ppcls.config.deploy import PreProcessSection
@@ -18,7 +19,7 @@ from ppcls.config.schema import RunConfig
 from ppcls.engine import build
 from ppcls.engine.engine import Engine
 from ppcls.errors import CheckpointError, ConfigError, DataError
-from ppcls.export.graph import Scores, ScoresOfPixels
+from ppcls.export.graph import Features, OfPixels, Scores
 from ppcls.export.onnx import convert, require_opset
 from ppcls.export.portable import portable
 from ppcls.export.verify import compare, compare_on
@@ -29,8 +30,8 @@ from ppcls.images.pipeline import Pipeline
 from ppcls.images.sources import name_of, read_file
 from ppcls.inference import artifact
 from ppcls.inference.honesty import Honesty
-from ppcls.inference.postprocess import Activation, PostProcess
 from ppcls.inference.predictor import Predictor
+from ppcls.models.rec_model import RecModel
 from ppcls.models.weight_files import about
 from ppcls.registry import Part
 
@@ -44,30 +45,26 @@ def export(
     verify: Optional[str] = None,
     calibration: Optional[Honesty] = None,
 ) -> Path:
-    """Write the artifact to `Global.save_inference_dir`, after checking that it gives the model's scores.
+    """Write the artifact to `Global.save_inference_dir`, after checking that it gives the model's scores or features.
 
     With an `onnx_opset` that has an ONNX file too. `verify` names images to check all on: a folder or a list.
     `calibration`: how sure the answers are, for the description.
-    Raises CheckpointError, having replaced nothing, if the scores differ.
+    Raises CheckpointError, having replaced nothing, if they differ.
     """
     engine = engine.deployed()
     config = engine.config
     target = Path(config.Global.save_inference_dir)
     if onnx_opset is not None:
         require_opset(onnx_opset)
-    postprocess = build.postprocess(config)
-    description = dataclasses.replace(_description(config, postprocess), calibration=calibration)
+    description = dataclasses.replace(_description(engine), calibration=calibration)
     pipeline = stream.pipeline(description.transforms)
     images_NHWC = _images(pipeline, config)
     _require_shape(pipeline.finish(images_NHWC), config)
     build.load_start_weights(config, engine.model, new_head=False)
     engine.log_to("export.log")
-    activation = postprocess.activation
-    if activation == "softmax" and not config.Arch.infer_add_softmax:
-        activation = "none"
     engine.model.eval()
-    scores = Scores(engine.model, activation)
-    graph = _graph(engine, activation, pipeline)
+    expected = _answering(engine, engine.model)
+    graph = _graph(engine, pipeline)
     with _new_folder(target) as folder:
         spec = [graph.input_spec(config.Global.image_shape)]
         paddle.jit.save(paddle.jit.to_static(graph, input_spec=spec, full_graph=True), str(folder / "inference"))
@@ -80,9 +77,9 @@ def export(
             convert(folder, description, onnx_opset)
         artifact.write(folder, description)
         exported = list(_read_back(folder))
-        compare(scores, pipeline, exported, images_NHWC)
+        compare(expected, pipeline, exported, images_NHWC)
         if verify is not None:
-            compare_on(scores, pipeline, exported, verify)
+            compare_on(expected, pipeline, exported, verify)
         _replace(folder, target)
     logger.info(
         f'Export succeeded! The inference model exported has been saved in "{config.Global.save_inference_dir}".'
@@ -90,10 +87,19 @@ def export(
     return target
 
 
-def _graph(engine: Engine, activation: Activation, pipeline: Pipeline) -> Union[Scores, ScoresOfPixels]:
+def _answering(engine: Engine, model: nn.Layer) -> Union[Scores, Features]:
+    """Return the model with what makes answers of its outputs."""
+    config = engine.config
+    if isinstance(engine.model, RecModel):
+        return Features(model, build.compared(config))
+    activation = build.postprocess(config).activation
+    return Scores(model, "none" if activation == "softmax" and not config.Arch.infer_add_softmax else activation)
+
+
+def _graph(engine: Engine, pipeline: Pipeline) -> Union[Scores, Features, OfPixels]:
     """Return what is written. Another layer than it is compared with: making that static changes how it computes."""
-    scores = Scores(engine.task.deployable(), activation)
-    graph = ScoresOfPixels(scores, pipeline) if engine.config.Global.export_with_preprocess else scores
+    answering = _answering(engine, engine.task.deployable())
+    graph = OfPixels(answering, pipeline) if engine.config.Global.export_with_preprocess else answering
     graph.eval()
     return graph
 
@@ -122,20 +128,26 @@ def _new_folder(target: Path) -> Iterator[Path]:
         ) from error
 
 
-def _description(config: RunConfig, postprocess: PostProcess) -> artifact.Artifact:
+def _description(engine: Engine) -> artifact.Artifact:
+    config = engine.config
+    common = artifact.Artifact(
+        artifact.ModelSection(config.model_name, ppcls.__version__, paddle.__version__),
+        PreProcessSection(portable(build.eval_transforms(config))),
+        input_shape=config.Global.image_shape,
+        input_type="uint8" if config.Global.export_with_preprocess else "float32",
+        measured=_measured(config),
+    )
+    if isinstance(engine.model, RecModel):
+        return dataclasses.replace(common, output="features")
     given = config.Infer.PostProcess or Part("Topk")
     # The names travel in the description; a path would mean nothing elsewhere.
     part = Part(given.name, {k: v for k, v in given.args.items() if k not in ("class_id_map_file", "delimiter")})
-    topk = artifact.TopkSection(part.args.get("topk", 5), tuple(postprocess.label_names))
-    return artifact.Artifact(
-        artifact.ModelSection(config.model_name, ppcls.__version__, paddle.__version__),
-        PreProcessSection(portable(build.eval_transforms(config))),
-        artifact.PostProcessSection(Topk=topk),
-        input_shape=config.Global.image_shape,
-        input_type="uint8" if config.Global.export_with_preprocess else "float32",
+    topk = artifact.TopkSection(part.args.get("topk", 5), tuple(build.postprocess(config).label_names))
+    return dataclasses.replace(
+        common,
+        PostProcess=artifact.PostProcessSection(Topk=topk),
         class_num=config.class_num,
         main=None if part.name == "Topk" else part,
-        measured=_measured(config),
     )
 
 

@@ -1,5 +1,7 @@
 """The graphs that are exported: the trained model between what stands before and behind it."""
 
+from typing import Union
+
 import numpy as np
 import paddle
 from paddle import nn
@@ -10,6 +12,7 @@ from ppcls.batch import outputs_of
 from ppcls.errors import ConfigError
 from ppcls.images.pipeline import Pipeline
 from ppcls.inference.postprocess import Activation
+from ppcls.metrics.retrieval import Compared
 
 
 def scores_of(logits: paddle.Tensor, activation: Activation) -> paddle.Tensor:
@@ -35,12 +38,26 @@ class Scores(nn.Layer):
         return InputSpec([None, *shape], "float32", "x")
 
 
-class ScoresOfPixels(nn.Layer):
-    """The same behind the end of a pipeline: images before NormalizeImage, uint8 [N, H, W, 3], to scores."""
+class Features(nn.Layer):
+    """A model for retrieval: finished images, float32 [N, C, H, W], to the features that are compared."""
 
-    def __init__(self, scores: Scores, pipeline: Pipeline) -> None:
+    input_spec = staticmethod(Scores.input_spec)
+
+    def __init__(self, model: nn.Layer, compared: Compared) -> None:
         super().__init__()
-        self.scores = scores
+        self.model = model
+        self.compared = compared
+
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        return self.compared(self.model(x))
+
+
+class OfPixels(nn.Layer):
+    """Either behind the end of a pipeline, so that it takes images before NormalizeImage, uint8 [N, H, W, 3]."""
+
+    def __init__(self, graph: Union[Scores, Features], pipeline: Pipeline) -> None:
+        super().__init__()
+        self.graph = graph
         # Whatever the end of the list says, it is a line for each channel.
         black, white = (pipeline.finish(np.full((1, 1, 1, 3), level, "uint8")) for level in (0, 255))
         if black.shape[1] != 3 or black.dtype != np.float32:
@@ -52,7 +69,7 @@ class ScoresOfPixels(nn.Layer):
         self.register_buffer("offset", paddle.to_tensor(black))
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        return self.scores(x.astype("float32").transpose([0, 3, 1, 2]) * self.slope + self.offset)
+        return self.graph(x.astype("float32").transpose([0, 3, 1, 2]) * self.slope + self.offset)
 
     @staticmethod
     def input_spec(shape: tuple[int, int, int]) -> InputSpec:

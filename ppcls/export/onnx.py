@@ -25,7 +25,7 @@ def require_opset(opset: int) -> None:
 
 
 def convert(folder: Path, description: Artifact, opset: int) -> Path:
-    """Write `inference.onnx` beside the Paddle model in `folder`: input `x`, output `scores`, any batch size."""
+    """Write `inference.onnx` beside the Paddle model in `folder`: input `x`, output by its name, any batch size."""
     import onnx
     import onnxslim
     import paddle2onnx
@@ -41,20 +41,20 @@ def convert(folder: Path, description: Artifact, opset: int) -> Path:
         optimize_tool="None",
     )
     model = onnxslim.slim(onnx.load(str(file)))
-    _name(model.graph)
+    _name(model.graph, description.output)
     model.metadata_props.add(key=METADATA, value=artifact.text(description))
     onnx.checker.check_model(model)
     onnx.save(model, str(file))
     return file
 
 
-def _name(graph: Any) -> None:
-    """Call the output `scores`, and the batch axis of input and output `N`."""
+def _name(graph: Any, name: str) -> None:
+    """Call the output by its name, and the batch axis of input and output `N`."""
     output = graph.output[0]
     for node in graph.node:
-        names = ["scores" if name == output.name else name for name in node.output]
+        names = [name if given == output.name else given for given in node.output]
         del node.output[:]
         node.output.extend(names)
-    output.name = "scores"
+    output.name = name
     for value in (graph.input[0], output):
         value.type.tensor_type.shape.dim[0].dim_param = "N"

@@ -36,16 +36,16 @@ def answer(config: DeployConfig, out: Optional[Path]) -> int:
     """Predict what the config says, and print the answers or write them to `out`; return 1 if an image failed."""
     asked = config.require("Global.infer_imgs", "predict")
     sources = [asked] if isinstance(asked, str) else list(asked)
-    with _warnings_on_stderr():
-        for note in config.notes:
-            logger.warning(note)
+    with warnings_on_stderr():
+        say_notes(config)
         if out is None:
-            return _print(config, _predictor(config), sources)
+            return _print(config, predictor_of(config), sources)
         return _write(config, sources, out)
 
 
 @contextlib.contextmanager
-def _warnings_on_stderr() -> Iterator[None]:
+def warnings_on_stderr() -> Iterator[None]:
+    """Print what the log warns of."""
     handler = logging.StreamHandler()
     logger.addHandler(handler)
     logger.propagate = False  # Paddle gives the root logger a handler, which would say all again
@@ -54,6 +54,12 @@ def _warnings_on_stderr() -> Iterator[None]:
     finally:
         logger.removeHandler(handler)
         logger.propagate = True
+
+
+def say_notes(config: DeployConfig) -> None:
+    """Log what the user should know of how the config was read."""
+    for note in config.notes:
+        logger.warning(note)
 
 
 def _print(config: DeployConfig, predictor: Predictor, sources: list[str]) -> int:
@@ -81,6 +87,8 @@ def _print(config: DeployConfig, predictor: Predictor, sources: list[str]) -> in
 def _write(config: DeployConfig, sources: list[str], path: Path) -> int:
     """Write a row for each image, from where an interrupted run stopped."""
     total = sum(1 for _ in stream.find(sources))
+    predictor = predictor_of(config)
+    predictor.postprocess_for(None)  # one without classes is refused before anything is written
     todo = stream.find(sources, say=False)
     with Results(path, _made_by(config)) as results:
         for name in itertools.islice(todo, results.num_done):
@@ -90,7 +98,7 @@ def _write(config: DeployConfig, sources: list[str], path: Path) -> int:
                 f"--out: '{path}' has row {results.num_done} for '{results.last_name}'; '{last}' is now at this place; "
                 "give another file, or the same images"
             )
-        predictor, root = _predictor(config), _root(sources)
+        root = _root(sources)
         outcomes = predictor.stream(todo, batch_size=config.Global.batch_size)
         for outcome in _with_progress(outcomes, results.num_done, total):
             results.add(outcome.source, outcome.prediction, outcome.problem)
@@ -142,7 +150,8 @@ def _precision(config: DeployConfig) -> Precision:
     return "float16" if settings.use_fp16 else "bfloat16" if settings.use_bf16 else "float32"
 
 
-def _predictor(config: DeployConfig) -> Predictor:
+def predictor_of(config: DeployConfig) -> Predictor:
+    """Return the exported model of a deploy YAML, as that wants it run."""
     settings = config.Global
     wanted = [kind for kind in ("gpu", "sdaa", "xpu", "npu") if getattr(settings, f"use_{kind}")]
     if len(wanted) > 1:

@@ -57,7 +57,7 @@ class PostProcessSection(Indicated):
 
 @dataclass(frozen=True)
 class Artifact:
-    """What `inference.yml` says. Input: `x` [N, *input_shape]; output: scores [N, class_num]."""
+    """What `inference.yml` says. Input: `x` [N, *input_shape]; output: scores [N, class_num] or features."""
 
     Global: ModelSection = required("the model")
     PreProcess: PreProcessSection = key(PreProcessSection(), "from an image file to the input")
@@ -66,6 +66,7 @@ class Artifact:
     input_type: Literal["float32", "uint8"] = key(
         "float32", "float32: finished images, NCHW; uint8: images before NormalizeImage, NHWC"
     )
+    output: Literal["scores", "features"] = key("scores", "scores of classes, or features to compare by products")
     class_num: Optional[int] = key(None, "number of classes; unset: the model knows")
     main: Optional[Annotated[Part, POSTPROCESSES]] = key(None, "the post-process that is meant, if PaddleX has none so")
     calibration: Optional[Honesty] = key(None, "how sure an answer is; unset: it was not calibrated")
@@ -129,6 +130,9 @@ def text(artifact: Artifact) -> str:
         "measured": dict(artifact.measured),
         "sha256": dict(artifact.sha256),
     }
+    if artifact.output == "features":
+        content["output"] = artifact.output
+        del content["PostProcess"], content["class_num"]
     if known is not part:
         content["main"] = {"name": part.name, **part.args}
     if artifact.calibration is not None:

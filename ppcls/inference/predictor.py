@@ -5,7 +5,7 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Any, Callable, Optional, TypeVar, Union
 
 import numpy as np
 
@@ -27,6 +27,8 @@ from ppcls.inference.timing import Times, no_times
 
 logger = logging.getLogger("ppcls")
 
+Answer = TypeVar("Answer")
+
 # Largest difference of a score between bfloat16 and float32 that the self-check lets pass.
 BFLOAT16_TOLERANCE = 0.05
 
@@ -37,6 +39,15 @@ class Outcome:
 
     source: Any  # as it was given; of a folder or list, the path that was found
     prediction: Optional[Prediction]
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """What became of one image: features float32 [D], or, where it could not be used, the problem."""
+
+    source: Any
+    features: Optional[np.ndarray]
     problem: str = ""
 
 
@@ -90,7 +101,18 @@ class Predictor:
         if tta:
             self._runtime = Mirrored(self._runtime, 2 if self.artifact.input_type == "uint8" else 3)
         self.class_num = int(self._runtime.scores(self._probe()).shape[1])
-        self.postprocess = choosing.postprocess(self.artifact, deploy, self.class_num)
+        self._postprocess = (
+            choosing.postprocess(self.artifact, deploy, self.class_num) if self.artifact.output == "scores" else None
+        )
+
+    @property
+    def postprocess(self) -> PostProcess:
+        """What makes predictions of scores. Raises ConfigError for a model that gives features."""
+        if self._postprocess is None:
+            raise ConfigError(
+                f"{self.artifact.Global.model_name}: gives features, not scores of classes; use `ppcls embed`"
+            )
+        return self._postprocess
 
     @property
     def about(self) -> str:
@@ -132,7 +154,23 @@ class Predictor:
             for one in batch:
                 yield Outcome(one.source, None if one.image is None else next(answers), one.problem)
 
-    def _answers(self, batch: Sequence[Prepared], postprocess: PostProcess, times: Times) -> list[Prediction]:
+    def embed(
+        self, sources: Union[Source, Iterable[Source]], *, batch_size: int = 8, times: Times = no_times
+    ) -> Iterator[Embedding]:
+        """Yield the features of each image as `stream` does predictions. Raises ConfigError where it gives scores."""
+        if self.artifact.output != "features":
+            raise ConfigError(
+                f"{self.artifact.Global.model_name}: gives scores of classes, not features; export a RecModel"
+            )
+        todo = stream.spread(sources)
+        for batch in stream.batches(todo, self.pipeline, batch_size, input_shape=self.input_shape):
+            rows = iter(self._answers(batch, list, times))
+            for one in batch:
+                yield Embedding(one.source, None if one.image is None else next(rows), one.problem)
+
+    def _answers(
+        self, batch: Sequence[Prepared], postprocess: Callable[[np.ndarray], list[Answer]], times: Times
+    ) -> list[Answer]:
         images = [one.image for one in batch if one.image is not None]
         if not images:
             return []
@@ -155,7 +193,7 @@ class Predictor:
         return images_NHWC if self.artifact.input_type == "uint8" else self.pipeline.finish(images_NHWC)
 
     def scores(self, images: np.ndarray) -> np.ndarray:
-        """Return the scores float32 [N, class_num] of finished images, float32 [N, C, H, W].
+        """Return the scores, or the features, float32 [N, class_num] of finished images, float32 [N, C, H, W].
 
         (uint8 [N, H, W, C] for a model that normalizes by itself.) Raises DataError for images of another size.
         """

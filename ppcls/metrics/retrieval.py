@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal, Optional
 
 import numpy as np
@@ -83,29 +84,19 @@ def _positive(topk: Sequence[int]) -> Sequence[int]:
     return topk
 
 
-class Retrieval(RowMetric):
-    """All `measures` of one evaluation, over the queries that have a hit in the gallery at all.
+@dataclass(frozen=True)
+class Compared:
+    """From a model's outputs to float32 [N, D], whose products say how alike images are.
 
-    Images are compared by the cosine of their features, by the product without `normalize`; `binarize` takes signs of
-    the features, or rounds those of 0 to 1 to bits. Not in the gallery of a query are the image itself, and images of
-    its identity by its camera.
+    That is the cosine of their features, without `normalize` their product; `binarize` takes signs of the features, or
+    rounds those of 0 to 1 to bits.
     """
 
-    def __init__(
-        self,
-        measures: Sequence[Measure],
-        *,
-        feature_from: str = "features",
-        normalize: bool = True,
-        binarize: Optional[Literal["round", "sign"]] = None,
-        rerank: bool = False,
-    ) -> None:
-        self.measures = measures
-        self.source, self.normalize, self.binarize, self.rerank = feature_from, normalize, binarize, rerank
-        self.names = {name: way for measure in measures for name, way in measure.names.items()}
-        super().__init__({"features": 1, **dict.fromkeys(KNOWN, 0)})
+    source: str = "features"
+    normalize: bool = True
+    binarize: Optional[Literal["round", "sign"]] = None
 
-    def rows(self, outputs: Outputs, batch: Batch) -> Mapping[str, paddle.Tensor]:
+    def __call__(self, outputs: Outputs) -> paddle.Tensor:
         if self.source not in outputs:
             raise ConfigError(
                 f"Global.retrieval_feature_from: the model gives no '{self.source}' but {', '.join(outputs)}"
@@ -114,7 +105,28 @@ class Retrieval(RowMetric):
         features = F.normalize(features, axis=1) if self.normalize else features
         if self.binarize is not None:
             features = features.sign() if self.binarize == "sign" else features.round() * 2 - 1
-        return {"features": features, **{name: batch.extra[name] for name in KNOWN}}
+        return features
+
+
+class Retrieval(RowMetric):
+    """All `measures` of one evaluation, over the queries that have a hit in the gallery at all.
+
+    Not in the gallery of a query are the image itself, and images of its identity by its camera.
+    """
+
+    def __init__(
+        self,
+        measures: Sequence[Measure],
+        compared: Compared = Compared(),
+        *,
+        rerank: bool = False,
+    ) -> None:
+        self.measures, self.compared, self.rerank = measures, compared, rerank
+        self.names = {name: way for measure in measures for name, way in measure.names.items()}
+        super().__init__({"features": 1, **dict.fromkeys(KNOWN, 0)})
+
+    def rows(self, outputs: Outputs, batch: Batch) -> Mapping[str, paddle.Tensor]:
+        return {"features": self.compared(outputs), **{name: batch.extra[name] for name in KNOWN}}
 
     def compute(self, state: State) -> dict[str, float]:
         # In one order, whoever counted what.

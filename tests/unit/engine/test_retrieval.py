@@ -13,6 +13,9 @@ from ppcls.config import dump_config, load_config
 from ppcls.engine import build
 from ppcls.engine.engine import Engine
 from ppcls.errors import ConfigError
+from ppcls.export.export import export
+from ppcls.inference import artifact
+from ppcls.inference.predictor import Predictor
 
 RNG = np.random.default_rng(0)
 OPS = [{"DecodeImage": None}, {"NormalizeImage": None}]
@@ -123,8 +126,30 @@ def test_what_does_not_fit_retrieval_is_refused_before_anything_is_written(folde
         with pytest.raises(ConfigError, match=fault):
             engine({**content, **changes}, tmp_path / "c.yaml").train()
     assert not (tmp_path / "out").exists()
-    with pytest.raises(ConfigError, match="RecModel gives features, which infer and export can't answer"):
+    with pytest.raises(ConfigError, match="RecModel gives features, not scores of classes; export it"):
         build.postprocess(engine(content, tmp_path / "c.yaml").config)
     content["DataLoader"]["Eval"] = content["DataLoader"]["Eval"]["Query"]
     with pytest.raises(ConfigError, match="DataLoader.Gallery makes it an evaluation of retrieval"):
         engine(content, tmp_path / "c.yaml")
+
+
+@pytest.mark.parametrize("with_preprocess", [False, True])
+def test_an_export_gives_the_features_that_an_evaluation_compares(
+    folder: Path, tmp_path: Path, with_preprocess: bool
+) -> None:
+    options = [
+        "Global.image_shape=[3, 16, 16]",
+        f"Global.save_inference_dir={tmp_path}/exported",
+        f"Global.export_with_preprocess={with_preprocess}",
+        "Infer.transforms=[{DecodeImage: null}, {ResizeImage: {size: 16}}, {NormalizeImage: null}, {ToCHWImage: null}]",
+    ]
+    run = engine(config(folder, tmp_path), tmp_path / "c.yaml", options)
+    predictor = Predictor(export(run))
+    about = artifact.read(tmp_path / "exported")
+    assert (about.output, about.class_num) == ("features", None)
+    found = list(predictor.embed(str(folder)))
+    features = np.stack([one.features for one in found if one.features is not None])
+    assert features.shape == (len(list(folder.glob("*.png"))), 16)
+    np.testing.assert_allclose((features**2).sum(axis=1), 1, rtol=1e-5)  # their products are cosines
+    with pytest.raises(ConfigError, match="RecModel.*gives features, not scores of classes"):
+        predictor.predict(str(folder))

@@ -209,3 +209,8 @@ def test_the_public_name_needs_no_import_of_paddle_before() -> None:
     assert ppcls.Predictor is Predictor
     with pytest.raises(AttributeError, match="module 'ppcls' has no attribute 'Predicter'"):
         _ = ppcls.Predicter
+
+
+def test_a_classifier_has_no_features_to_give(exported: Path, photos: list[bytes]) -> None:
+    with pytest.raises(ConfigError, match="gives scores of classes, not features"):
+        next(Predictor(exported).embed(photos))

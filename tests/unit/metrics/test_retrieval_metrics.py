@@ -9,13 +9,14 @@ import pytest
 
 from ppcls.batch import Batch
 from ppcls.metrics.rerank import reranked
-from ppcls.metrics.retrieval import KNOWN, Precisionk, Recallk, Retrieval, mAP, mINP
+from ppcls.metrics.retrieval import KNOWN, Compared, Precisionk, Recallk, Retrieval, mAP, mINP
 
 RNG = np.random.default_rng(0)
 
 
-def metric(**options: Any) -> Retrieval:
-    return Retrieval([Recallk(topk=[1, 2]), mAP(), mINP(), Precisionk(topk=[2])], **options)
+def metric(*, rerank: bool = False, **options: Any) -> Retrieval:
+    measures = [Recallk(topk=[1, 2]), mAP(), mINP(), Precisionk(topk=[2])]
+    return Retrieval(measures, Compared(**options), rerank=rerank)
 
 
 def count(of: Retrieval, features: Any, rows: Any) -> None:
