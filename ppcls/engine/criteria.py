@@ -79,7 +79,7 @@ def _evaluator(
     counted = metrics(measured, loader, config.class_num)
     if isinstance(loader, QueryAndGallery):
         counted = [_retrieval(config, counted)]
-    return Evaluator(name, loader, terms, counted, every, Tally(list(terms), counted))
+    return Evaluator(name, loader, terms, counted, every, Tally(list(terms) or None, counted))
 
 
 def _retrieval(config: RunConfig, measures: Sequence[Any]) -> Metric:

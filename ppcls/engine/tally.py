@@ -1,7 +1,7 @@
 """Loss, its terms and metrics over the samples of an epoch or of an evaluation."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 import paddle
@@ -16,11 +16,13 @@ from ppcls.metrics.base import Metric, State
 class Tally:
     """All that is counted of the batches that were added since the last `reset`; the terms only if there are several.
 
+    Without a loss, as in an evaluation of retrieval, `terms` is None.
+
     `last` holds, after `read_all_ranks`, the state of each metric over all ranks, for those who show more than values.
     """
 
-    def __init__(self, terms: Sequence[str], metrics: Sequence[Metric]) -> None:
-        self.averages = Averages(["loss", *(terms if len(terms) > 1 else [])] if terms else [])
+    def __init__(self, terms: Optional[Sequence[str]], metrics: Sequence[Metric]) -> None:
+        self.averages = Averages([] if terms is None else ["loss", *(terms if len(terms) > 1 else [])])
         self.metrics = metrics
         self.last: Sequence[State] = ()
 
