@@ -109,12 +109,12 @@ class TimedClock(Clock):
         self.num_steps += 1
         if self.num_steps > FIRST:
             self.durations.append((moment - self.last_tick) / (self.state.step - self.last_step))
-        if self.num_steps == 2 * FIRST:
-            self._refuse_too_short()
         self.last_tick, self.last_step = moment, self.state.step
         if self.schedule.decay is None and self.durations and self.now >= self.begun + STAYS * (self.end - self.begun):
             self._let_fall()
         self.ended = self.ended or self.now >= self.end - self._seconds_per_step / 2
+        if self.num_steps == 2 * FIRST or (self.ended and self.num_steps < 2 * FIRST):
+            self._refuse_too_short()
 
     def evaluated(self, seconds: float) -> None:
         self.eval_seconds = seconds
