@@ -14,7 +14,7 @@ from ppcls.errors import CheckpointError
 from ppcls.models import ARCHITECTURES
 from ppcls.models.cards import resolve_pretrained
 from ppcls.models.taps import tap
-from ppcls.models.weight_files import saved_names
+from ppcls.models.weight_files import is_remote, saved_names
 from ppcls.models.weights import load_weights
 from ppcls.registry import Facts
 
@@ -175,7 +175,7 @@ def load_frozen(model: Several, class_names: Sequence[str] = ()) -> None:
             logger.warning(f"{part.where}: {name} is frozen without weights, and teaches noise; set its `pretrained`")
             continue
         load_weights(one, source, new_head=False)
-        names = [] if source.startswith(("http://", "https://")) else saved_names(source)
+        names = [] if is_remote(source) else saved_names(source)
         if names and class_names and names != list(class_names):
             raise CheckpointError(
                 f"{part.where}: {name}: '{source}' is of other classes, or of another order of them, than the training "
