@@ -168,9 +168,7 @@ class ClassAwareSampler(DistributedBatchSampler):
                 f"labels: it needs one class per image; received {np.shape(labels)[-1]}; use another sampler"
             )
         super().__init__(labels, seed, rank, world_size, exact, batching)
-        by_class = np.argsort(labels, kind="stable")
-        sizes = np.unique(labels, return_counts=True)[1]
-        self._members = np.split(by_class, np.cumsum(sizes)[:-1])
+        _, self._members = by_label(labels)
 
     def _order(self, rng: np.random.Generator) -> Draws:
         classes = self._passes(np.arange(len(self._members)), self._num_draws, rng)
@@ -186,6 +184,12 @@ class ClassAwareSampler(DistributedBatchSampler):
         """Return `count` of the numbers, each time all of them before one comes again."""
         passes = np.tile(numbers, (math.ceil(count / len(numbers)), 1))
         return (rng.permuted(passes, axis=1) if self._shuffle else passes).reshape(-1)[:count]
+
+
+def by_label(labels: Labels) -> tuple[NDArray[Any], list[Draws]]:
+    """Return the labels that occur, in their order, and the numbers of the samples that have each."""
+    known, sizes = np.unique(labels, return_counts=True)
+    return known, np.split(np.argsort(labels, kind="stable"), np.cumsum(sizes)[:-1])
 
 
 def for_training(exact: bool) -> None:

@@ -1,11 +1,19 @@
 """Batches of some identities with some images of each, for losses on pairs."""
 
 from collections.abc import Sequence
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import ClassVar, Literal
 
 import numpy as np
 
-from ppcls.data.samplers.base import Batching, DistributedBatchSampler, Draws, Labels, for_training
+from ppcls.data.samplers.base import DistributedBatchSampler, Draws, Labels, ShuffledBatching, by_label, for_training
+
+
+@dataclass(frozen=True)
+class WholeBatching(ShuffledBatching):
+    """The same, without a smaller last batch unless the config says otherwise."""
+
+    drop_last: bool = True
 
 
 class PKSampler(DistributedBatchSampler):
@@ -17,6 +25,9 @@ class PKSampler(DistributedBatchSampler):
     Source: arXiv 1703.07737, section 2.
     """
 
+    # The argument that says how many images of each there are.
+    per_id_name: ClassVar[str] = "sample_per_id"
+
     def __init__(
         self,
         labels: Labels,
@@ -24,40 +35,38 @@ class PKSampler(DistributedBatchSampler):
         rank: int,
         world_size: int,
         exact: bool,
+        batching: WholeBatching,
         *,
-        batch_size: int,
         sample_per_id: int,
-        drop_last: bool = True,
-        shuffle: bool = True,
         sample_method: Literal["sample_avg_prob", "id_avg_prob"] = "sample_avg_prob",
         id_list: Sequence[int] = (),
         ratio: Sequence[float] = (),
     ) -> None:
         for_training(exact)
+        batch_size = batching.batch_size
         if sample_per_id < 1 or batch_size % sample_per_id:
             raise ValueError(
-                f"sample_per_id: must divide batch_size; received {sample_per_id} for batch_size {batch_size}"
+                f"{self.per_id_name}: must divide batch_size; received {sample_per_id} for batch_size {batch_size}"
             )
         if len(id_list) != 2 * len(ratio) or min(ratio, default=1.0) < 0:
             raise ValueError(
                 f"id_list, ratio: must be a first and a last identity for each number; received {list(id_list)} and "
                 f"{list(ratio)}"
             )
-        if not shuffle:
+        if not batching.shuffle:
             raise ValueError("shuffle: identities are drawn; received False; omit it")
-        super().__init__(labels, seed, rank, world_size, exact, Batching(batch_size, drop_last=drop_last))
-        by_id = np.argsort(labels, kind="stable")
-        ids, sizes = np.unique(labels, return_counts=True)
-        self._members = np.split(by_id, np.cumsum(sizes)[:-1])
+        super().__init__(labels, seed, rank, world_size, exact, batching)
+        ids, self._members = by_label(labels)
         self._per_id = sample_per_id
-        chances = sizes.astype(float) if sample_method == "sample_avg_prob" else np.ones(len(sizes))
+        sizes = [len(members) if sample_method == "sample_avg_prob" else 1 for members in self._members]
+        chances = np.array(sizes, float)
         for number, first, last in zip(ratio, id_list[::2], id_list[1::2]):
             chances[(ids >= first) & (ids <= last)] *= number
         self._chances, num_drawn = chances / chances.sum(), np.count_nonzero(chances)
         if num_drawn < batch_size // sample_per_id:
             raise ValueError(
                 f"batch_size: {batch_size // sample_per_id} identities a batch, and there are {num_drawn}; "
-                "lower batch_size or raise sample_per_id"
+                f"lower batch_size or raise {self.per_id_name}"
             )
 
     def _order(self, rng: np.random.Generator) -> Draws:
@@ -79,6 +88,8 @@ class DistributedRandomIdentitySampler(PKSampler):
     `num_instances` images of each identity are in a batch; an identity is as likely as its images that are left.
     """
 
+    per_id_name = "num_instances"
+
     def __init__(
         self,
         labels: Labels,
@@ -86,26 +97,13 @@ class DistributedRandomIdentitySampler(PKSampler):
         rank: int,
         world_size: int,
         exact: bool,
+        batching: ShuffledBatching,
         *,
-        batch_size: int,
         num_instances: int,
-        drop_last: bool = False,
-        shuffle: bool = True,
     ) -> None:
-        try:
-            super().__init__(
-                labels,
-                seed,
-                rank,
-                world_size,
-                exact,
-                batch_size=batch_size,
-                sample_per_id=num_instances,
-                drop_last=drop_last,
-                shuffle=shuffle,
-            )
-        except ValueError as error:
-            raise ValueError(str(error).replace("sample_per_id", "num_instances")) from error
+        super().__init__(
+            labels, seed, rank, world_size, exact, WholeBatching(**asdict(batching)), sample_per_id=num_instances
+        )
 
     def _order(self, rng: np.random.Generator) -> Draws:
         waiting = [self._groups(members, rng) for members in self._members]
