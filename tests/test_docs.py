@@ -2,15 +2,19 @@
 
 import re
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from ppcls.cli.entry import make_parser
 from ppcls.config import load_config, load_deploy_config
 
 REPO = Path(__file__).resolve().parents[1]
-PAGES = [REPO / "README.md", *sorted((REPO / "docs").glob("*.md"))]
+PAGES = sorted([*REPO.glob("*.md"), REPO / "run_scripts/README.md", *(REPO / "docs").rglob("*.md")])
+LINK = re.compile(r"\]\((?![a-z]+:)([^)#\s]*)(?:#([^)\s]+))?\)")
 SCRIPTS = {
     "train.py": "train",
     "eval.py": "eval",
@@ -30,7 +34,7 @@ def commands(page: Path) -> list[list[str]]:
     return [words for words in found if len(words) > 1 and Path(words[1]).name in SCRIPTS]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(REPO).as_posix())
 def test_every_command_of_a_page_is_accepted(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for _, script, *words in commands(page):
         in_deploy = script.startswith("python/")
@@ -55,7 +59,39 @@ def test_the_table_of_models_is_current(monkeypatch: pytest.MonkeyPatch) -> None
     assert PAGE.read_text(encoding="utf-8") == page(), "run `make docs`"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_link_of_a_page_leads_to_a_file(page: Path) -> None:
-    for target in re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text(encoding="utf-8")):
-        assert (page.parent / target).exists(), target
+def prose(page: Path) -> str:
+    """Return a page without its blocks of code."""
+    return re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", prose(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(REPO).as_posix())
+def test_every_link_of_a_page_leads_to_a_file_and_its_heading(page: Path) -> None:
+    for target, anchor in LINK.findall(prose(page)):
+        file = page.parent / target if target else page
+        assert file.exists(), target
+        assert not anchor or anchor in anchors(file), f"{target}#{anchor}"
+
+
+def leaves(navigation: Any) -> Iterator[str]:
+    """Yield the pages of a navigation of MkDocs."""
+    if isinstance(navigation, str):
+        yield navigation
+        return
+    for entry in navigation.values() if isinstance(navigation, dict) else navigation:
+        yield from leaves(entry)
+
+
+def test_the_site_has_every_page_in_its_navigation_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(REPO / "docs"))
+    from website import OUTSIDE
+
+    site = yaml.safe_load((REPO / "mkdocs.yml").read_text(encoding="utf-8"))
+    pages = [file.relative_to(REPO / "docs").as_posix() for file in (REPO / "docs").rglob("*.md")]
+    pages += [page for page in OUTSIDE.values() if page.endswith(".md")]
+    assert sorted(leaves(site["nav"])) == sorted(pages)
