@@ -9,6 +9,7 @@ REPO = Path(__file__).resolve().parents[1]
 # What the site shows from outside docs/, and where.
 OUTSIDE = {
     "README.md": "index.md",
+    "README_zh.md": "zh/index.md",
     "CONTRIBUTING.md": "contributing.md",
     "run_scripts/README.md": "launcher.md",
     "examples/quickstart.ipynb": "quickstart.ipynb",

@@ -15,6 +15,7 @@ from ppcls.config import load_config, load_deploy_config
 REPO = Path(__file__).resolve().parents[1]
 PAGES = sorted([*REPO.glob("*.md"), REPO / "run_scripts/README.md", *(REPO / "docs").rglob("*.md")])
 LINK = re.compile(r"\]\((?![a-z]+:)([^)#\s]*)(?:#([^)\s]+))?\)")
+CHINESE = [REPO / "README_zh.md", *sorted((REPO / "docs/zh").glob("*.md"))]
 SCRIPTS = {
     "train.py": "train",
     "eval.py": "eval",
@@ -57,6 +58,20 @@ def test_the_table_of_models_is_current(monkeypatch: pytest.MonkeyPatch) -> None
     from models import PAGE, page
 
     assert PAGE.read_text(encoding="utf-8") == page(), "run `make docs`"
+
+
+def test_pages_are_ascii_but_for_the_chinese_ones() -> None:
+    assert [page.name for page in PAGES if not page.read_text(encoding="utf-8").isascii() and page not in CHINESE] == []
+
+
+def test_chinese_pages_have_the_commands_of_the_english_ones() -> None:
+    def lines(page: Path) -> set[str]:
+        blocks = re.findall(r"```(?:sh|python|yaml)\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+        return {re.sub(r"(^|\s+)# .*", "", line) for line in "\n".join(blocks).splitlines()}
+
+    english = set[str]().union(*(lines(page) for page in PAGES if page not in CHINESE))
+    for page in CHINESE:
+        assert lines(page) - english == set(), page.name
 
 
 def prose(page: Path) -> str:
