@@ -13,7 +13,7 @@ CHINESE = [REPO / "README_zh.md", *sorted((REPO / "docs/zh").glob("*.md"))]
 _BLOCK = re.compile(
     r"(?:^<!-- (not run: [^\n]+|run by tests/\S+) -->\n)?^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE
 )
-# A line may go on in quotes, or after a backslash.
+# A line continues in quotes, or after a backslash.
 _LINE = re.compile(r'(?:"(?:\\.|[^"\\])*"|\\\n|[^\n"])+')
 
 
