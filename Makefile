@@ -1,9 +1,10 @@
 # make demo: from nothing to predictions on real images.   make test: the tests.   make lint: style and types.
+# make site: the documents as a website.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo ops test lint format docs golden clean
+.PHONY: demo ops test lint format docs site golden clean
 
 $(VENV)/ready: pyproject.toml requirements.txt
 	$(PYTHON) -m venv $(VENV)
@@ -35,6 +36,11 @@ docs: $(VENV)/ready
 	$(BIN)/python docs/from_paddleclas.py
 	$(BIN)/python benchmarks/sizes.py
 	$(BIN)/python docs/models.py
+
+# The pages of docs/ with a search, in output/site.
+site: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[site]'
+	$(BIN)/mkdocs build --strict
 
 golden: $(VENV)/ready
 	REGENERATE_GOLDEN=1 $(BIN)/python -m pytest tests/unit/config

@@ -48,15 +48,17 @@ class Unfinished:
         raise NotImplementedError
 
 
-def load(file: BinaryIO, functions: Functions, found: Optional[Callable[[Any], Any]] = None) -> Any:
+def load(
+    file: BinaryIO, functions: Functions, found: Optional[Callable[[Any], Any]] = None, *, num_found_bytes: int = 0
+) -> Any:
     """Return what the pickle in a file comes to: a tree, in which nothing stands at two places but leaves.
 
     The file may name the keys of `functions`, and call those that are not None; `found` gives what its persistent ids
-    stand for. Attributes of mappings are ignored.
+    stand for, `num_found_bytes` in all. Attributes of mappings are ignored.
     Raises: pickle.UnpicklingError if the file is damaged, or asks for anything else.
     """
     try:
-        machine = _Machine(_Bounded(file), functions, found)
+        machine = _Machine(_Bounded(file), functions, found, num_found_bytes)
         return machine.tree(machine.run())
     except _UNREADABLE as error:
         raise pickle.UnpicklingError(reason_of(error)) from error
@@ -93,13 +95,16 @@ class _Bounded:
 class _Machine:
     """Carries out the opcodes of one file."""
 
-    def __init__(self, file: _Bounded, functions: Functions, found: Optional[Callable[[Any], Any]]) -> None:
+    def __init__(
+        self, file: _Bounded, functions: Functions, found: Optional[Callable[[Any], Any]], num_found_bytes: int
+    ) -> None:
         self.file, self.functions, self.found = file, functions, found
         self.stack: list[Any] = []
         self.below_marks: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
         self.values_left = MAX_VALUES
-        self.bytes_left = 3 * file.size + 4096  # once as bytes that were text, as an array, and to spare
+        # Once as bytes that were text, once as an array, and to spare.
+        self.bytes_left = 3 * (file.size + num_found_bytes) + 4096
 
     def run(self) -> Any:
         """Return what is on the stack in the end."""

@@ -86,7 +86,8 @@ class _Archive:
         self.storages: dict[str, bytes] = {}
 
     def read(self) -> Any:
-        return pickles.load(io.BytesIO(self.member("data.pkl")), FUNCTIONS, self.storage)
+        text = io.BytesIO(self.member("data.pkl"))
+        return pickles.load(text, FUNCTIONS, self.storage, num_found_bytes=self.bytes_left)
 
     def member(self, name: str) -> bytes:
         info = self.archive.getinfo(f"{self.folder}/{name}")

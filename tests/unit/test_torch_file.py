@@ -88,6 +88,15 @@ def test_tensors_of_all_kinds_are_read_as_arrays(path: Path) -> None:
         np.testing.assert_array_equal(read["state_dict"][kind], array)
 
 
+def test_tensors_may_hold_more_than_their_pickle_but_not_many_times_their_storage(path: Path) -> None:
+    files: dict[str, bytes] = {}
+    large = tensor(np.arange(100_000), files)
+    assert torch_file.read(save(path, {"w": large}, files))["w"][-1] == 99_999
+    save(path, {str(number): large for number in range(4)}, files)
+    with pytest.raises(CheckpointError, match="it makes more of its content than weights do"):
+        torch_file.read(path)
+
+
 def test_tensors_that_share_a_storage_and_parameters_are_read(path: Path) -> None:
     files = {"data/0": np.arange(6, dtype="<f4").tobytes()}
     storage = Storage("FloatStorage", "0", 6)
