@@ -310,3 +310,8 @@ DEPLOY_RULES = (
     _dropped("RecPostProcess", (None,), "the export binarizes", _PREDICT_REC),
     Rule("Global", "`use_onnx: true` is `engine: onnxruntime`", "deploy/utils/predictor.py", _onnx),
 )
+SWEEP_RULES = (
+    RUN_RULES[0],
+    _ignored("search_times", "tools/search_strategy.py"),
+    _ignored("teacher.algorithm", "tools/search_strategy.py"),
+)

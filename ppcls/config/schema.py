@@ -27,15 +27,15 @@ Paths = Union[str, tuple[str, ...]]
 DEFAULT_CLASS_NUM = 1000
 
 
-class RankList(Rule):
-    """One rank, or several separated by commas."""
+class NumberList(Rule):
+    """One number, or several separated by commas."""
 
     def fault(self, value: Any) -> str:
         good = re.fullmatch(r"\d+(,\s*\d+)*", str(value))
         return "" if good else f"expected {self}; received the text {value!r}; write for instance '0,1'"
 
     def __str__(self) -> str:
-        return "ranks separated by commas"
+        return "numbers separated by commas"
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class GlobalSection:
     )
     patience: Limit = key(-1, "stop after so many evaluations without a better first metric; -1: never")
     print_batch_step: Count = key(10, "batches between lines of the log")
-    log_ranks: Annotated[Union[int, str], RankList()] = key("0", "ranks that log, separated by commas: `0,1`")
+    log_ranks: Annotated[Union[int, str], NumberList()] = key("0", "ranks that log, separated by commas: `0,1`")
     use_visualdl: bool = key(False, "write loss, learning rate and metrics for VisualDL")
     loggers: tuple[Logger, ...] = key((), "where else loss, learning rate and metrics go; see docs/train.md")
     print_mem_info: bool = key(True, "log the device memory used, where the device reports it")
