@@ -80,6 +80,18 @@ def _without_clip_grad(node: Node, notes: Notes) -> Node:
     return without(node, "clip_grad")
 
 
+def _first_optimizer(node: Node, notes: Notes) -> Node:
+    if not isinstance(node.value, list) or not node.value:
+        return node
+    first, *others = node.value
+    named = [*first.value.items()] if isinstance(first.value, dict) else []
+    arguments = named[0][1].value if len(named) == 1 else None
+    if not isinstance(arguments, dict):
+        return node
+    name = Node(named[0][0], first.where)
+    return Node({"name": name, **arguments, "others": Node([*others], node.where)}, first.where)
+
+
 def _unquoted(node: Node, notes: Notes) -> Node:
     if node.value not in ("true", "false"):
         return node
@@ -232,6 +244,7 @@ RUN_RULES = (
     ),
     Rule("Arch.infer_add_softmax", "`'false'` is false, as it says", _ENGINE, _unquoted),
     *MODEL_RULES,
+    Rule("Optimizer", "a list is the first one with `others`", "ppcls/optimizer/__init__.py", _first_optimizer),
     Rule(
         "Optimizer",
         "`clip_grad` of AdamW, AdamWDL and Lamb is ignored",

@@ -124,7 +124,7 @@ def _plain(value: Any) -> Any:
 
 def listed(part: Part) -> dict[str, Any]:
     """Return a part in the form of lists, `{"ResizeImage": {"resize_short": 256}}`."""
-    return {part.name: _plain(part.args)}
+    return {part.name: {**_plain(part.args), **_keys(part)}}
 
 
 def _keys(section: Any) -> dict[str, Any]:

@@ -3,13 +3,12 @@
 A default is what an absent key means. docs/configs.md is generated from this file.
 """
 
-import re
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal, Optional, Union
 
 from ppcls.config.data_schema import DataLoaderSection, DataSection, Transforms
 from ppcls.config.groups import Group
-from ppcls.config.parts import AtLeast, BareNumber, Only, Rule, Within, key, required
+from ppcls.config.parts import AtLeast, BareNumber, NumberList, Only, Within, key, required
 from ppcls.errors import ConfigError
 from ppcls.inference import POSTPROCESSES
 from ppcls.losses import LOSSES
@@ -25,17 +24,6 @@ Paths = Union[str, tuple[str, ...]]
 
 # Every architecture's own default, known here so that nothing has to be imported for it.
 DEFAULT_CLASS_NUM = 1000
-
-
-class NumberList(Rule):
-    """One number, or several separated by commas."""
-
-    def fault(self, value: Any) -> str:
-        good = re.fullmatch(r"\d+(,\s*\d+)*", str(value))
-        return "" if good else f"expected {self}; received the text {value!r}; write for instance '0,1'"
-
-    def __str__(self) -> str:
-        return "numbers separated by commas"
 
 
 @dataclass(frozen=True)
@@ -181,13 +169,20 @@ class LossSection:
 
 
 @dataclass(frozen=True)
-class OptimizerPart(Part):
-    """The optimizer and its arguments."""
+class ScopedOptimizerPart(Part):
+    """One of several optimizers, and its arguments."""
 
     lr: Annotated[Part, SCHEDULES, BareNumber("Constant", "learning_rate")] = required(
         "learning rate: a schedule, or a plain number that stays"
     )
     regularizer: Optional[Annotated[Part, REGULARIZERS]] = key(None, "weight penalty; or use `weight_decay`")
+    scope: str = key("all", "what it trains: `all`, the model or one of its layers by name, or a loss with weights")
+
+
+@dataclass(frozen=True)
+class OptimizerPart(ScopedOptimizerPart):
+    """The optimizer and its arguments."""
+
     clip_norm: Optional[Annotated[float, AtLeast(0)]] = key(
         None, "largest norm of the gradient of each parameter by itself; this is PaddleClas's"
     )
@@ -195,6 +190,7 @@ class OptimizerPart(Part):
         None, "largest joint norm of all gradients, which keeps the direction of the update"
     )
     param_groups: tuple[Group, ...] = key((), "parameters with settings of their own; the first that states one wins")
+    others: tuple[Annotated[ScopedOptimizerPart, OPTIMIZERS], ...] = key((), "more optimizers, of other scopes")
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Optional, Union
 
-from ppcls.config.parts import Rule, key, required
-from ppcls.config.schema import NumberList, Root
+from ppcls.config.parts import NumberList, Rule, key, required
+from ppcls.config.schema import Root
 
 
 class Filled(Rule):

@@ -8,7 +8,7 @@ from typing import Any, Optional, Union
 from paddle import nn
 
 from ppcls.config.data_schema import DataSection, DatasetPart, UnlabelledSection
-from ppcls.config.schema import RunConfig, SSLSection
+from ppcls.config.schema import OptimizerPart, RunConfig, SSLSection
 from ppcls.data import DATASETS, SAMPLERS
 from ppcls.data.loader.loader import Loader
 from ppcls.data.loader.retrieval import QueryAndGallery
@@ -37,6 +37,8 @@ from ppcls.optim.gradients import Gradients
 from ppcls.optim.groups import Target
 from ppcls.optim.plateau import ReduceOnPlateau
 from ppcls.optim.schedule import Schedule, Span
+from ppcls.optim.scopes import Schedules, divided
+from ppcls.paddle_private import Optimizers
 from ppcls.registry import Facts, Part
 from ppcls.tasks.classify import Classify
 from ppcls.tasks.distill import Distill
@@ -201,8 +203,13 @@ def eval_loader(config: RunConfig) -> Union[Loader, QueryAndGallery]:
 
 
 def schedule(config: RunConfig, steps_per_epoch: int) -> Schedule:
-    """Build the learning-rate schedule."""
-    part: Part = config.require("Optimizer.lr", "train")
+    """Build the learning-rate schedule, of several optimizers that of each."""
+    first: OptimizerPart = config.require("Optimizer", "train")
+    built = [_schedule(config, part.lr, steps_per_epoch) for part in (first, *first.others)]
+    return built[0] if len(built) == 1 else Schedules(built)
+
+
+def _schedule(config: RunConfig, part: Part, steps_per_epoch: int) -> Schedule:
     built: Schedule = SCHEDULES.build(part, Facts(span=Span(config.Global.epochs, steps_per_epoch)))
     if isinstance(built, ReduceOnPlateau) and not config.Global.eval_during_train:
         raise ConfigError(
@@ -212,17 +219,28 @@ def schedule(config: RunConfig, steps_per_epoch: int) -> Schedule:
     return built
 
 
-def optimizer(config: RunConfig, trained: nn.Layer, learning_rate: float) -> Any:
-    """Build the optimizer of all parameters of the model."""
-    part = config.require("Optimizer", "train")
-    regularizer = None if part.regularizer is None else REGULARIZERS.build(part.regularizer)
-    target = Target(trained, learning_rate, regularizer, part.param_groups)
-    return OPTIMIZERS.build(part, Facts(target=target))
+def optimizer(config: RunConfig, trained: nn.Layer, schedule: Schedule) -> Any:
+    """Build the optimizer of what is trained, or those of its parts as one."""
+    first: OptimizerPart = config.require("Optimizer", "train")
+    parts = (first, *first.others)
+    try:
+        scopes = divided(trained, config.Arch.name, [part.scope for part in parts])
+    except ValueError as error:
+        raise ConfigError(f"{first.where}: {error}") from error
+    schedules = schedule.parts if isinstance(schedule, Schedules) else [schedule]
+    built = []
+    for part, names, own in zip(parts, scopes, schedules):
+        regularizer = None if part.regularizer is None else REGULARIZERS.build(part.regularizer)
+        target = Target(trained, own.lr(0), regularizer, first.param_groups, names)
+        built.append(OPTIMIZERS.build(part, Facts(target=target)))
+    return built[0] if len(built) == 1 else Optimizers(built)
 
 
 def gradients(config: RunConfig, trained: nn.Layer) -> Gradients:
     """Return the gradients of what the optimizer, which freezes parameters, has left to train."""
     part = config.require("Optimizer", "train")
+    if part.others and part.clip_norm is not None:
+        raise ConfigError(f"{part.where}: clip_norm: is for a single optimizer; use clip_global_norm, which is of all")
     try:
         return Gradients(trained.parameters(), part.clip_norm, part.clip_global_norm)
     except ValueError as error:

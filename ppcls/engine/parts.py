@@ -120,7 +120,7 @@ class Parts:
         """The training state: new, or, with `Global.checkpoints`, where that run stood."""
         config, pace, trained = self.config, self.pace, self.task.trained
         schedule = build.schedule(config, pace.steps_per_epoch)
-        optimizer = build.optimizer(config, trained, schedule.lr(0))
+        optimizer = build.optimizer(config, trained, schedule)
         found = resume.find(config, self.folder)
         names = self.train_loader.dataset.label_names
         build.load_frozen_weights(self.model, names)
