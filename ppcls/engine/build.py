@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from functools import partial, reduce
-from typing import Any, Optional, Union
+from typing import Any, Callable, Optional, Union
 
 from paddle import nn
 
@@ -11,6 +11,7 @@ from ppcls.config.data_schema import DataSection, DatasetPart, UnlabelledSection
 from ppcls.config.schema import OptimizerPart, RunConfig, SSLSection
 from ppcls.data import DATASETS, SAMPLERS
 from ppcls.data.loader.loader import Loader
+from ppcls.data.loader.progressive import Progressive, has_stages, stages_of
 from ppcls.data.loader.retrieval import QueryAndGallery
 from ppcls.data.loader.semi_supervised import SemiSupervised
 from ppcls.data.sources.lists import relabelled
@@ -114,7 +115,9 @@ def start_weights(config: RunConfig) -> Optional[str]:
 def train_loader(config: RunConfig) -> Loader:
     """Build what training learns from. Raises ConfigError for images without labels that would not be used."""
     labelled: DataSection = config.require("DataLoader.Train", "train")
-    if config.Global.train_mode == "default":
+    if config.Global.train_mode != "progressive" and has_stages(labelled.dataset):
+        raise ConfigError(f"{labelled.dataset.where}: progress_size and the like: need Global.train_mode: progressive")
+    if config.Global.train_mode != "fixmatch":
         for path in ("DataLoader.UnLabelTrain", "UnLabelLoss", "SSL"):
             if reduce(getattr, path.split("."), config) is not None:
                 raise ConfigError(f"{config.source}: {path}: is not used; set Global.train_mode to fixmatch")
@@ -165,7 +168,12 @@ def loader(
             f"{data.dataset.batch_transform_ops[0].where}: mixing takes {kinds}; {data.dataset.name} gives "
             f"{dataset.label_kind.value}; remove batch_transform_ops"
         )
-    kind = Loader if views is None else partial(SemiSupervised, views=views)
+    kind: Callable[..., Loader] = Loader if views is None else partial(SemiSupervised, views=views)
+    if training and config.Global.train_mode == "progressive":
+        if sampler.sizes:
+            raise ConfigError(f"{data.sampler.where}: {data.sampler.name} has sizes of its own; use another sampler")
+        pipelines = [*map(stream.pipeline, stages_of(data.dataset))]
+        kind = partial(Progressive, pipelines=pipelines, epochs=config.Global.epochs)
     return kind(
         dataset,
         sampler,

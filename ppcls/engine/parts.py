@@ -24,6 +24,7 @@ from ppcls.engine.state import TrainState
 from ppcls.engine.tally import Tally
 from ppcls.engine.updates import Updates
 from ppcls.losses.base import Loss
+from ppcls.models.layers import at_stage
 from ppcls.tasks.task import Task
 
 
@@ -52,6 +53,7 @@ class Parts:
         for part in ("train_loader", *(["evaluators"] if evaluates else []), "model", "train_losses"):
             getattr(self, part)
         self.task = build.task(self.config, self.model, self.train_losses, self.unlabelled_losses)
+        at_stage(self.model, *self.train_loader.stage(0))
         for part in ("tally", "state", "updates", "parallel_model", "clock"):
             getattr(self, part)
         if evaluates:
@@ -94,7 +96,7 @@ class Parts:
     @functools.cached_property
     def unlabelled_losses(self) -> Optional[dict[str, Loss]]:
         """Losses of images without labels; None where there are none to learn from."""
-        if self.config.Global.train_mode == "default":
+        if self.config.Global.train_mode != "fixmatch":
             return None
         parts = self.config.require("UnLabelLoss.Train", "train_mode: fixmatch")
         return criteria.losses(parts, self.train_loader, self.config.class_num)

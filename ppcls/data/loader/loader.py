@@ -96,6 +96,10 @@ class Loader:
         """Return the number of samples in a batch, including those that `skip_corrupt` skips."""
         return self._sampler.size(batch)
 
+    def stage(self, epoch: int) -> tuple[int, int]:
+        """Return the stage of the training that an epoch is in, counted from 0, and how many there are."""
+        return 0, 1
+
     def close(self) -> None:
         """End the worker processes; a later epoch starts new ones."""
         self._epochs_begun += 1  # an unfinished epoch is over
