@@ -214,6 +214,7 @@ _DATASETS = {
 _CONFIG, _ENGINE, _DATA = "ppcls/utils/config.py", "ppcls/engine/engine.py", "ppcls/data/__init__.py"
 _REC = "ppcls/arch/__init__.py"
 _LR, _PREPROCESS = "ppcls/optimizer/learning_rate.py", "ppcls/data/preprocess/__init__.py"
+_WIDE = "ppcls/arch/backbone/model_zoo/wideresnet.py"
 _CAE = "ppcls/arch/backbone/model_zoo/cae.py"
 _CAE_FORM = {
     "use_mean_pooling": True,
@@ -242,6 +243,15 @@ RUN_RULES = (
         "each image counts by itself there",
         "ppcls/engine/train/train_fixmatch.py",
     ),
+    _renamed("UnLabelLoss.*.*", {"CCSSLCELoss": "CELoss"}, "ppcls/loss/ccssl_loss.py"),
+    _renamed("SSL", {"T": "tempture"}, "ppcls/engine/train/train_fixmatch_ccssl.py"),
+    *(
+        _dropped(
+            f"Arch.Backbone.{key}", (False,), "without another head", "ppcls/arch/backbone/model_zoo/wideresnet.py"
+        )
+        for key in ("proj", "proj_after")
+    ),
+    _ignored("Arch.Backbone.low_dim", "ppcls/arch/backbone/model_zoo/wideresnet.py"),
     Rule("Arch.infer_add_softmax", "`'false'` is false, as it says", _ENGINE, _unquoted),
     *MODEL_RULES,
     Rule("Optimizer", "a list is the first one with `others`", "ppcls/optimizer/__init__.py", _first_optimizer),
@@ -260,6 +270,8 @@ RUN_RULES = (
     _renamed("DataLoader.*.dataset.transform_ops.*", _TRANSFORMS, _PREPROCESS),
     _renamed("DataLoader.UnLabelTrain.dataset.transform_ops_weak.*", _TRANSFORMS, _PREPROCESS),
     _renamed("DataLoader.UnLabelTrain.dataset.transform_ops_strong.*", _TRANSFORMS, _PREPROCESS),
+    _renamed("DataLoader.*.dataset.transform_ops_strong2.*", _TRANSFORMS, _PREPROCESS),
+    _renamed("DataLoader.*.dataset.*.*.RandomApply.transforms.*", {"RawColorJitter": "ColorJitter"}, _PREPROCESS),
     _renamed("Infer.transforms.*", _TRANSFORMS, _PREPROCESS),
     Rule(
         "DataLoader.*.dataset.transform_ops.*.Cutout.fill_value",

@@ -86,8 +86,10 @@ class GlobalSection:
         None, "retrieval compares bits: signs, or rounded 0 to 1"
     )
     re_ranking: bool = key(False, "retrieval orders the gallery by common neighbours as well")
-    train_mode: Literal["default", "fixmatch", "progressive"] = key(
-        "default", "fixmatch: `DataLoader.UnLabelTrain` is learned from too; progressive: images grow in stages"
+    train_mode: Literal["default", "fixmatch", "fixmatch_ccssl", "progressive"] = key(
+        "default",
+        "fixmatch: `DataLoader.UnLabelTrain` is learned from too, with _ccssl by its features as well; progressive: "
+        "images grow in stages",
     )
     pdx_model_name: Optional[str] = key(None, "PaddleX's name of the model, for `train_result.json` and the export")
     uniform_output_enabled: bool = key(False, "also write PaddleX's `train_result.json` into `output_dir`")

@@ -43,7 +43,7 @@ from ppcls.paddle_private import Optimizers
 from ppcls.registry import Facts, Part
 from ppcls.tasks.classify import Classify
 from ppcls.tasks.distill import Distill
-from ppcls.tasks.fixmatch import STRONG, WEAK, FixMatch
+from ppcls.tasks.fixmatch import STRONG, STRONG2, WEAK, FixMatch
 from ppcls.tasks.retrieve import Retrieve
 from ppcls.tasks.task import Task
 
@@ -117,19 +117,20 @@ def train_loader(config: RunConfig) -> Loader:
     labelled: DataSection = config.require("DataLoader.Train", "train")
     if config.Global.train_mode != "progressive" and has_stages(labelled.dataset):
         raise ConfigError(f"{labelled.dataset.where}: progress_size and the like: need Global.train_mode: progressive")
-    if config.Global.train_mode != "fixmatch":
+    if not config.Global.train_mode.startswith("fixmatch"):
         for path in ("DataLoader.UnLabelTrain", "UnLabelLoss", "SSL"):
             if reduce(getattr, path.split("."), config) is not None:
                 raise ConfigError(f"{config.source}: {path}: is not used; set Global.train_mode to fixmatch")
         return loader(config, labelled, training=True)
     data: UnlabelledSection = config.require("DataLoader.UnLabelTrain", "train_mode: fixmatch")
+    lists = {WEAK: data.dataset.transform_ops_weak, STRONG: data.dataset.transform_ops_strong}
+    if config.Global.train_mode == "fixmatch_ccssl":
+        lists[STRONG2] = data.dataset.transform_ops_strong2
     views = {}
-    for number, (view, transforms) in enumerate(
-        ((WEAK, data.dataset.transform_ops_weak), (STRONG, data.dataset.transform_ops_strong)), start=1
-    ):
+    for number, (view, transforms) in enumerate(lists.items(), start=1):
         part = DatasetPart(data.dataset.name, data.dataset.args, data.dataset.where, transform_ops=transforms)
         section = DataSection(part, data.sampler, data.loader)
-        # The same images for both views, as the sampler is the same, but other draws of the transforms.
+        # The same images for all views, as the sampler is the same, but other draws of the transforms.
         views[view] = loader(config, section, training=True, other_draws=number)
     return loader(config, labelled, training=True, views=views)
 
@@ -261,12 +262,18 @@ def compared(config: RunConfig) -> Compared:
     return Compared(settings.retrieval_feature_from, settings.feature_normalize, settings.feature_binarize)
 
 
+def gives_features(config: RunConfig) -> bool:
+    """Return whether an export answers with features, and not with scores of classes."""
+    arch = config.Arch
+    return ARCHITECTURES.load(arch.name) is RecModel and arch.args.get("infer_output_key", "features") == "features"
+
+
 def postprocess(config: RunConfig, names: Optional[Sequence[str]] = None) -> PostProcess:
     """Build what turns scores into predictions; `names` that nobody gives come with the weights.
 
     A class that had no images has its number for a name.
     """
-    if ARCHITECTURES.load(config.Arch.name) is RecModel:
+    if gives_features(config):
         raise ConfigError(
             f"{config.Arch.where}: {config.Arch.name} gives features, not scores of classes; "
             "export it and use `ppcls embed` or `ppcls index`"
