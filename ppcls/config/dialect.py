@@ -200,6 +200,19 @@ def _query_and_gallery(root: Node, notes: Notes) -> Node:
     return root
 
 
+def _turned(node: Node, notes: Notes) -> Node:
+    """Read the label that a last RandomRot90 makes as a data set of its own, whose images it turns last, too."""
+    name, label, ops = (get(node, key) for key in ("name", "label_key", "transform_ops"))
+    if not (name and label and ops and isinstance(ops.value, list) and ops.value):
+        return node
+    *others, last = ops.value
+    is_turned = (name.value, label.value) == ("CustomLabelDataset", "random_rot90_orientation")
+    if not is_turned or get(last, "RandomRot90") is None:
+        return node
+    node = put(without(node, "label_key"), "transform_ops", Node(others, ops.where))
+    return put(node, "name", Node("TurnedImages", name.where))
+
+
 _TRANSFORMS = {"Pad_paddle_vision": "Pad"}
 _DATASETS = {
     "ClsDataset": "ImageNetDataset",
@@ -266,6 +279,12 @@ RUN_RULES = (
     Rule("", "`Optimizer.lr.warmup_epoch` above `Global.epochs` is cut to that", _LR, _capped_warmup),
     Rule("DataLoader.*.sampler", "without a name it is a `BatchSampler`", _DATA, _sampler_with_name),
     _renamed("DataLoader.*.sampler.name", {"RASampler": "RepeatedAugSampler"}, "ppcls/data/dataloader/ra_sampler.py"),
+    Rule(
+        "DataLoader.*.dataset",
+        "`CustomLabelDataset` with `label_key: random_rot90_orientation` is `TurnedImages` without the RandomRot90",
+        "ppcls/data/dataloader/custom_label_dataset.py",
+        _turned,
+    ),
     _renamed("DataLoader.*.dataset.name", _DATASETS, "PaddleX: paddlex/modules/image_classification/trainer.py"),
     _renamed("DataLoader.*.dataset.transform_ops.*", _TRANSFORMS, _PREPROCESS),
     _renamed("DataLoader.UnLabelTrain.dataset.transform_ops_weak.*", _TRANSFORMS, _PREPROCESS),
