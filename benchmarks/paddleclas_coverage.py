@@ -2,8 +2,9 @@
 
     python benchmarks/paddleclas_coverage.py PaddleClas/ppcls/configs --check
 
-A YAML with a section Arch is read as one of a run, any other as one of deployment. `--check` also builds all of each
-run that loads, on the CPU and eight images made for it, and computes the loss of a batch of two.
+A YAML with a section Arch is read as one of a run, one with search_dict as one of a sweep, any other as one of
+deployment. `--check` also builds all of each run that loads, on the CPU and eight images made for it, and computes the
+loss of a batch of two.
 """
 
 import argparse
@@ -22,20 +23,21 @@ import cv2
 import numpy as np
 from prettytable import PrettyTable
 
-from ppcls.config import ArchPart, RunConfig, load_config, load_deploy_config
+from ppcls.config import ArchPart, RunConfig, load_config, load_deploy_config, load_sweep_config
 from ppcls.errors import ConfigError, PpclsError
 
 NUM_IMAGES, BATCH_SIZE = 8, 2
 
 
-def is_run(file: Path) -> bool:
-    return re.search(r"^Arch:", file.read_text(encoding="utf-8"), re.MULTILINE) is not None
+def has(file: Path, section: str) -> bool:
+    return re.search(f"^{section}:", file.read_text(encoding="utf-8"), re.MULTILINE) is not None
 
 
 def faults(file: Path) -> list[str]:
     """Return what is wrong with a YAML, without the places."""
+    load = load_config if has(file, "Arch") else load_sweep_config if has(file, "search_dict") else load_deploy_config
     try:
-        (load_config if is_run(file) else load_deploy_config)(str(file))
+        load(str(file))
     except ConfigError as error:
         return [line.removeprefix(str(file)).split(": ", 1)[1] for line in str(error).splitlines()]
     return []
@@ -112,7 +114,7 @@ def main(arguments: Sequence[str]) -> None:
     good = [file for file in files if not found[file]]
     print(f"{len(good)} of {len(files)} YAMLs load")
     if options.check:
-        runs = [file for file in good if is_run(file)]
+        runs = [file for file in good if has(file, "Arch")]
         print(f"{sum(map(builds, runs))} of the {len(runs)} runs among them build")
     table = PrettyTable(["what stops the others", "YAMLs", "by itself"], align="l")
     for kind, count in Counter(kind for kinds in found.values() for kind in kinds).most_common():

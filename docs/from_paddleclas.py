@@ -9,11 +9,16 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from ppcls.config.dialect import ARTIFACT_RULES, DEPLOY_RULES, RUN_RULES
+from ppcls.config.dialect import ARTIFACT_RULES, DEPLOY_RULES, RUN_RULES, SWEEP_RULES
 from ppcls.config.rewrite import Rule
 
 PAGE = Path(__file__).with_suffix(".md")
-TABLES = {"training YAMLs": RUN_RULES, "deploy YAMLs": DEPLOY_RULES, "`inference.yml`": ARTIFACT_RULES}
+TABLES = {
+    "training YAMLs": RUN_RULES,
+    "YAMLs of a search": SWEEP_RULES,
+    "deploy YAMLs": DEPLOY_RULES,
+    "`inference.yml`": ARTIFACT_RULES,
+}
 BEGIN, END = "<!-- Written by docs/from_paddleclas.py: -->\n", "<!-- end -->\n"
 
 

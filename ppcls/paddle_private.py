@@ -31,6 +31,37 @@ def zero_if(found: paddle.Tensor, tensors: Sequence[paddle.Tensor]) -> None:
             paddle.assign(paddle.where(found, paddle.zeros_like(tensor), tensor), tensor)
 
 
+class Optimizers:
+    """Several optimizers of different parameters as one, for Paddle's GradScaler too; its rate is that of the first."""
+
+    def __init__(self, parts: Sequence[Any]) -> None:
+        self.parts = parts
+        self._parameter_list = [parameter for part in parts for parameter in part._parameter_list]
+
+    def get_lr(self) -> float:
+        """Return the learning rate of the first one."""
+        return float(self.parts[0].get_lr())
+
+    def set_lr(self, rate: float) -> None:
+        """Set the learning rate of the first one."""
+        self.parts[0].set_lr(rate)
+
+    def step(self) -> None:
+        """Update all parameters."""
+        for part in self.parts:
+            part.step()
+
+    def clear_grad(self, set_to_zero: bool = True) -> None:
+        """Clear all gradients."""
+        for part in self.parts:
+            part.clear_grad(set_to_zero=set_to_zero)
+
+
+def parts_of(optimizer: Any) -> Sequence[Any]:
+    """Return the optimizers that one consists of."""
+    return optimizer.parts if isinstance(optimizer, Optimizers) else [optimizer]
+
+
 def rate_of(optimizer: Any) -> paddle.Tensor:
     """Return the tensor on the device from which the next update reads the learning rate."""
     optimizer._create_global_learning_rate()
@@ -39,7 +70,8 @@ def rate_of(optimizer: Any) -> paddle.Tensor:
 
 def moments_of(optimizer: Any) -> list[paddle.Tensor]:
     """Return what the optimizer remembers of earlier gradients, such as velocities."""
-    return [tensor for of_parameters in optimizer._accumulators.values() for tensor in of_parameters.values()]
+    kinds = [kind for part in parts_of(optimizer) for kind in part._accumulators.values()]
+    return [tensor for of_parameters in kinds for tensor in of_parameters.values()]
 
 
 def state_of(optimizer: Any, parameters: Mapping[str, paddle.Tensor]) -> dict[str, paddle.Tensor]:
@@ -47,6 +79,14 @@ def state_of(optimizer: Any, parameters: Mapping[str, paddle.Tensor]) -> dict[st
 
     Paddle makes them at the first update, and its public `state_dict` does not say whose each tensor is.
     """
+    state: dict[str, paddle.Tensor] = {}
+    for part in parts_of(optimizer):
+        own = {id(parameter) for parameter in part._parameter_list}
+        state.update(_state_of(part, {name: p for name, p in parameters.items() if id(p) in own}))
+    return state
+
+
+def _state_of(optimizer: Any, parameters: Mapping[str, paddle.Tensor]) -> dict[str, paddle.Tensor]:
     block = paddle.static.default_main_program().global_block()
     optimizer._create_accumulators(block, list(parameters.values()))
     state = {}

@@ -21,8 +21,8 @@ from ppcls.text import as_utf8
 STARTED = time.monotonic()
 
 COMMANDS = tuple(
-    "train eval infer export predict embed index add remove serve data models lr report compare replay doctor "
-    "completion".split()
+    "train eval infer export predict embed index add remove serve data models lr sweep report compare replay "
+    "doctor completion".split()
 )
 
 

@@ -2,13 +2,14 @@
 
 from ppcls.config.data_schema import DataSection, DatasetPart
 from ppcls.config.deploy import DeployConfig
-from ppcls.config.load import dump, dump_config, listed, load_config, load_deploy_config, overridden
+from ppcls.config.load import dump, dump_config, listed, load_config, load_deploy_config, load_sweep_config, overridden
 from ppcls.config.schema import (
     ArchPart,
     GlobalSection,
     OptimizerPart,
     RunConfig,
 )
+from ppcls.config.sweep import SearchStage, SweepConfig
 from ppcls.registry import Part
 
 __all__ = [
@@ -20,10 +21,13 @@ __all__ = [
     "OptimizerPart",
     "Part",
     "RunConfig",
+    "SearchStage",
+    "SweepConfig",
     "dump",
     "dump_config",
     "listed",
     "load_config",
     "load_deploy_config",
+    "load_sweep_config",
     "overridden",
 ]

@@ -42,6 +42,7 @@ class UnlabelledPart(Part):
 
     transform_ops_weak: Transforms = key((), "makes the view that the model is asked about")
     transform_ops_strong: Transforms = key((), "makes the view that the model learns the answer for")
+    transform_ops_strong2: Transforms = key((), "of `fixmatch_ccssl`: makes one more view, for the features")
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,8 @@ class DataLoaderSection:
     """The data."""
 
     Train: Optional[DataSection] = key(None, "for training")
-    UnLabelTrain: Optional[UnlabelledSection] = key(None, "for training with `Global.train_mode: fixmatch`")
+    UnLabelTrain: Optional[UnlabelledSection] = key(
+        None, "for training with `Global.train_mode: fixmatch`, or `fixmatch_ccssl`"
+    )
     Eval: Optional[DataSection] = key(None, "for evaluation; in one of retrieval, the queries")
     Gallery: Optional[DataSection] = key(None, "what the queries of an evaluation of retrieval search")

@@ -80,6 +80,18 @@ def _without_clip_grad(node: Node, notes: Notes) -> Node:
     return without(node, "clip_grad")
 
 
+def _first_optimizer(node: Node, notes: Notes) -> Node:
+    if not isinstance(node.value, list) or not node.value:
+        return node
+    first, *others = node.value
+    named = [*first.value.items()] if isinstance(first.value, dict) else []
+    arguments = named[0][1].value if len(named) == 1 else None
+    if not isinstance(arguments, dict):
+        return node
+    name = Node(named[0][0], first.where)
+    return Node({"name": name, **arguments, "others": Node([*others], node.where)}, first.where)
+
+
 def _unquoted(node: Node, notes: Notes) -> Node:
     if node.value not in ("true", "false"):
         return node
@@ -188,6 +200,19 @@ def _query_and_gallery(root: Node, notes: Notes) -> Node:
     return root
 
 
+def _turned(node: Node, notes: Notes) -> Node:
+    """Read the label that a last RandomRot90 makes as a data set of its own, whose images it turns last, too."""
+    name, label, ops = (get(node, key) for key in ("name", "label_key", "transform_ops"))
+    if not (name and label and ops and isinstance(ops.value, list) and ops.value):
+        return node
+    *others, last = ops.value
+    is_turned = (name.value, label.value) == ("CustomLabelDataset", "random_rot90_orientation")
+    if not is_turned or get(last, "RandomRot90") is None:
+        return node
+    node = put(without(node, "label_key"), "transform_ops", Node(others, ops.where))
+    return put(node, "name", Node("TurnedImages", name.where))
+
+
 _TRANSFORMS = {"Pad_paddle_vision": "Pad"}
 _DATASETS = {
     "ClsDataset": "ImageNetDataset",
@@ -202,6 +227,7 @@ _DATASETS = {
 _CONFIG, _ENGINE, _DATA = "ppcls/utils/config.py", "ppcls/engine/engine.py", "ppcls/data/__init__.py"
 _REC = "ppcls/arch/__init__.py"
 _LR, _PREPROCESS = "ppcls/optimizer/learning_rate.py", "ppcls/data/preprocess/__init__.py"
+_WIDE = "ppcls/arch/backbone/model_zoo/wideresnet.py"
 _CAE = "ppcls/arch/backbone/model_zoo/cae.py"
 _CAE_FORM = {
     "use_mean_pooling": True,
@@ -230,8 +256,18 @@ RUN_RULES = (
         "each image counts by itself there",
         "ppcls/engine/train/train_fixmatch.py",
     ),
+    _renamed("UnLabelLoss.*.*", {"CCSSLCELoss": "CELoss"}, "ppcls/loss/ccssl_loss.py"),
+    _renamed("SSL", {"T": "tempture"}, "ppcls/engine/train/train_fixmatch_ccssl.py"),
+    *(
+        _dropped(
+            f"Arch.Backbone.{key}", (False,), "without another head", "ppcls/arch/backbone/model_zoo/wideresnet.py"
+        )
+        for key in ("proj", "proj_after")
+    ),
+    _ignored("Arch.Backbone.low_dim", "ppcls/arch/backbone/model_zoo/wideresnet.py"),
     Rule("Arch.infer_add_softmax", "`'false'` is false, as it says", _ENGINE, _unquoted),
     *MODEL_RULES,
+    Rule("Optimizer", "a list is the first one with `others`", "ppcls/optimizer/__init__.py", _first_optimizer),
     Rule(
         "Optimizer",
         "`clip_grad` of AdamW, AdamWDL and Lamb is ignored",
@@ -243,10 +279,18 @@ RUN_RULES = (
     Rule("", "`Optimizer.lr.warmup_epoch` above `Global.epochs` is cut to that", _LR, _capped_warmup),
     Rule("DataLoader.*.sampler", "without a name it is a `BatchSampler`", _DATA, _sampler_with_name),
     _renamed("DataLoader.*.sampler.name", {"RASampler": "RepeatedAugSampler"}, "ppcls/data/dataloader/ra_sampler.py"),
+    Rule(
+        "DataLoader.*.dataset",
+        "`CustomLabelDataset` with `label_key: random_rot90_orientation` is `TurnedImages` without the RandomRot90",
+        "ppcls/data/dataloader/custom_label_dataset.py",
+        _turned,
+    ),
     _renamed("DataLoader.*.dataset.name", _DATASETS, "PaddleX: paddlex/modules/image_classification/trainer.py"),
     _renamed("DataLoader.*.dataset.transform_ops.*", _TRANSFORMS, _PREPROCESS),
     _renamed("DataLoader.UnLabelTrain.dataset.transform_ops_weak.*", _TRANSFORMS, _PREPROCESS),
     _renamed("DataLoader.UnLabelTrain.dataset.transform_ops_strong.*", _TRANSFORMS, _PREPROCESS),
+    _renamed("DataLoader.*.dataset.transform_ops_strong2.*", _TRANSFORMS, _PREPROCESS),
+    _renamed("DataLoader.*.dataset.*.*.RandomApply.transforms.*", {"RawColorJitter": "ColorJitter"}, _PREPROCESS),
     _renamed("Infer.transforms.*", _TRANSFORMS, _PREPROCESS),
     Rule(
         "DataLoader.*.dataset.transform_ops.*.Cutout.fill_value",
@@ -309,4 +353,9 @@ DEPLOY_RULES = (
     _renamed("Global", {"rec_inference_model_dir": "inference_model_dir"}, _PREDICT_REC),
     _dropped("RecPostProcess", (None,), "the export binarizes", _PREDICT_REC),
     Rule("Global", "`use_onnx: true` is `engine: onnxruntime`", "deploy/utils/predictor.py", _onnx),
+)
+SWEEP_RULES = (
+    RUN_RULES[0],
+    _ignored("search_times", "tools/search_strategy.py"),
+    _ignored("teacher.algorithm", "tools/search_strategy.py"),
 )

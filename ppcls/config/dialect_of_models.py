@@ -62,8 +62,9 @@ def _stages_by_name(node: Node, notes: Notes) -> Node:
     return without(node, "return_stages")
 
 
+_WIDE = "ppcls/arch/backbone/model_zoo/wideresnet.py"
 MODEL_RULES = (
-    Rule("Arch", "`num_classes` is `class_num`", "ppcls/arch/backbone/model_zoo/wideresnet.py", _class_num),
+    *(Rule(arch, "`num_classes` is `class_num`", _WIDE, _class_num) for arch in ("Arch", "Arch.Backbone")),
     Rule(
         "Arch",
         "`use_ssld` is ignored unless `pretrained` is `True`",

@@ -14,9 +14,11 @@ from ppcls.config.parse import parse, plain
 from ppcls.config.parts import keys_of
 from ppcls.config.read import RESOLVERS, Node, apply_options, bundled, compose, read_config
 from ppcls.config.schema import RunConfig
+from ppcls.config.sweep import SweepConfig
 from ppcls.registry import Part
 
-Config = TypeVar("Config", RunConfig, DeployConfig)
+Config = TypeVar("Config", RunConfig, DeployConfig, SweepConfig)
+RULES = {RunConfig: dialect.RUN_RULES, DeployConfig: dialect.DEPLOY_RULES, SweepConfig: dialect.SWEEP_RULES}
 
 
 def load_config(path: Optional[str], overrides: Sequence[str] = ()) -> RunConfig:
@@ -32,11 +34,15 @@ def load_deploy_config(path: Optional[str], overrides: Sequence[str] = ()) -> De
     return _load(DeployConfig, path, overrides)
 
 
+def load_sweep_config(path: str, overrides: Sequence[str] = ()) -> SweepConfig:
+    """Return the config of a sweep, as `load_config` does for a run."""
+    return _load(SweepConfig, path, overrides)
+
+
 def _load(kind: type[Config], path: Optional[str], overrides: Sequence[str]) -> Config:
     faults = Faults()
     taken = path and _found(path)
-    rules = dialect.RUN_RULES if kind is RunConfig else dialect.DEPLOY_RULES
-    root, notes = rewrite.apply(rules, read_config(taken, overrides, faults))
+    root, notes = rewrite.apply(RULES[kind], read_config(taken, overrides, faults))
     config: Config = parse(root, kind, "", faults)
     if kind is RunConfig:
         _check_class_num(root, faults)
@@ -118,7 +124,7 @@ def _plain(value: Any) -> Any:
 
 def listed(part: Part) -> dict[str, Any]:
     """Return a part in the form of lists, `{"ResizeImage": {"resize_short": 256}}`."""
-    return {part.name: _plain(part.args)}
+    return {part.name: {**_plain(part.args), **_keys(part)}}
 
 
 def _keys(section: Any) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What a section of the config is made of: keys, parts, and rules for their values."""
 
 import dataclasses
+import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, Optional
@@ -56,6 +57,17 @@ class Only(Rule):
 
     def __str__(self) -> str:
         return f"only {self.value}"
+
+
+class NumberList(Rule):
+    """One number, or several separated by commas."""
+
+    def fault(self, value: Any) -> str:
+        good = re.fullmatch(r"\d+(,\s*\d+)*", str(value))
+        return "" if good else f"expected {self}; received the text {value!r}; write for instance '0,1'"
+
+    def __str__(self) -> str:
+        return "numbers separated by commas"
 
 
 @dataclass(frozen=True)

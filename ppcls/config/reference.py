@@ -15,6 +15,7 @@ from ppcls.config.describe import describe
 from ppcls.config.parts import keys_of
 from ppcls.config.schema import RunConfig
 from ppcls.config.signature import REQUIRED, arguments_of, called_by
+from ppcls.config.sweep import SweepConfig
 from ppcls.registry import Registry
 
 PACKAGES = (models, losses, metrics, optim, data, images, inference)
@@ -44,6 +45,7 @@ def reference() -> str:
     """Return the page."""
     lines = [INTRODUCTION, *_sections(RunConfig)]
     lines += ["", "# Deployment", "", "The YAML of `deploy/python/predict_cls.py`.", *_sections(DeployConfig)]
+    lines += ["", "# Sweeps", "", "The YAML of `ppcls sweep`.", "", *_keys(SweepConfig), *_sections(SweepConfig)]
     lines += ["", "# Parts"]
     for kind in registries():
         lines += ["", f"## {kind.kind.capitalize()}", *_parts(kind)]
@@ -56,13 +58,17 @@ def _sections(root: type) -> Iterator[str]:
     for path, section in _walk(root, ""):
         places.setdefault(section, []).append(path)
     for section, paths in places.items():
-        hints = get_type_hints(section, include_extras=True)
-        yield from ("", f"## {', '.join(paths)}", "", inspect.getdoc(section) or "", "")
-        rows = []
-        for name, field in keys_of(section).items():
-            default = REQUIRED if "required" in field.metadata else field.default
-            rows.append((name, hints[name], default, field.metadata["doc"]))
-        yield from _table(rows)
+        yield from ("", f"## {', '.join(paths)}", "", inspect.getdoc(section) or "", "", *_keys(section))
+
+
+def _keys(section: type) -> Iterator[str]:
+    """Yield the table of a section."""
+    hints = get_type_hints(section, include_extras=True)
+    rows = []
+    for name, field in keys_of(section).items():
+        default = REQUIRED if "required" in field.metadata else field.default
+        rows.append((name, hints[name], default, field.metadata["doc"]))
+    yield from _table(rows)
 
 
 def _walk(section: type, path: str) -> Iterator[tuple[str, type]]:

@@ -3,13 +3,12 @@
 A default is what an absent key means. docs/configs.md is generated from this file.
 """
 
-import re
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal, Optional, Union
 
 from ppcls.config.data_schema import DataLoaderSection, DataSection, Transforms
 from ppcls.config.groups import Group
-from ppcls.config.parts import AtLeast, BareNumber, Only, Rule, Within, key, required
+from ppcls.config.parts import AtLeast, BareNumber, NumberList, Only, Within, key, required
 from ppcls.errors import ConfigError
 from ppcls.inference import POSTPROCESSES
 from ppcls.losses import LOSSES
@@ -25,17 +24,6 @@ Paths = Union[str, tuple[str, ...]]
 
 # Every architecture's own default, known here so that nothing has to be imported for it.
 DEFAULT_CLASS_NUM = 1000
-
-
-class RankList(Rule):
-    """One rank, or several separated by commas."""
-
-    def fault(self, value: Any) -> str:
-        good = re.fullmatch(r"\d+(,\s*\d+)*", str(value))
-        return "" if good else f"expected {self}; received the text {value!r}; write for instance '0,1'"
-
-    def __str__(self) -> str:
-        return "ranks separated by commas"
 
 
 @dataclass(frozen=True)
@@ -75,7 +63,7 @@ class GlobalSection:
     )
     patience: Limit = key(-1, "stop after so many evaluations without a better first metric; -1: never")
     print_batch_step: Count = key(10, "batches between lines of the log")
-    log_ranks: Annotated[Union[int, str], RankList()] = key("0", "ranks that log, separated by commas: `0,1`")
+    log_ranks: Annotated[Union[int, str], NumberList()] = key("0", "ranks that log, separated by commas: `0,1`")
     use_visualdl: bool = key(False, "write loss, learning rate and metrics for VisualDL")
     loggers: tuple[Logger, ...] = key((), "where else loss, learning rate and metrics go; see docs/train.md")
     print_mem_info: bool = key(True, "log the device memory used, where the device reports it")
@@ -98,8 +86,10 @@ class GlobalSection:
         None, "retrieval compares bits: signs, or rounded 0 to 1"
     )
     re_ranking: bool = key(False, "retrieval orders the gallery by common neighbours as well")
-    train_mode: Literal["default", "fixmatch"] = key(
-        "default", "fixmatch: `DataLoader.UnLabelTrain` is learned from too"
+    train_mode: Literal["default", "fixmatch", "fixmatch_ccssl", "progressive"] = key(
+        "default",
+        "fixmatch: `DataLoader.UnLabelTrain` is learned from too, with _ccssl by its features as well; progressive: "
+        "images grow in stages",
     )
     pdx_model_name: Optional[str] = key(None, "PaddleX's name of the model, for `train_result.json` and the export")
     uniform_output_enabled: bool = key(False, "also write PaddleX's `train_result.json` into `output_dir`")
@@ -181,13 +171,20 @@ class LossSection:
 
 
 @dataclass(frozen=True)
-class OptimizerPart(Part):
-    """The optimizer and its arguments."""
+class ScopedOptimizerPart(Part):
+    """One of several optimizers, and its arguments."""
 
     lr: Annotated[Part, SCHEDULES, BareNumber("Constant", "learning_rate")] = required(
         "learning rate: a schedule, or a plain number that stays"
     )
     regularizer: Optional[Annotated[Part, REGULARIZERS]] = key(None, "weight penalty; or use `weight_decay`")
+    scope: str = key("all", "what it trains: `all`, the model or one of its layers by name, or a loss with weights")
+
+
+@dataclass(frozen=True)
+class OptimizerPart(ScopedOptimizerPart):
+    """The optimizer and its arguments."""
+
     clip_norm: Optional[Annotated[float, AtLeast(0)]] = key(
         None, "largest norm of the gradient of each parameter by itself; this is PaddleClas's"
     )
@@ -195,6 +192,7 @@ class OptimizerPart(Part):
         None, "largest joint norm of all gradients, which keeps the direction of the update"
     )
     param_groups: tuple[Group, ...] = key((), "parameters with settings of their own; the first that states one wins")
+    others: tuple[Annotated[ScopedOptimizerPart, OPTIMIZERS], ...] = key((), "more optimizers, of other scopes")
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ DATASETS = Registry(
         "ppcls.data.sources.lists": "ImageNetDataset",
         "ppcls.data.sources.folders": "ImageFolder",
         "ppcls.data.sources.multi_label": "MultiLabelDataset",
+        "ppcls.data.sources.turned": "TurnedImages",
         "ppcls.data.sources.identities": "VeriWild Market1501 MSMT17 DukeMTMC",
         "ppcls.data.sources.packed": "PackedDataset",
         "ppcls.data.sources.cifar": "Cifar10 Cifar100",

@@ -3,14 +3,15 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from functools import partial, reduce
-from typing import Any, Optional, Union
+from typing import Any, Callable, Optional, Union
 
 from paddle import nn
 
 from ppcls.config.data_schema import DataSection, DatasetPart, UnlabelledSection
-from ppcls.config.schema import RunConfig, SSLSection
+from ppcls.config.schema import OptimizerPart, RunConfig, SSLSection
 from ppcls.data import DATASETS, SAMPLERS
 from ppcls.data.loader.loader import Loader
+from ppcls.data.loader.progressive import Progressive, has_stages, stages_of
 from ppcls.data.loader.retrieval import QueryAndGallery
 from ppcls.data.loader.semi_supervised import SemiSupervised
 from ppcls.data.sources.lists import relabelled
@@ -37,10 +38,12 @@ from ppcls.optim.gradients import Gradients
 from ppcls.optim.groups import Target
 from ppcls.optim.plateau import ReduceOnPlateau
 from ppcls.optim.schedule import Schedule, Span
+from ppcls.optim.scopes import Schedules, divided
+from ppcls.paddle_private import Optimizers
 from ppcls.registry import Facts, Part
 from ppcls.tasks.classify import Classify
 from ppcls.tasks.distill import Distill
-from ppcls.tasks.fixmatch import STRONG, WEAK, FixMatch
+from ppcls.tasks.fixmatch import STRONG, STRONG2, WEAK, FixMatch
 from ppcls.tasks.retrieve import Retrieve
 from ppcls.tasks.task import Task
 
@@ -112,19 +115,22 @@ def start_weights(config: RunConfig) -> Optional[str]:
 def train_loader(config: RunConfig) -> Loader:
     """Build what training learns from. Raises ConfigError for images without labels that would not be used."""
     labelled: DataSection = config.require("DataLoader.Train", "train")
-    if config.Global.train_mode == "default":
+    if config.Global.train_mode != "progressive" and has_stages(labelled.dataset):
+        raise ConfigError(f"{labelled.dataset.where}: progress_size and the like: need Global.train_mode: progressive")
+    if not config.Global.train_mode.startswith("fixmatch"):
         for path in ("DataLoader.UnLabelTrain", "UnLabelLoss", "SSL"):
             if reduce(getattr, path.split("."), config) is not None:
                 raise ConfigError(f"{config.source}: {path}: is not used; set Global.train_mode to fixmatch")
         return loader(config, labelled, training=True)
     data: UnlabelledSection = config.require("DataLoader.UnLabelTrain", "train_mode: fixmatch")
+    lists = {WEAK: data.dataset.transform_ops_weak, STRONG: data.dataset.transform_ops_strong}
+    if config.Global.train_mode == "fixmatch_ccssl":
+        lists[STRONG2] = data.dataset.transform_ops_strong2
     views = {}
-    for number, (view, transforms) in enumerate(
-        ((WEAK, data.dataset.transform_ops_weak), (STRONG, data.dataset.transform_ops_strong)), start=1
-    ):
+    for number, (view, transforms) in enumerate(lists.items(), start=1):
         part = DatasetPart(data.dataset.name, data.dataset.args, data.dataset.where, transform_ops=transforms)
         section = DataSection(part, data.sampler, data.loader)
-        # The same images for both views, as the sampler is the same, but other draws of the transforms.
+        # The same images for all views, as the sampler is the same, but other draws of the transforms.
         views[view] = loader(config, section, training=True, other_draws=number)
     return loader(config, labelled, training=True, views=views)
 
@@ -163,7 +169,12 @@ def loader(
             f"{data.dataset.batch_transform_ops[0].where}: mixing takes {kinds}; {data.dataset.name} gives "
             f"{dataset.label_kind.value}; remove batch_transform_ops"
         )
-    kind = Loader if views is None else partial(SemiSupervised, views=views)
+    kind: Callable[..., Loader] = Loader if views is None else partial(SemiSupervised, views=views)
+    if training and config.Global.train_mode == "progressive":
+        if sampler.sizes:
+            raise ConfigError(f"{data.sampler.where}: {data.sampler.name} has sizes of its own; use another sampler")
+        pipelines = [*map(stream.pipeline, stages_of(data.dataset))]
+        kind = partial(Progressive, pipelines=pipelines, epochs=config.Global.epochs)
     return kind(
         dataset,
         sampler,
@@ -201,8 +212,13 @@ def eval_loader(config: RunConfig) -> Union[Loader, QueryAndGallery]:
 
 
 def schedule(config: RunConfig, steps_per_epoch: int) -> Schedule:
-    """Build the learning-rate schedule."""
-    part: Part = config.require("Optimizer.lr", "train")
+    """Build the learning-rate schedule, of several optimizers that of each."""
+    first: OptimizerPart = config.require("Optimizer", "train")
+    built = [_schedule(config, part.lr, steps_per_epoch) for part in (first, *first.others)]
+    return built[0] if len(built) == 1 else Schedules(built)
+
+
+def _schedule(config: RunConfig, part: Part, steps_per_epoch: int) -> Schedule:
     built: Schedule = SCHEDULES.build(part, Facts(span=Span(config.Global.epochs, steps_per_epoch)))
     if isinstance(built, ReduceOnPlateau) and not config.Global.eval_during_train:
         raise ConfigError(
@@ -212,17 +228,28 @@ def schedule(config: RunConfig, steps_per_epoch: int) -> Schedule:
     return built
 
 
-def optimizer(config: RunConfig, trained: nn.Layer, learning_rate: float) -> Any:
-    """Build the optimizer of all parameters of the model."""
-    part = config.require("Optimizer", "train")
-    regularizer = None if part.regularizer is None else REGULARIZERS.build(part.regularizer)
-    target = Target(trained, learning_rate, regularizer, part.param_groups)
-    return OPTIMIZERS.build(part, Facts(target=target))
+def optimizer(config: RunConfig, trained: nn.Layer, schedule: Schedule) -> Any:
+    """Build the optimizer of what is trained, or those of its parts as one."""
+    first: OptimizerPart = config.require("Optimizer", "train")
+    parts = (first, *first.others)
+    try:
+        scopes = divided(trained, config.Arch.name, [part.scope for part in parts])
+    except ValueError as error:
+        raise ConfigError(f"{first.where}: {error}") from error
+    schedules = schedule.parts if isinstance(schedule, Schedules) else [schedule]
+    built = []
+    for part, names, own in zip(parts, scopes, schedules):
+        regularizer = None if part.regularizer is None else REGULARIZERS.build(part.regularizer)
+        target = Target(trained, own.lr(0), regularizer, first.param_groups, names)
+        built.append(OPTIMIZERS.build(part, Facts(target=target)))
+    return built[0] if len(built) == 1 else Optimizers(built)
 
 
 def gradients(config: RunConfig, trained: nn.Layer) -> Gradients:
     """Return the gradients of what the optimizer, which freezes parameters, has left to train."""
     part = config.require("Optimizer", "train")
+    if part.others and part.clip_norm is not None:
+        raise ConfigError(f"{part.where}: clip_norm: is for a single optimizer; use clip_global_norm, which is of all")
     try:
         return Gradients(trained.parameters(), part.clip_norm, part.clip_global_norm)
     except ValueError as error:
@@ -235,12 +262,18 @@ def compared(config: RunConfig) -> Compared:
     return Compared(settings.retrieval_feature_from, settings.feature_normalize, settings.feature_binarize)
 
 
+def gives_features(config: RunConfig) -> bool:
+    """Return whether an export answers with features, and not with scores of classes."""
+    arch = config.Arch
+    return ARCHITECTURES.load(arch.name) is RecModel and arch.args.get("infer_output_key", "features") == "features"
+
+
 def postprocess(config: RunConfig, names: Optional[Sequence[str]] = None) -> PostProcess:
     """Build what turns scores into predictions; `names` that nobody gives come with the weights.
 
     A class that had no images has its number for a name.
     """
-    if ARCHITECTURES.load(config.Arch.name) is RecModel:
+    if gives_features(config):
         raise ConfigError(
             f"{config.Arch.where}: {config.Arch.name} gives features, not scores of classes; "
             "export it and use `ppcls embed` or `ppcls index`"

@@ -30,6 +30,7 @@ from ppcls.engine.seed import seed_batch
 from ppcls.errors import TerminatedError, TrainingError
 from ppcls.files import write_text
 from ppcls.losses.base import terms_of
+from ppcls.models.layers import at_stage
 
 logger = logging.getLogger("ppcls")
 
@@ -256,6 +257,7 @@ class Engine(Parts):
         """Yield what is left of the running epoch as tensors on the device, and seed what the model draws."""
         state = self.state
         self.task.trained.train()
+        at_stage(self.task.trained, *self.train_loader.stage(state.epoch))
         batches = self.train_loader.epoch(state.epoch, skip=state.batches_done)
         for batch in tensors(itertools.islice(batches, self.batches_per_epoch - state.batches_done)):
             seed_batch(self.config.Global.seed, state.epoch, state.batches_done, ranks.rank())

@@ -10,7 +10,7 @@ from ppcls.engine import ranks
 from ppcls.engine.precision import LossScaler
 from ppcls.errors import TrainingError
 from ppcls.optim.gradients import Gradients
-from ppcls.paddle_private import moments_of, rate_of, zero_if
+from ppcls.paddle_private import moments_of, parts_of, rate_of, zero_if
 
 # So many float16 updates in a row that overflow end a run: halved that often, no loss scale is of any use.
 MAX_OVERFLOWS = 50
@@ -62,8 +62,8 @@ class Guard:
         tensors = [*self.gradients.tensors(), *moments_of(self.optimizer)]
         for dtype in {tensor.dtype for tensor in tensors}:
             zero_if(self.bad, [tensor for tensor in tensors if tensor.dtype == dtype])
-        rate = rate_of(self.optimizer)
-        rate.multiply_((~self.bad).astype(rate.dtype).reshape(rate.shape))
+        for rate in map(rate_of, parts_of(self.optimizer)):
+            rate.multiply_((~self.bad).astype(rate.dtype).reshape(rate.shape))
         if self.free_reads:
             self.look()
 

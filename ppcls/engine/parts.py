@@ -24,6 +24,7 @@ from ppcls.engine.state import TrainState
 from ppcls.engine.tally import Tally
 from ppcls.engine.updates import Updates
 from ppcls.losses.base import Loss
+from ppcls.models.layers import at_stage
 from ppcls.tasks.task import Task
 
 
@@ -52,6 +53,7 @@ class Parts:
         for part in ("train_loader", *(["evaluators"] if evaluates else []), "model", "train_losses"):
             getattr(self, part)
         self.task = build.task(self.config, self.model, self.train_losses, self.unlabelled_losses)
+        at_stage(self.model, *self.train_loader.stage(0))
         for part in ("tally", "state", "updates", "parallel_model", "clock"):
             getattr(self, part)
         if evaluates:
@@ -94,7 +96,7 @@ class Parts:
     @functools.cached_property
     def unlabelled_losses(self) -> Optional[dict[str, Loss]]:
         """Losses of images without labels; None where there are none to learn from."""
-        if self.config.Global.train_mode == "default":
+        if not self.config.Global.train_mode.startswith("fixmatch"):
             return None
         parts = self.config.require("UnLabelLoss.Train", "train_mode: fixmatch")
         return criteria.losses(parts, self.train_loader, self.config.class_num)
@@ -120,7 +122,7 @@ class Parts:
         """The training state: new, or, with `Global.checkpoints`, where that run stood."""
         config, pace, trained = self.config, self.pace, self.task.trained
         schedule = build.schedule(config, pace.steps_per_epoch)
-        optimizer = build.optimizer(config, trained, schedule.lr(0))
+        optimizer = build.optimizer(config, trained, schedule)
         found = resume.find(config, self.folder)
         names = self.train_loader.dataset.label_names
         build.load_frozen_weights(self.model, names)

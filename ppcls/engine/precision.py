@@ -13,7 +13,7 @@ from ppcls import environment
 from ppcls.config.schema import AMPSection
 from ppcls.errors import DeviceError
 from ppcls.models.layers import STOCK, ConvHead
-from ppcls.paddle_private import GradScaler, convolving
+from ppcls.paddle_private import GradScaler, convolving, parts_of
 
 
 class Precision:
@@ -76,7 +76,8 @@ class Precision:
         if self.on_cpu:
             round_products(model.sublayers(), in_evaluation=self.amp.use_fp16_test)
         elif self.amp.level == "O2":
-            paddle.amp.decorate(models=model, optimizers=optimizer, level="O2", dtype=self.dtype)
+            optimizers = None if optimizer is None else list(parts_of(optimizer))
+            paddle.amp.decorate(models=model, optimizers=optimizers, level="O2", dtype=self.dtype)
 
     def is_low(self, *, training: bool) -> bool:
         """Return whether a forward pass is to be in the low type: an evaluation only in O2 or if `use_fp16_test`."""

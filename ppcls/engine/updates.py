@@ -45,7 +45,7 @@ class Updates:
     def _update(self) -> None:
         """Apply the gradients. The order of these lines is the contract of every schedule and average."""
         state = self.state
-        state.optimizer.set_lr(state.schedule.lr(state.step))  # the rate of this update, not of the one before
+        state.schedule.set_rate(state.optimizer, state.step)  # the rate of this update, not of the one before
         state.scaler.unscale_(state.optimizer)
         self._weigh()
         state.norm = self.gradients.norm()

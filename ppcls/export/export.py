@@ -31,7 +31,6 @@ from ppcls.images.sources import name_of, read_file
 from ppcls.inference import artifact
 from ppcls.inference.honesty import Honesty
 from ppcls.inference.predictor import Predictor
-from ppcls.models.rec_model import RecModel
 from ppcls.models.weight_files import about
 from ppcls.registry import Part
 
@@ -90,7 +89,7 @@ def export(
 def _answering(engine: Engine, model: nn.Layer) -> Union[Scores, Features]:
     """Return the model with what makes answers of its outputs."""
     config = engine.config
-    if isinstance(engine.model, RecModel):
+    if build.gives_features(config):
         return Features(model, build.compared(config))
     activation = build.postprocess(config).activation
     return Scores(model, "none" if activation == "softmax" and not config.Arch.infer_add_softmax else activation)
@@ -137,7 +136,7 @@ def _description(engine: Engine) -> artifact.Artifact:
         input_type="uint8" if config.Global.export_with_preprocess else "float32",
         measured=_measured(config),
     )
-    if isinstance(engine.model, RecModel):
+    if build.gives_features(config):
         return dataclasses.replace(common, output="features")
     given = config.Infer.PostProcess or Part("Topk")
     # The names travel in the description; a path would mean nothing elsewhere.

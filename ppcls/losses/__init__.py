@@ -12,7 +12,7 @@ LOSSES = Registry(
         "ppcls.losses.bce": "BCELoss",
         "ppcls.losses.focal": "FocalLoss",
         "ppcls.losses.triplet": "TripletLoss TripletLossV2 TripletAngularMarginLoss TriHardLoss MSMLoss",
-        "ppcls.losses.contrastive": "ContrastiveLoss SupConLoss",
+        "ppcls.losses.contrastive": "ContrastiveLoss SupConLoss SoftSupConLoss",
         "ppcls.losses.circle": "PairwiseCosface",
         "ppcls.losses.npairs": "NpairsLoss EmlLoss",
         "ppcls.losses.center": "CenterLoss",

@@ -3,6 +3,7 @@
 import paddle
 
 from ppcls.batch import Batch, Outputs
+from ppcls.errors import ConfigError
 from ppcls.losses.base import Loss
 from ppcls.losses.pairs import OF_PAIRS, differ, features_of, same
 
@@ -73,3 +74,32 @@ class SupConLoss(Loss):
         log_shares = logits - paddle.logsumexp(logits, axis=1, keepdim=True)
         means = (together * log_shares).sum(axis=1) / together.sum(axis=1).clip(min=1)
         return -means.mean() * self.weight
+
+
+class SoftSupConLoss(Loss):
+    """SupConLoss of two views of images whose classes are guesses: a pair counts by how certain both guesses are.
+
+    For `UnLabelLoss` with `train_mode: fixmatch_ccssl`; features as they are. It is multiplied by `temperature` over
+    `base_temperature`. Source: CCSSL, arXiv 2203.02261.
+    """
+
+    takes = OF_PAIRS
+
+    def __init__(self, *, weight: float = 1.0, temperature: float = 0.07, base_temperature: float = 0.07) -> None:
+        if min(temperature, base_temperature) <= 0:
+            raise ValueError(f"temperature: not positive; received {temperature}, base {base_temperature}")
+        self.weight, self.temperature, self.base = weight, temperature, base_temperature
+
+    def of(self, outputs: Outputs, batch: Batch) -> paddle.Tensor:
+        if not {"features", "certainty"} <= outputs.keys():
+            raise ConfigError(
+                "SoftSupConLoss: is for UnLabelLoss.Train with Global.train_mode: fixmatch_ccssl; move it"
+            )
+        features, certainty = features_of(outputs, "features"), outputs["certainty"]
+        itself = paddle.eye(len(features)) > 0
+        logits = paddle.where(itself, paddle.full([], -1e9), features @ features.t() / self.temperature)
+        log_shares = logits - paddle.logsumexp(logits, axis=1, keepdim=True)
+        pairs = (same(batch.labels).astype("float32") * certainty * certainty.t()).tile([2, 2])
+        pairs = paddle.where(itself, paddle.zeros([]), pairs)
+        means = (pairs * log_shares).sum(axis=1) / pairs.sum(axis=1)
+        return -means.mean() * (self.temperature / self.base) * self.weight

@@ -4,8 +4,9 @@ Source: https://arxiv.org/abs/2104.00298, table 4 and figure 2, with TensorFlow'
 dict and weights: PaddleClas (Apache-2.0).
 """
 
+from collections.abc import Sequence
 from functools import partial
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, Union
 
 from paddle import nn
 
@@ -36,6 +37,8 @@ SMALL = (
     Stage(9, 1, 6, 160),
     Stage(15, 2, 6, 256),
 )
+
+DROPOUT_RATES = (0.1, 1 / 6, 7 / 30, 0.3)
 
 norm = partial(BatchNorm, epsilon=1e-3)
 
@@ -83,12 +86,21 @@ def _block(in_channels: int, stage: Stage, stride: int, drop_path: float) -> Res
 
 
 class EfficientNetV2(Chain):
-    """Stochastic depth grows linearly, from 0 in the first block to 0.2 behind the last one."""
+    """Stochastic depth grows linearly, from 0 in the first block to 0.2 behind the last one.
+
+    `dropout_rate`: one, or those of the four stages of `train_mode: progressive`.
+    """
 
     head_name = "_fc"
     param_groups = (Group(r"_norm\d?\.|^_fc\.bias$", weight_decay=0.0),)
 
-    def __init__(self, stages: tuple[Stage, ...], *, class_num: int = 1000, dropout_rate: float = 0.1) -> None:
+    def __init__(
+        self,
+        stages: tuple[Stage, ...],
+        *,
+        class_num: int = 1000,
+        dropout_rate: Union[float, Sequence[float]] = DROPOUT_RATES,
+    ) -> None:
         super().__init__()
         channels = stages[0].channels
         self._stem = nn.Sequential(

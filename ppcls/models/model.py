@@ -34,6 +34,8 @@ class Model(nn.Layer):
     param_groups: Sequence[Group] = ()
     # Whether `forward` computes by layers of ppcls.models.layers alone, so that other operators may stand in.
     only_layers: ClassVar[bool] = False
+    # Layers that also compute where a RecModel stops before them, as they are none in PaddleClas.
+    stays: Sequence[str] = ()
     operators: Any = STOCK
     data_format: DataFormat = "NCHW"
 

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import reduce
-from typing import Annotated, Optional
+from typing import Annotated, Literal, Optional
 
 import paddle
 from paddle import nn
@@ -29,7 +29,8 @@ class RecModel(nn.Layer):
     """Images -> "backbone", "neck" and "features", those that are compared, and "logits" where there is a head.
 
     `Backbone` runs up to `BackboneStopLayer`; without one its logits count. `Neck` and `Head` take what comes before.
-    In training a head with a margin needs the labels.
+    In training a head with a margin needs the labels. With `head_feature_from: backbone` the head takes what the neck
+    takes. `infer_output_key`: what an export gives.
     """
 
     def __init__(
@@ -39,8 +40,12 @@ class RecModel(nn.Layer):
         BackboneStopLayer: Optional[StopLayer] = None,
         Neck: Optional[Annotated[Part, NECKS]] = None,
         Head: Optional[Annotated[Part, HEADS]] = None,
+        head_feature_from: Literal["neck", "backbone"] = "neck",
+        infer_output_key: Literal["features", "logits"] = "features",
     ) -> None:
         super().__init__()
+        if infer_output_key == "logits" and Head is None:
+            raise ValueError("infer_output_key: logits come from a head; received none; add Head")
         self.backbone_part = Backbone
         self.backbone: Model = ARCHITECTURES.build(Backbone, Facts(class_num=Backbone.args.get("class_num", 1000)))
         self.backbone.arch_name = Backbone.name
@@ -48,6 +53,7 @@ class RecModel(nn.Layer):
             stop_after(self.backbone, BackboneStopLayer.name)
         self.neck = None if Neck is None else NECKS.build(Neck)
         self.head = None if Head is None else HEADS.build(Head)
+        self.head_source = "backbone" if head_feature_from == "backbone" else "features"
         self.param_groups = tuple(map(_inside, self.backbone.param_groups))
 
     def forward(
@@ -58,7 +64,7 @@ class RecModel(nn.Layer):
         if self.neck is not None:
             outputs["neck"] = outputs["features"] = self.neck(outputs["backbone"])
         if self.head is not None:
-            outputs["logits"] = self.head(outputs["features"], labels)
+            outputs["logits"] = self.head(outputs[self.head_source], labels)
         return outputs
 
 
@@ -78,6 +84,7 @@ def stop_after(model: Model, name: str) -> None:
         raise ValueError(f"BackboneStopLayer: no layer '{name}'; choose from {', '.join(children)}")
     *path, head = model.head_name.split(".")
     after = children[children.index(name) + 1 :] if name in children else []
+    after = [child for child in after if child not in model.stays]
     setattr(reduce(getattr, path, model), head, nn.Identity())
     for child in after:
         setattr(model, child, nn.Identity())

@@ -46,6 +46,8 @@ class Block(nn.Layer):
 class WideResNet(Chain):
     """`depth`: 4 and six times the blocks of a stage; `widen_factor` multiplies the channels of all stages."""
 
+    stays = ("avg_pool", "flatten")
+
     def __init__(self, *, class_num: int = 10, depth: int = 28, widen_factor: int = 2, dropout: float = 0.0) -> None:
         if depth < 10 or depth % 6 != 4:
             raise ValueError(f"depth: must be 4 more than a multiple of 6; received {depth}; give 16, 22 or 28")

@@ -33,16 +33,23 @@ class Exclusions(Shared):
 
 @dataclass(frozen=True)
 class Target:
-    """All trainable parameters of `trained`, with what the section of every optimizer may say of them.
+    """The trainable parameters of `trained`, with what the section of every optimizer may say of them.
 
     `learning_rate` is that of the first update. Of the `groups`, and then of those of the models in it (their
-    `param_groups`), the first that has a parameter and states a setting decides it.
+    `param_groups`), the first that has a parameter and states a setting decides it. `only`: the names of the
+    parameters that are meant; None: all.
     """
 
     trained: nn.Layer
     learning_rate: float
     regularizer: Optional[Union[L1, L2]] = None
     groups: Sequence[Group] = ()
+    only: Optional[frozenset[str]] = None
+
+    def named(self) -> list[tuple[str, paddle.Tensor]]:
+        """Return the parameters with their names."""
+        named = self.trained.named_parameters()
+        return [(name, parameter) for name, parameter in named if self.only is None or name in self.only]
 
     @functools.cached_property
     def _groups(self) -> list[tuple[str, Group]]:
@@ -56,19 +63,19 @@ class Target:
 
         Paddle reads a parameter's rate, and its regularizer, from the parameter: each optimizer sets those anew.
         """
-        for name, parameter in self.trained.named_parameters():
+        for name, parameter in self.named():
             factor = self._stated("lr_factor", name)
             if factor is not None:
                 parameter.optimize_attr = {**parameter.optimize_attr, "learning_rate": factor}
             if self._stated("frozen", name):
                 parameter.stop_gradient = True
-        return {"learning_rate": self.learning_rate, "parameters": self.trained.parameters()}
+        return {"learning_rate": self.learning_rate, "parameters": [p for _, p in self.named()]}
 
     def decays(self, weight_decay: float, exclusions: Exclusions) -> dict[str, float]:
         """Return the coefficient of each parameter, under the name by which Paddle's optimizers know it."""
         require("weight_decay", weight_decay, 0.0)
         found: dict[str, float] = {}
-        for name, parameter in self.trained.named_parameters():
+        for name, parameter in self.named():
             stated = self._stated("weight_decay", name)
             coefficient = 0.0 if exclusions.has(name, parameter) else float(weight_decay)
             found[parameter.name] = coefficient if stated is None else stated
@@ -88,7 +95,7 @@ class Target:
         regularizer = L2(coeff=weight_decay) if weight_decay is not None else self.regularizer
         kind, usual = (L2, 0.0) if regularizer is None else (type(regularizer), regularizer.coeff)
         decays = self.decays(usual, exclusions)
-        for parameter in self.trained.parameters():
+        for _, parameter in self.named():
             coefficient = decays[parameter.name]
             parameter.regularizer = None if coefficient == usual else kind(coeff=coefficient)
         return regularizer

@@ -169,7 +169,7 @@ class AdamWDL(AdamW):
             weight_decay=weight_decay,
             exclusions=replace(exclusions, one_dim_param_no_weight_decay=True) if filter_bias_and_bn else exclusions,
         )
-        named = list(target.trained.named_parameters())
+        named = target.named()
         num_blocks = 1 + max((_block(name) for name, _ in named), default=-1)
         if not num_blocks and layerwise_decay != 1:
             raise ValueError(

@@ -67,6 +67,10 @@ class Schedule:
             return self.warmup_start_lr + rise * tick / self.warmup_ticks
         return float(self.decayed(tick - self.warmup_ticks))  # a YAML may say `learning_rate: 1`
 
+    def set_rate(self, optimizer: Any, step: int) -> None:
+        """Give the optimizer the learning rate of update number `step`."""
+        optimizer.set_lr(self.lr(step))
+
     def decayed(self, tick: float) -> float:
         """Return the learning rate `tick` ticks after the warm-up."""
         raise NotImplementedError

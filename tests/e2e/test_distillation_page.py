@@ -30,9 +30,9 @@ def test_a_student_of_few_images_is_better_with_a_teacher_than_alone(
 ) -> None:
     pytest.importorskip("sklearn", reason="the images are scikit-learn's")
     monkeypatch.syspath_prepend(str(REPO / "examples"))
-    from demo import write_pictures
+    from demo import write_images
 
-    write_pictures(tmp_path / "digits")
+    write_images(tmp_path / "digits")
     for folder in (tmp_path / "digits/train").iterdir():
         for file in sorted(folder.iterdir())[:NUM_IMAGES]:
             target = tmp_path / "few" / folder.name / file.name

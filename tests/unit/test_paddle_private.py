@@ -14,6 +14,7 @@ from ppcls import paddle_private
 from ppcls.paddle_private import (
     DecayOfEach,
     GradScaler,
+    Optimizers,
     convolving,
     moments_of,
     normalizing,
@@ -116,6 +117,27 @@ def test_state_of_has_the_master_weights_of_a_half_precision_model() -> None:
         "w/master_weight": "paddle.float32",
         "w/velocity": "paddle.float32",
     }
+
+
+def test_optimizers_update_each_its_own_parameters_as_one() -> None:
+    one, other = nn.Linear(2, 2, bias_attr=False), nn.Linear(2, 2, bias_attr=False)
+    parts = [
+        paddle.optimizer.SGD(0.5, parameters=one.parameters()),
+        paddle.optimizer.Momentum(0.25, parameters=other.parameters()),
+    ]
+    optimizer, before = Optimizers(parts), [layer.weight.numpy() for layer in (one, other)]
+    optimizer.set_lr(1.0)
+    assert (optimizer.get_lr(), parts[1].get_lr()) == (1.0, 0.25)
+    (one(paddle.ones([1, 2])) + other(paddle.ones([1, 2]))).sum().backward()
+    scaler = paddle.amp.GradScaler(enable=False)
+    scaler.unscale_(optimizer)
+    scaler.step(optimizer)
+    moved = [old - layer.weight.numpy() for old, layer in zip(before, (one, other))]
+    np.testing.assert_allclose(moved, [np.full([2, 2], rate) for rate in (1.0, 0.25)], rtol=1e-6)
+    assert [moment.shape for moment in moments_of(optimizer)] == [[2, 2]]
+    assert list(state_of(optimizer, {"a": one.weight, "b": other.weight})) == ["b/velocity"]
+    optimizer.clear_grad(set_to_zero=False)
+    assert one.weight.grad is None and other.weight.grad is None
 
 
 @pytest.mark.parametrize("name", ["AdamW", "Lamb"])

@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Optional, Union
 
+import numpy as np
+
 from ppcls.batch import Batch, LabelKind
 from ppcls.data.loader.memory import available_bytes, too_little
 from ppcls.data.loader.pool import TASKS_A_WORKER, InProcess, Processes
@@ -96,6 +98,10 @@ class Loader:
         """Return the number of samples in a batch, including those that `skip_corrupt` skips."""
         return self._sampler.size(batch)
 
+    def stage(self, epoch: int) -> tuple[int, int]:
+        """Return the stage of the training that an epoch is in, counted from 0, and how many there are."""
+        return 0, 1
+
     def close(self) -> None:
         """End the worker processes; a later epoch starts new ones."""
         self._epochs_begun += 1  # an unfinished epoch is over
@@ -124,7 +130,8 @@ class Loader:
         index = draw % len(self.dataset)
         image = self.dataset.sample(index, rng)
         images = self.dataset.pipeline.finish(image[None], rngs=[rng])
-        return Batch(images, self.dataset.labels[index : index + 1])
+        again = stream("sample", seed=self._seed, epoch=epoch, number=draw)
+        return Batch(images, self.dataset.drawn_labels(np.array([index]), [again]))
 
     def _batches(self, epoch: int, skip: int) -> Iterator[Batch]:
         self.skipped = []
@@ -187,7 +194,8 @@ class Loader:
                 return None
             images, draws = images[good], draws[good]
         index = draws % len(self.dataset)
-        finished: tuple[Images, Labels] = images, self.dataset.labels[index]
+        again = (stream("sample", seed=self._seed, epoch=epoch, number=int(draw)) for draw in draws)
+        finished: tuple[Images, Labels] = images, self.dataset.drawn_labels(index, again)
         rank_number = number * self._sampler.world_size + self._sampler.rank
         rng = stream("batch", seed=self._seed, epoch=epoch, number=rank_number)
         for transform in self._batch_transforms:

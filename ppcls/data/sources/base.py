@@ -2,7 +2,7 @@
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Optional, Union
 
 import numpy as np
@@ -52,6 +52,10 @@ class LabelledImages(ABC):
             return LabelKind.IDENTITIES
         kinds = {1: LabelKind.CLASS_IDS, 2: LabelKind.MULTI_HOT, 3: LabelKind.MULTI_HOT_WITH_RATIOS}
         return kinds[self.labels.ndim]
+
+    def drawn_labels(self, index: NDArray[np.int64], rngs: Iterable[np.random.Generator]) -> Labels:
+        """Return the labels of samples, which some data sets draw, as `sample` does with each of these generators."""
+        return self.labels[index]
 
     @abstractmethod
     def where(self, index: int) -> str:

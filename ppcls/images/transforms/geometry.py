@@ -109,7 +109,8 @@ class RandCropImage:
 
     `scale` bounds the part's area as a fraction of the image's, `ratio` its width over its height. An aspect
     that the image can't hold at the wanted area gets the largest part of that aspect instead.
-    `use_log_aspect` draws the aspect uniformly in its logarithm.
+    `use_log_aspect` draws the aspect uniformly in its logarithm. `progress_size`: the sizes of the stages of
+    `train_mode: progressive`.
 
     Source: Szegedy et al. 2014 (arXiv:1409.4842), section 6.
     """
@@ -123,6 +124,7 @@ class RandCropImage:
         interpolation: Optional[Interpolation] = None,
         use_log_aspect: bool = False,
         backend: Backend = "cv2",
+        progress_size: Sequence[Union[int, Sequence[int]]] = (),
     ) -> None:
         self._size = width_height("size", size)
         self._scale = interval("scale", scale, (0.08, 1.0))

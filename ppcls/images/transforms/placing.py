@@ -20,15 +20,16 @@ _BORDERS = {
     "reflect": cv2.BORDER_REFLECT_101,
     "symmetric": cv2.BORDER_REFLECT,
 }
-_QUARTER_TURNS = (cv2.ROTATE_90_COUNTERCLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_CLOCKWISE)
+# Of OpenCV, by how often to turn counter-clockwise.
+QUARTER_TURNS = (None, cv2.ROTATE_90_COUNTERCLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_CLOCKWISE)
 
 
 class RandomRot90:
     """Turn by 0, 90, 180 or 270 degrees, all equally often; an image that isn't square may change its shape."""
 
     def __call__(self, image: Image, rng: np.random.Generator) -> Image:
-        turns = int(rng.integers(4))
-        turned: Image = cv2.rotate(image, _QUARTER_TURNS[turns - 1]) if turns else image
+        turn = QUARTER_TURNS[int(rng.integers(4))]
+        turned: Image = image if turn is None else cv2.rotate(image, turn)
         return turned
 
 

@@ -149,10 +149,22 @@ class RandAugment:
 class RandAugmentV2(RandAugment):
     """RandAugment as EfficientNetV2 uses it: 16 operations, translations in pixels, with SolarizeAdd and Cutout.
 
+    `progress_magnitude`: the magnitudes of the stages of `train_mode: progressive`.
+
     Source: Tan and Le 2021 (arXiv:2104.00298), section 4.2.
     """
 
     _operations = _RAND_AUGMENT_V2
+
+    def __init__(
+        self,
+        *,
+        num_layers: int = 2,
+        magnitude: float = 5,
+        fillcolor: Sequence[int] = _GREY,
+        progress_magnitude: Sequence[float] = (),
+    ) -> None:
+        super().__init__(num_layers=num_layers, magnitude=magnitude, fillcolor=fillcolor)
 
 
 class RandAugmentV3(RandAugment):

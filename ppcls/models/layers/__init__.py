@@ -17,7 +17,7 @@ from ppcls.models.layers.conv import (
 )
 from ppcls.models.layers.conv_mlp import ConvMlp
 from ppcls.models.layers.diverse_branch import DiverseBranchBlock
-from ppcls.models.layers.drop import Dropout, DropPath, drop_rates
+from ppcls.models.layers.drop import Dropout, DropPath, at_stage, drop_rates
 from ppcls.models.layers.initial import draw_by_fan_out, draw_linears, truncated_normal
 from ppcls.models.layers.inverted_residual import InvertedResidual
 from ppcls.models.layers.joins import (
@@ -103,6 +103,7 @@ __all__ = [
     "UnderscoreConvNormAct",
     "UniformLinear",
     "activate",
+    "at_stage",
     "as_size",
     "attend",
     "attend_in_windows",

@@ -69,6 +69,50 @@ def test_only_what_the_weak_view_is_sure_of_is_learned() -> None:
     )
 
 
+def test_ccssl_draws_strong_views_together_by_class_and_certainty() -> None:
+    rng = np.random.default_rng(0)
+    weak, strong = rng.normal(0, 2, (4, 3)).astype("float32"), rng.normal(0, 1, (4, 3)).astype("float32")
+    weak[0], weak[1] = (4, 0, 0), (3, 0, 0)  # of one class
+    features = rng.normal(0, 1, (8, 5)).astype("float32")
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    outputs = {name: paddle.to_tensor(v) for name, v in {"weak": weak, "strong": strong, "features": features}.items()}
+    outputs["logits"] = paddle.to_tensor([[1.0, 2.0, 3.0]])
+    batch = Batch(paddle.zeros([1, 3, 8, 8]), paddle.to_tensor([1]), {"strong": paddle.zeros([4, 3, 8, 8])})
+    facts = Facts(class_counts=np.ones(3, np.int64))
+    built = [
+        {part.name: LOSSES.build(part, facts)}
+        for part in (Part("CELoss"), Part("SoftSupConLoss", {"weight": 0.5, "temperature": 0.1}))
+    ]
+    terms = FixMatch(nn.Linear(1, 1), *built, temperature=1.0, threshold=0.9).losses(outputs, batch)
+
+    guesses = np.exp(weak) / np.exp(weak).sum(axis=1, keepdims=True)
+    labels, certainty = np.tile(guesses.argmax(axis=1), 2), np.tile(guesses.max(axis=1), 2)
+    expected = 0.0
+    for i in range(8):
+        others = [j for j in range(8) if j != i]
+        all_of_them = np.log(sum(np.exp(features[i] @ features[j] / 0.1) for j in others))
+        weights = {j: certainty[i] * certainty[j] for j in others if labels[i] == labels[j]}
+        logs = {j: features[i] @ features[j] / 0.1 - all_of_them for j in weights}
+        expected -= sum(weights[j] * logs[j] for j in weights) / sum(weights.values()) / 8
+    assert float(terms["UnLabelSoftSupConLoss"]) == pytest.approx(0.5 * expected * 0.1 / 0.07, rel=1e-5)
+
+
+def test_ccssl_trains_on_three_views(fixmatch: Any, tmp_path: Path) -> None:
+    strong2 = f"DataLoader.UnLabelTrain.dataset.transform_ops_strong2=[{{RandCropImage: {{size: 24}}}}, {NORMALIZE}]"
+    losses = "UnLabelLoss.Train=[CCSSLCELoss, {SoftSupConLoss: {temperature: 0.1}}]"
+    options = ["Arch.name=Branched", "Global.train_mode=fixmatch_ccssl", "SSL={T: 1, threshold: 0.3}", strong2, losses]
+    engine = fixmatch("run", *options, "Global.epochs=1")
+    (batch,) = itertools.islice(engine.train_loader.epoch(0), 1)
+    assert [len(batch.extra[view]) for view in ("weak", "strong", "strong2")] == [7, 7, 7]
+    assert all(not np.array_equal(batch.extra["strong2"], batch.extra[view]) for view in ("weak", "strong"))
+    engine.train()
+    assert {"CELoss", "UnLabelCELoss", "UnLabelSoftSupConLoss"} <= set(records(engine, "train")[0])
+    with pytest.raises(ConfigError, match="the model gives no 'features' but logits"):
+        fixmatch("other", *options, "Arch.name=Tiny").train()
+    with pytest.raises(ConfigError, match="SoftSupConLoss: is for UnLabelLoss.Train with"):
+        fixmatch("third", *options, "Loss.Train=[SoftSupConLoss]").train()
+
+
 def first(batches: Iterator[Batch], count: int) -> list[dict[str, np.ndarray]]:
     return [
         {"labelled": b.images.copy(), **{k: v.copy() for k, v in b.extra.items()}}

@@ -153,3 +153,14 @@ def test_an_export_gives_the_features_that_an_evaluation_compares(
     np.testing.assert_allclose((features**2).sum(axis=1), 1, rtol=1e-5)  # their products are cosines
     with pytest.raises(ConfigError, match="RecModel.*gives features, not scores of classes"):
         predictor.predict(str(folder))
+
+
+def test_an_export_gives_scores_where_they_are_what_the_model_is_for(folder: Path, tmp_path: Path) -> None:
+    content = config(folder, tmp_path)
+    content["Arch"]["infer_output_key"] = "logits"
+    options = ["Global.image_shape=[3, 16, 16]", f"Global.save_inference_dir={tmp_path}/exported"]
+    options.append(
+        "Infer={transforms: [{ResizeImage: {size: 16}}, NormalizeImage], PostProcess: {name: Topk, topk: 2}}"
+    )
+    found = Predictor(export(engine(content, tmp_path / "c.yaml", options))).predict(str(folder))
+    assert all(len(one.class_ids) == 2 and max(one.class_ids) < 4 for one in found)

@@ -45,6 +45,23 @@ def test_the_outputs_are_those_of_backbone_neck_and_head() -> None:
     assert rec_model("avg_pool")(paddle.randn([2, 3, 32, 32]))["features"].shape == [2, 512, 1, 1]
 
 
+def test_the_head_may_take_what_the_neck_takes() -> None:
+    gears = {
+        "Neck": Part("FRFNNeck", {"num_features": 64, "low_dim": 4}),
+        "Head": Part("FC", {"embedding_size": 64, "class_num": 3}),
+        "head_feature_from": "backbone",
+    }
+    backbone = ArchPart("WideResNet", {"depth": 10, "widen_factor": 1})
+    part = Part("RecModel", {"Backbone": backbone, "BackboneStopLayer": StopLayer("bn1"), **gears})
+    outputs = ARCHITECTURES.build(part)(paddle.randn([2, 3, 32, 32]))
+    # As in PaddleClas, which pools by a function: what is left of the backbone pools.
+    shapes = {name: tensor.shape for name, tensor in outputs.items()}
+    assert shapes == {"backbone": [2, 64], "neck": [2, 4], "features": [2, 4], "logits": [2, 3]}
+    assert (outputs["backbone"] < 0).any()
+    with pytest.raises(ConfigError, match="infer_output_key: logits come from a head; received none; add Head"):
+        rec_model(infer_output_key="logits")
+
+
 def test_a_layer_to_stop_after_that_is_not_there_is_refused_with_those_that_are() -> None:
     with pytest.raises(ConfigError, match="no layer 'pool'; choose from stem, max_pool, blocks, avg_pool, flatten, fc"):
         rec_model("pool")
