@@ -37,7 +37,7 @@ class Features:
         """Raise ConfigError unless the rows are of the model with this checksum."""
         if self.model != model:
             raise ConfigError(
-                f"--model: '{file}' was made by another model, so nothing compares; give that, or build it"
+                f"--index: '{file}' was made by another model, so nothing compares; give that model, or build it again"
             )
 
     def added(self, other: "Features") -> "Features":
@@ -76,9 +76,6 @@ def embed(config: DeployConfig) -> tuple[Features, int]:
 
     Raises ConfigError for a model without features, and for settings that are of scores.
     """
-    if config.Global.tta or config.PostProcess is not None:
-        key = "PostProcess" if config.PostProcess is not None else "Global.tta"
-        raise ConfigError(f"{config.source}: {key}: is for scores of classes, not for features; remove it")
     asked = config.require("Global.infer_imgs", "embed")
     names, rows, problems = [], [], []
     with answering.warnings_on_stderr():

@@ -8,32 +8,15 @@ import numpy as np
 import pytest
 
 from ppcls.cli import main
-from ppcls.config import load_config
-from ppcls.engine.engine import Engine
 from ppcls.errors import CheckpointError
-from ppcls.export.export import export
 from ppcls.inference import features
 from ppcls.inference.features import Features
 from ppcls.inference.predictor import Predictor
 
-SMALL = """
-Global: {{device: cpu, image_shape: [3, 32, 32], save_inference_dir: {folder}/exported, output_dir: {folder}/output}}
-Arch:
-  name: RecModel
-  Backbone: {{name: ResNet18}}
-  BackboneStopLayer: {{name: flatten}}
-  Neck: {{name: FC, embedding_size: 512, class_num: 16}}
-Infer:
-  transforms: [DecodeImage: , ResizeImage: {{size: 32}}, NormalizeImage: , ToCHWImage: ]
-"""
 
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return an exported model for retrieval, with its initial weights."""
-    folder = tmp_path_factory.mktemp("retrieval")
-    (folder / "small.yaml").write_text(SMALL.format(folder=folder))
-    return export(Engine(load_config(str(folder / "small.yaml"))))
+@pytest.fixture
+def model(exported_features: Path) -> Path:
+    return exported_features
 
 
 @pytest.fixture
