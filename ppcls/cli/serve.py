@@ -7,16 +7,16 @@ import signal
 import socket
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Optional
 
-from ppcls.cli.arguments import whole
+from ppcls.cli.arguments import add_index_engine, whole
 from ppcls.errors import ConfigError
 from ppcls.images.limits import MAX_PIXELS
 from ppcls.serve.limits import Limits
 
 if TYPE_CHECKING:
-    from ppcls.inference.features import Features
     from ppcls.inference.predictor import Predictor
+    from ppcls.inference.search import Search
 
 PURPOSE = "answer images over HTTP with an exported model, and show a page to try it"
 EXAMPLES = """examples:
@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `ppcls serve`."""
     parser.add_argument("folder", metavar="FOLDER", help="the exported model")
     parser.add_argument("--index", metavar="FILE", help="what `ppcls index` wrote with this model, to search in")
+    add_index_engine(parser)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0: all (default: %(default)s)")
     parser.add_argument(
         "--port", type=int, default=8866, help="port to listen on; 0: a free one (default: %(default)s)"
@@ -131,11 +132,11 @@ def run(arguments: argparse.Namespace) -> int:
         from ppcls.serve.connections import make_server
     except ModuleNotFoundError as error:
         raise ConfigError(f"serve: {error}; the server is an extra; pip install 'ppcls[serve]'") from error
-    index = None if arguments.index is None else _index(Path(arguments.index), arguments.folder)
+    search = _search(arguments)
     first = _predictor(arguments)
     predictors = [first, *(first.clone() for _ in range(arguments.instances - 1))]
     token = os.environ.get(TOKEN)
-    app = create_app(predictors, limits=limits, max_batch=arguments.max_batch, token=token, index=index)
+    app = create_app(predictors, limits=limits, max_batch=arguments.max_batch, token=token, search=search)
     listening = listen(arguments.host, arguments.port)
     server = make_server(app, limits)
     # For a signal that comes before the server takes care of it, and for the one that it raises again at its end.
@@ -162,13 +163,17 @@ def _predictor(arguments: argparse.Namespace) -> "Predictor":
     )
 
 
-def _index(file: Path, folder: str) -> "Features":
-    """Return the index that was made by the model in the folder. Raises ConfigError, CheckpointError."""
+def _search(arguments: argparse.Namespace) -> "Optional[Search]":
+    """Return what searches in the index, which the model must have made. Raises ConfigError, CheckpointError."""
+    if arguments.index is None:
+        return None
     from ppcls.inference import features
+    from ppcls.inference.search import Search
 
+    file = Path(arguments.index)
     index = features.read(file)
-    index.require_model(features.checksum(folder), file)
-    return index
+    index.require_model(features.checksum(arguments.folder), file)
+    return Search(index, arguments.index_engine)
 
 
 def listen(host: str, port: int) -> socket.socket:

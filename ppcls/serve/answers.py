@@ -34,9 +34,10 @@ class Embedded(BaseModel):
 
 
 class Neighbour(BaseModel):
-    """An image of the index, and its product with the image that was asked about."""
+    """An image of the index, its label ("" for none), and its product with the image that was asked about."""
 
     name: str
+    label: str
     score: float
 
 

@@ -14,8 +14,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import ppcls
-from ppcls.inference.features import Features
 from ppcls.inference.predictor import Predictor
+from ppcls.inference.search import Search
 from ppcls.serve import routes
 from ppcls.serve.intake import Intake
 from ppcls.serve.limits import Limits
@@ -37,15 +37,15 @@ def create_app(
     limits: Limits,
     max_batch: int = 8,
     token: Optional[str] = None,
-    index: Optional[Features] = None,
+    search: Optional[Search] = None,
 ) -> FastAPI:
     """Return the ASGI application over predictors of one model, each of which gets a thread of its own.
 
-    `index`: what a model that gives features searches in. With a `token`, all of /v1 and /metrics ask for it as
+    `search`: in the index of a model that gives features. With a `token`, all of /v1 and /metrics ask for it as
     `Authorization: Bearer TOKEN`.
     """
     metrics = Metrics()
-    service = Service(predictors, limits, metrics, max_batch=max_batch, index=index)
+    service = Service(predictors, limits, metrics, max_batch=max_batch, search=search)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

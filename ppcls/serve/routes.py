@@ -91,7 +91,7 @@ def _missing(service: Service) -> dict[str, str]:
         why = f"the model gives scores of classes, not features; send the images to {PREDICT}"
         return {EMBED: why, SEARCH: why}
     missing = {PREDICT: f"the model gives features, not scores of classes; send the images to {EMBED}"}
-    if service.index is None:
+    if service.neighbours is None:
         missing[SEARCH] = "there is no index to search in; start the server with --index FILE"
     return missing
 

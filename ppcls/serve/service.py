@@ -18,8 +18,8 @@ from ppcls.images.decode import Image
 from ppcls.images.header import read_header
 from ppcls.images.limits import check_header
 from ppcls.inference import artifact
-from ppcls.inference.features import Features
 from ppcls.inference.predictor import Predictor
+from ppcls.inference.search import Search
 from ppcls.serve.batching import Batcher, Scores
 from ppcls.serve.intake import RETRY, ImageFile
 from ppcls.serve.limits import Limits
@@ -39,13 +39,13 @@ class Service:
         metrics: Metrics,
         *,
         max_batch: int,
-        index: Optional[Features] = None,
+        search: Optional[Search] = None,
     ) -> None:
         self.predictors = predictors
         self.limits = limits
         self.metrics = metrics
         self.model = predictors[0]
-        self.index = index
+        self.neighbours = search
         self._pending = 0
         self._batcher = Batcher([partial(self._run, predictor) for predictor in predictors], max_batch=max_batch)
 
@@ -82,13 +82,13 @@ class Service:
 
     async def search(self, files: Sequence[ImageFile], topk: int) -> list[dict[str, Any]]:
         """Return what in the index is most like each image, as `_answers` does."""
-        assert self.index is not None
-        index = self.index
+        neighbours = self.neighbours
+        assert neighbours is not None
 
         async def found(features: Scores) -> dict[str, Any]:
             # In a thread, as a large index takes its time.
-            (nearest,) = await asyncio.to_thread(lambda: list(index.nearest(features[None], topk)))
-            return {"neighbours": [{"name": name, "score": score} for name, score in nearest]}
+            (nearest,) = await asyncio.to_thread(lambda: list(neighbours.nearest(features[None], topk)))
+            return {"neighbours": [one._asdict() for one in nearest]}
 
         return await self._answers(files, found)
 
@@ -149,7 +149,7 @@ class Service:
             "model_name": about.Global.model_name,
             "output": about.output,
             "class_num": self.model.class_num,
-            "indexed_images": None if self.index is None else len(self.index.names),
+            "indexed_images": None if self.neighbours is None else len(self.neighbours.index.names),
             "input_shape": list(self.model.input_shape),
             "transforms": [_in_words(part) for part in about.transforms],
             "measured": dict(about.measured),

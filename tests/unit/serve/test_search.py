@@ -14,6 +14,7 @@ from ppcls.cli import main
 from ppcls.inference import features
 from ppcls.inference.features import Features
 from ppcls.inference.predictor import Predictor
+from ppcls.inference.search import Search
 from ppcls.serve.app import create_app
 from ppcls.serve.limits import Limits
 
@@ -30,8 +31,8 @@ def rows(predictor: Predictor, photos: list[bytes]) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def client(predictor: Predictor, rows: np.ndarray) -> Iterator[Client]:
-    index = Features([f"{number}.jpg" for number in range(len(rows))], rows, "")
-    with serving(create_app([predictor], limits=Limits(images=3), index=index)) as client:
+    index = Features([f"{number}.jpg" for number in range(20)], [f"label {number}" for number in range(20)], rows, "")
+    with serving(create_app([predictor], limits=Limits(images=3), search=Search(index))) as client:
         yield client
 
 
@@ -46,6 +47,7 @@ def test_features_and_neighbours_are_those_of_the_command_line(
     for one, row in zip(found, rows[[7, 3]]):
         best = np.argsort(-(rows @ row), kind="stable")[:4]
         assert [near["name"] for near in one["neighbours"]] == [f"{place}.jpg" for place in best]
+        assert [near["label"] for near in one["neighbours"]] == [f"label {place}" for place in best]
         np.testing.assert_allclose([near["score"] for near in one["neighbours"]], (rows @ row)[best], atol=1e-5)
 
 
@@ -82,6 +84,6 @@ def test_an_index_of_another_model_is_refused_before_anything_listens(
     exported_features: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "other.npz"
-    features.write(Features(["a"], np.ones((1, 16), "float32"), "another"), file, "--index")
+    features.write(Features(["a"], [""], np.ones((1, 16), "float32"), "another"), file, "--index")
     assert main(["serve", str(exported_features), "--port", "0", "--index", str(file)]) == 2
     assert "was made by another model" in capsys.readouterr().err
