@@ -92,8 +92,7 @@ def _search(arguments: argparse.Namespace, config: "DeployConfig", file: Path) -
     found, num_failed = features.embed(config)
     least = config.IndexProcess.score_thres
     for name, nearest in zip(found.names, search.nearest(found.rows, arguments.topk or config.IndexProcess.return_k)):
-        kept = [one for one in nearest if least is None or one.score >= least]
-        print(f"{name}:\t{', '.join(' '.join(filter(None, (n, label, f'{score:.4f}'))) for n, label, score in kept)}")
+        print(f"{name}:\t{', '.join(str(one) for one in nearest if least is None or one.score >= least)}")
     return 1 if num_failed else 0
 
 

@@ -49,7 +49,7 @@ def from_table(path: str, images: Optional[str], labels: Optional[str], findings
 
 def _split_name(path: str) -> str:
     """Return which split a file is of, as its name says: `instances_train2017.json` of train."""
-    found = re.search("train|val|test", Path(path).stem.lower())
+    found = re.search("(?<![a-z])(train|val|test)", Path(path).stem.lower())
     return found[0] if found else "all"
 
 

@@ -22,6 +22,9 @@ class Neighbour(NamedTuple):
     label: str
     score: float
 
+    def __str__(self) -> str:
+        return " ".join(filter(None, (self.name, self.label, f"{self.score:.4f}")))
+
 
 class Search:
     """Finds the most similar images of an index. `faiss` is faster for millions, and needs the extra `index`.
