@@ -32,6 +32,18 @@ Infer:
   PostProcess: {{name: Topk, topk: 5, class_id_map_file: {folder}/labels.txt}}
 """
 
+# The same for retrieval.
+SMALL_FEATURES = """
+Global: {{device: cpu, image_shape: [3, 32, 32], output_dir: {folder}/output, save_inference_dir: {folder}/exported}}
+Arch:
+  name: RecModel
+  Backbone: {{name: ResNet18}}
+  BackboneStopLayer: {{name: flatten}}
+  Neck: {{name: FC, embedding_size: 512, class_num: 16}}
+Infer:
+  transforms: [DecodeImage: , ResizeImage: {{size: 32}}, NormalizeImage: , ToCHWImage: ]
+"""
+
 # Three colours to tell apart, in the images of the fixture `shapes`.
 SHAPES_RUN = """
 Global: {{device: cpu, cpu_ops: stock, epochs: 4, save_interval: 10, image_shape: [3, 24, 24],
@@ -97,13 +109,23 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of an exported ResNet18 of 10 classes, of 32 x 32 pixels."""
+    folder = tmp_path_factory.mktemp("model")
+    (folder / "labels.txt").write_text("".join(f"{index} digit {index}\n" for index in range(10)))
+    return _exported(folder, SMALL_MODEL)
+
+
+@pytest.fixture(scope="session")
+def exported_features(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an exported model for retrieval, of 16 features, of 32 x 32 pixels."""
+    return _exported(tmp_path_factory.mktemp("retrieval"), SMALL_FEATURES)
+
+
+def _exported(folder: Path, config: str) -> Path:
     from ppcls.config import load_config
     from ppcls.engine.engine import Engine
     from ppcls.export.export import export
 
-    folder = tmp_path_factory.mktemp("model")
-    (folder / "labels.txt").write_text("".join(f"{index} digit {index}\n" for index in range(10)))
-    (folder / "small.yaml").write_text(SMALL_MODEL.format(folder=folder))
+    (folder / "small.yaml").write_text(config.format(folder=folder))
     return export(Engine(load_config(str(folder / "small.yaml"))))
 
 

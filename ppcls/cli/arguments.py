@@ -34,6 +34,16 @@ def add_images_and_model(parser: argparse.ArgumentParser) -> None:
     add_config(parser, required=False)
 
 
+def add_index_engine(parser: argparse.ArgumentParser) -> None:
+    """Add `--index-engine`."""
+    parser.add_argument(
+        "--index-engine",
+        choices=("numpy", "faiss"),
+        default="numpy",
+        help="what searches in the index, exactly; faiss is for millions of images (default: %(default)s)",
+    )
+
+
 def deploy_config(
     arguments: argparse.Namespace, command: str, model: Optional[str], options: Sequence[str] = ()
 ) -> "DeployConfig":
@@ -43,7 +53,8 @@ def deploy_config(
     given = (("inference_model_dir", model), ("infer_imgs", arguments.images))
     chosen = [f"Global.{key}={json.dumps(value)}" for key, value in given if value is not None]
     config = load_deploy_config(arguments.config, [*arguments.override, *chosen, *options])
-    config.require("Global.infer_imgs", command)
+    if config.IndexProcess.data_file is None:
+        config.require("Global.infer_imgs", command)
     return config
 
 

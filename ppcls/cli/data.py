@@ -9,6 +9,7 @@ from ppcls.cli.arguments import add_config, whole
 PURPOSE = "check, show, list, split, pack and relabel images"
 EXAMPLES = """examples:
   ppcls data check dataset/flowers                    # a table, and a page with thumbnails
+  ppcls data list instances_train2017.json --images dataset/coco/train2017 --out dataset/coco
   ppcls data split dataset/flowers --val 0.1          # writes train_list.txt and val_list.txt
   ppcls data pack dataset/flowers --split train --resize_short 256 --out train.pack
   ppcls data relabel dataset/flowers corrections.csv --out dataset/flowers-2
@@ -38,9 +39,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     which.add_argument("--batch", type=_number, help="number of the batch in the epoch, from 0, with batch transforms")
     show.add_argument("--out", required=True, metavar="FILE", help="the .png to write")
 
-    listing = commands.add_parser("list", help="write list files and the names of the classes, from class folders")
-    listing.add_argument("path", metavar="FOLDER", help="with class folders, or with train/ and val/ that have them")
-    listing.add_argument("--out", metavar="FOLDER", help="where the lists go; by default the folder itself")
+    listing = commands.add_parser("list", help="write list files and the names of the classes")
+    listing.add_argument(
+        "path",
+        metavar="PATH",
+        help="a folder with class folders, or with train/ and val/ that have them; a .csv; COCO's instances .json; "
+        "NUS-WIDE's list of images",
+    )
+    listing.add_argument("--images", metavar="FOLDER", help="of a file: where its images are; by default beside it")
+    listing.add_argument("--labels", metavar="FOLDER", help="of NUS-WIDE's list: the folder of its Labels_*.txt")
+    listing.add_argument("--out", metavar="FOLDER", help="where the lists go; by default the folder of the images")
 
     split = commands.add_parser("split", help="divide class folders or a list into train, val and test lists")
     split.add_argument("path", metavar="PATH", help="a folder with class folders, or a list beside its images")

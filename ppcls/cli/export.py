@@ -26,8 +26,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--opset", type=int, default=17, help="opset of the ONNX file, 7 to 21 (default: %(default)s)")
     parser.add_argument("--verify", metavar="DATA", help="compare with the trained model on a folder or list")
     parser.add_argument(
-        "--calibrate", action="store_true", help="fit temperature, a bar for 'none of these' and 90 %% sets on Eval"
+        "--calibrate",
+        nargs="?",
+        const="f1",
+        type=_goal,
+        metavar="GOAL",
+        help="fit to the images of Eval: temperature, a bar for 'none of these' and 90 %% sets; of several classes an "
+        "image, a threshold each, for the best f1 (the default), precision=0.9 or recall=0.9",
     )
+
+
+def _goal(text: str) -> tuple[str, float]:
+    measure, equals, least = text.partition("=")
+    try:
+        share = float(least) if equals else 0.0
+    except ValueError:
+        share = -1.0
+    if measure not in ("f1", "precision", "recall") or bool(equals) == (measure == "f1") or not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"must be f1, precision=0.9 or recall=0.9; received '{text}'")
+    return measure, share
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -36,11 +53,12 @@ def run(arguments: argparse.Namespace) -> int:
     from ppcls.export.export import export
 
     opset = arguments.opset if arguments.format == "onnx" else None
-    calibration = None
+    calibration, postprocess = None, None
     if arguments.calibrate:
         from ppcls.report.honest import fitted
+        from ppcls.report.thresholds import Goal
 
-        calibration = fitted(engine.config)
-    folder = export(engine, onnx_opset=opset, verify=arguments.verify, calibration=calibration)
+        calibration, postprocess = fitted(engine.config, Goal(*arguments.calibrate))
+    folder = export(engine, onnx_opset=opset, verify=arguments.verify, calibration=calibration, postprocess=postprocess)
     next_command.say("predict", f"{next_command.call('predict')} IMAGE_OR_FOLDER --model {shlex.quote(str(folder))}")
     return 0

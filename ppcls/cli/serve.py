@@ -6,15 +6,22 @@ import os
 import signal
 import socket
 import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Optional
 
-from ppcls.cli.arguments import whole
+from ppcls.cli.arguments import add_index_engine, whole
 from ppcls.errors import ConfigError
 from ppcls.images.limits import MAX_PIXELS
 from ppcls.serve.limits import Limits
 
-PURPOSE = "classify images over HTTP with an exported model, and show a page to try it"
+if TYPE_CHECKING:
+    from ppcls.inference.predictor import Predictor
+    from ppcls.inference.search import Search
+
+PURPOSE = "answer images over HTTP with an exported model, and show a page to try it"
 EXAMPLES = """examples:
   ppcls serve inference --port 8866
+  ppcls serve inference --index gallery.npz       # of a model for retrieval: also finds similar images
   PPCLS_SERVE_TOKEN=secret ppcls serve inference --host 0.0.0.0"""
 
 TOKEN = "PPCLS_SERVE_TOKEN"
@@ -25,6 +32,8 @@ _count = whole("count", 1)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `ppcls serve`."""
     parser.add_argument("folder", metavar="FOLDER", help="the exported model")
+    parser.add_argument("--index", metavar="FILE", help="what `ppcls index` wrote with this model, to search in")
+    add_index_engine(parser)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0: all (default: %(default)s)")
     parser.add_argument(
         "--port", type=int, default=8866, help="port to listen on; 0: a free one (default: %(default)s)"
@@ -84,18 +93,7 @@ def _add_limits(parser: argparse.ArgumentParser, limits: Limits) -> None:
     )
 
 
-def _amount(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"must be a number above 0; received '{text}'")
-    return value
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Serve until SIGTERM or SIGINT; requests that came before are still answered. Return the exit status."""
+def _limits(arguments: argparse.Namespace) -> Limits:
     limits = Limits(
         body_bytes=int(arguments.max_body_mib * 2**20),
         pixels=int(arguments.max_megapixels * 1e6),
@@ -109,6 +107,22 @@ def run(arguments: argparse.Namespace) -> int:
             f"--max-megapixels: at most {MAX_PIXELS // 10**6} are decoded; received {arguments.max_megapixels:g}; "
             "give less"
         )
+    return limits
+
+
+def _amount(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a number above 0; received '{text}'")
+    return value
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until SIGTERM or SIGINT; requests that came before are still answered. Return the exit status."""
+    limits = _limits(arguments)
     # A second guard, in the decoder itself; OpenCV reads it when it is loaded.
     os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(limits.pixels))
     # About damaged tags of the clients' images.
@@ -118,22 +132,11 @@ def run(arguments: argparse.Namespace) -> int:
         from ppcls.serve.connections import make_server
     except ModuleNotFoundError as error:
         raise ConfigError(f"serve: {error}; the server is an extra; pip install 'ppcls[serve]'") from error
-    from ppcls import device, environment
-    from ppcls.inference.predictor import Predictor
-
-    device.require(arguments.device, f"--device {arguments.device}")
-    first = Predictor(
-        arguments.folder,
-        device=arguments.device,
-        threads=arguments.threads or max(1, environment.physical_cores() // arguments.instances),
-        precision=arguments.precision,
-        engine=arguments.engine,
-        deploy=arguments.config,
-        isolated=True,
-    )
-    first.postprocess_for(None)  # refuses a model without classes
+    search = _search(arguments)
+    first = _predictor(arguments)
     predictors = [first, *(first.clone() for _ in range(arguments.instances - 1))]
-    app = create_app(predictors, limits=limits, max_batch=arguments.max_batch, token=os.environ.get(TOKEN))
+    token = os.environ.get(TOKEN)
+    app = create_app(predictors, limits=limits, max_batch=arguments.max_batch, token=token, search=search)
     listening = listen(arguments.host, arguments.port)
     server = make_server(app, limits)
     # For a signal that comes before the server takes care of it, and for the one that it raises again at its end.
@@ -142,6 +145,35 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"serving on http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
     server.run(sockets=[listening])
     return 0
+
+
+def _predictor(arguments: argparse.Namespace) -> "Predictor":
+    from ppcls import device, environment
+    from ppcls.inference.predictor import Predictor
+
+    device.require(arguments.device, f"--device {arguments.device}")
+    return Predictor(
+        arguments.folder,
+        device=arguments.device,
+        threads=arguments.threads or max(1, environment.physical_cores() // arguments.instances),
+        precision=arguments.precision,
+        engine=arguments.engine,
+        deploy=arguments.config,
+        isolated=True,
+    )
+
+
+def _search(arguments: argparse.Namespace) -> "Optional[Search]":
+    """Return what searches in the index, which the model must have made. Raises ConfigError, CheckpointError."""
+    if arguments.index is None:
+        return None
+    from ppcls.inference import features
+    from ppcls.inference.search import Search
+
+    file = Path(arguments.index)
+    index = features.read(file)
+    index.require_model(features.checksum(arguments.folder), file)
+    return Search(index, arguments.index_engine)
 
 
 def listen(host: str, port: int) -> socket.socket:

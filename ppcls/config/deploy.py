@@ -84,12 +84,25 @@ class PostProcessSection(Indicated):
 
 
 @dataclass(frozen=True)
+class IndexSection:
+    """The images that `ppcls index` searches in."""
+
+    data_file: Optional[str] = key(None, "list of the images to build it of: a path and a label on each line")
+    image_root: Optional[str] = key(None, "folder that the paths of the list start from; unset: the list's own")
+    delimiter: str = key("\t", "what is between path and label")
+    index_dir: Optional[str] = key(None, "folder of the index, unless `--index` names its file: `index.npz` there")
+    return_k: Count = key(5, "how many images a search gives")
+    score_thres: Optional[float] = key(None, "least score of these")
+
+
+@dataclass(frozen=True)
 class DeployConfig(Root):
     """A prediction: all that deploy/python/predict_cls.py needs to know."""
 
     Global: GlobalSection = key(GlobalSection(), "what, with which model, on what")
     PreProcess: PreProcessSection = key(PreProcessSection(), "override of the artifact's transforms")
     PostProcess: Optional[PostProcessSection] = key(None, "override of the artifact's post-process")
+    IndexProcess: IndexSection = key(IndexSection(), "the index of a model that gives features")
     source: str = field(default="", compare=False)
     # What the user should know of how it was read.
     notes: tuple[str, ...] = field(default=(), compare=False)

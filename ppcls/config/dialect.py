@@ -1,7 +1,7 @@
 """PaddleClas's dialect: what its YAMLs write, put into this project's words.
 
-The only module that knows of it, with dialect_of_models. Each rule names the file of PaddleClas 2.6 that it follows;
-docs/from_paddleclas.md is made from them.
+The only module that knows of it, with dialect_of_models and dialect_of_index. Each rule names the file of PaddleClas
+2.6 that it follows; docs/from_paddleclas.md is made from them.
 """
 
 import math
@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Optional
 
+from ppcls.config import dialect_of_index
 from ppcls.config.dialect_of_models import MODEL_RULES
 from ppcls.config.read import Node, Scalar, compose
 from ppcls.config.rewrite import Notes, Rule, get, number, numbers, put, without
@@ -348,6 +349,7 @@ ARTIFACT_RULES = (
 _PREDICT_REC = "deploy/python/predict_rec.py"
 DEPLOY_RULES = (
     RUN_RULES[0],
+    *dialect_of_index.RULES,
     Rule("Global", "`benchmark: true` is `enable_benchmark: true`", "deploy/python/predict_cls.py", _benchmark),
     _renamed("", {"RecPreProcess": "PreProcess"}, _PREDICT_REC),
     _renamed("Global", {"rec_inference_model_dir": "inference_model_dir"}, _PREDICT_REC),

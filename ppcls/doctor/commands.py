@@ -16,6 +16,7 @@ from ppcls.doctor.page import as_page
 from ppcls.doctor.relabel import read_corrections, relabelled
 from ppcls.doctor.report import as_json, as_tables
 from ppcls.doctor.splits import Split, folders_at, split_of, splits_at, unify
+from ppcls.doctor.tables import from_table
 from ppcls.errors import ConfigError, DataError
 from ppcls.files import write_text
 from ppcls.text import printable
@@ -42,10 +43,27 @@ def _check(arguments: argparse.Namespace) -> int:
 
 def _list(arguments: argparse.Namespace) -> int:
     findings = Findings()
+    if os.path.isfile(arguments.path):
+        return _convert(arguments, findings)
+    if arguments.images or arguments.labels:
+        raise ConfigError(f"--images, --labels: are of a file; received the folder '{arguments.path}'; remove them")
     splits = _sound(folders_at(arguments.path, findings), findings)
     unify(splits)  # a class that a split doesn't have must move no label
     lines = listed(splits, arguments.path)
     _report(write_lists(_folder(arguments.out or arguments.path), lines, splits[0].class_names), lines)
+    return 0
+
+
+def _convert(arguments: argparse.Namespace, findings: Findings) -> int:
+    """Write the list of the images in a table, by paths from the list's folder."""
+    (split,) = _sound([from_table(arguments.path, arguments.images, arguments.labels, findings)], findings)
+    folder = _folder(arguments.out or split.root)
+    below = os.path.relpath(split.root, folder)
+    paths = [os.path.normpath(os.path.join(below, path)) for path in split.paths]
+    several = split.labels.ndim == 2
+    labels = split.labels.tolist()
+    lines = {split.name: list(zip(paths, [",".join(map(str, row)) for row in labels] if several else labels))}
+    _report(write_lists(folder, lines, split.class_names, "\t" if several else " "), lines)
     return 0
 
 

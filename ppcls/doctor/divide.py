@@ -41,16 +41,20 @@ def divide(
     return split_of
 
 
-def write_lists(folder: Path, lines: Mapping[str, Sequence[tuple[str, Any]]], class_names: Sequence[str]) -> list[Path]:
+def write_lists(
+    folder: Path, lines: Mapping[str, Sequence[tuple[str, Any]]], class_names: Sequence[str], delimiter: str = " "
+) -> list[Path]:
     """Write `{split}_list.txt` for each split, and `labels.txt` if there are names; return the files.
 
-    Raises: DataError if one is there already, or for a name that no list can hold.
+    Raises: DataError if one already exists, but for the same names, or for a name that no list can hold.
     """
-    texts = {f"{split}_list.txt": [f"{path} {label}" for path, label in listed] for split, listed in lines.items()}
+    texts = {
+        f"{split}_list.txt": [f"{path}{delimiter}{label}" for path, label in listed] for split, listed in lines.items()
+    }
     if class_names:
         texts[LABELS] = [f"{label} {name}" for label, name in enumerate(class_names)]
     for name, written in texts.items():
-        if (folder / name).exists():
+        if (folder / name).exists() and not (name == LABELS and _reads(folder / name, written)):
             raise DataError(f"{folder / name}: already exists; remove it or give another --out")
         for line in written:
             # Surrogates stand for bytes that are no UTF-8.
@@ -67,6 +71,10 @@ def write_lists(folder: Path, lines: Mapping[str, Sequence[tuple[str, Any]]], cl
     for name, written in texts.items():
         write_text(folder / name, "".join(f"{line}\n" for line in written))
     return [folder / name for name in texts]
+
+
+def _reads(file: Path, lines: Sequence[str]) -> bool:
+    return file.read_text(encoding="utf-8", errors="surrogateescape").splitlines() == lines
 
 
 def listed(splits: Sequence[Split], root: str) -> dict[str, list[tuple[str, int]]]:

@@ -93,9 +93,14 @@ def splits_at(path: str, findings: Findings) -> list[Split]:
         return [from_pack("all", path) if is_pack else from_list("all", path, folder, findings)]
     if not os.path.isdir(path):
         raise DataError(f"{printable(path)}: does not exist; give a folder, a list file or a pack")
-    lists = {name: Path(path) / f"{name}_list.txt" for name in _SPLITS}
-    found = [from_list(name, str(file), path, findings) for name, file in lists.items() if file.is_file()]
+    found = [from_list(name, file, path, findings) for name, file in lists_in(path).items()]
     return found or folders_at(path, findings)
+
+
+def lists_in(folder: str) -> dict[str, str]:
+    """Return the lists of a folder by the splits that they are of."""
+    lists = {name: os.path.join(folder, f"{name}_list.txt") for name in _SPLITS}
+    return {name: file for name, file in lists.items() if os.path.isfile(file)}
 
 
 def folders_at(path: str, findings: Findings) -> list[Split]:

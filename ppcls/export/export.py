@@ -43,11 +43,12 @@ def export(
     onnx_opset: Optional[int] = None,
     verify: Optional[str] = None,
     calibration: Optional[Honesty] = None,
+    postprocess: Optional[Part] = None,
 ) -> Path:
     """Write the artifact to `Global.save_inference_dir`, after checking that it gives the model's scores or features.
 
     With an `onnx_opset` that has an ONNX file too. `verify` names images to check all on: a folder or a list.
-    `calibration`: how sure the answers are, for the description.
+    `calibration`: how sure the answers are, for the description; `postprocess` stands there for that of the config.
     Raises CheckpointError, having replaced nothing, if they differ.
     """
     engine = engine.deployed()
@@ -55,7 +56,7 @@ def export(
     target = Path(config.Global.save_inference_dir)
     if onnx_opset is not None:
         require_opset(onnx_opset)
-    description = dataclasses.replace(_description(engine), calibration=calibration)
+    description = dataclasses.replace(_description(engine, postprocess), calibration=calibration)
     pipeline = stream.pipeline(description.transforms)
     images_NHWC = _images(pipeline, config)
     _require_shape(pipeline.finish(images_NHWC), config)
@@ -127,7 +128,7 @@ def _new_folder(target: Path) -> Iterator[Path]:
         ) from error
 
 
-def _description(engine: Engine) -> artifact.Artifact:
+def _description(engine: Engine, postprocess: Optional[Part]) -> artifact.Artifact:
     config = engine.config
     common = artifact.Artifact(
         artifact.ModelSection(config.model_name, ppcls.__version__, paddle.__version__),
@@ -138,7 +139,7 @@ def _description(engine: Engine) -> artifact.Artifact:
     )
     if build.gives_features(config):
         return dataclasses.replace(common, output="features")
-    given = config.Infer.PostProcess or Part("Topk")
+    given = postprocess or config.Infer.PostProcess or Part("Topk")
     # The names travel in the description; a path would mean nothing elsewhere.
     part = Part(given.name, {k: v for k, v in given.args.items() if k not in ("class_id_map_file", "delimiter")})
     topk = artifact.TopkSection(part.args.get("topk", 5), tuple(build.postprocess(config).label_names))

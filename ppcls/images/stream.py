@@ -16,7 +16,7 @@ from ppcls.errors import ConfigError, DataError
 from ppcls.images import TRANSFORMS
 from ppcls.images.decode import Image
 from ppcls.images.failures import OneImage
-from ppcls.images.lists import paths_in
+from ppcls.images.lists import entries_in, paths_in
 from ppcls.images.pipeline import Pipeline
 from ppcls.images.sources import KINDS, Source, contents, is_one
 from ppcls.images.walk import images_below
@@ -41,6 +41,18 @@ def find(paths: Union[str, Sequence[str]], *, say: bool = True) -> Iterator[str]
     """
     for path in [paths] if isinstance(paths, str) else paths:
         yield from _found(path, say)
+
+
+def labelled(paths: Union[str, Sequence[str]]) -> dict[str, str]:
+    """Return the images that `find` finds, each once, with their labels in lists, else "". Raises DataError."""
+    found: dict[str, str] = {}
+    for path in [paths] if isinstance(paths, str) else paths:
+        if os.path.isfile(path) and path.lower().endswith(".txt"):
+            pairs = entries_in(path, "infer_imgs")
+            found.update((os.path.join(os.path.dirname(path), listed), label) for listed, label in pairs)
+        else:
+            found.update((image, "") for image in find(path))
+    return found
 
 
 def listed(path: str, root: str) -> list[str]:

@@ -11,20 +11,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ppcls.class_names import read_label_map
-from ppcls.inference.postprocess import Activation, Prediction
+from ppcls.inference.postprocess import Activation, Prediction, require_one_each
 
 
 class Attributes(ABC):
-    """The attributes whose scores are above their thresholds, by id, and what all scores mean in words."""
+    """The attributes whose scores are above their thresholds, by id, and what all scores mean in words.
+
+    `thresholds`, one for each attribute, stand for all others; `ppcls export --calibrate` fits them.
+    """
 
     activation: Activation = "sigmoid"
 
-    def __init__(self, class_num: Optional[int], label_names: Sequence[str], thresholds: Sequence[float]) -> None:
+    def __init__(
+        self,
+        class_num: Optional[int],
+        label_names: Sequence[str],
+        usual: Sequence[float],
+        thresholds: Optional[Sequence[float]],
+    ) -> None:
         if class_num not in (None, len(label_names)):
             name = type(self).__name__
             raise ValueError(f"{name}: is for {len(label_names)} attributes; received a model of {class_num} classes")
         self.label_names = label_names
-        self.thresholds = np.array(thresholds)
+        self.thresholds = np.array(usual if thresholds is None else thresholds, np.float64)
+        require_one_each("thresholds", self.thresholds, len(label_names))
 
     def __call__(self, scores: np.ndarray) -> list[Prediction]:
         return [self._prediction(row) for row in scores]
@@ -53,12 +63,13 @@ class PersonAttribute(Attributes):
         threshold: float = 0.5,
         glasses_threshold: float = 0.3,
         hold_threshold: float = 0.6,
+        thresholds: Optional[Sequence[float]] = None,
     ) -> None:
         names = read_label_map("pedestrian_attribute_label_list.txt")
-        thresholds = [threshold] * len(names)
-        thresholds[names.index("Glasses")] = glasses_threshold
-        thresholds[names.index("HoldObjectsInFront")] = hold_threshold
-        super().__init__(class_num, names, thresholds)
+        usual = [threshold] * len(names)
+        usual[names.index("Glasses")] = glasses_threshold
+        usual[names.index("HoldObjectsInFront")] = hold_threshold
+        super().__init__(class_num, names, usual, thresholds)
 
     def words(self, row: NDArray[np.float32]) -> list[str]:
         has, names = row > self.thresholds, self.label_names
@@ -82,9 +93,16 @@ class PersonAttribute(Attributes):
 class VehicleAttribute(Attributes):
     """19 attributes of a vehicle: 10 colours and 9 types, the best of each."""
 
-    def __init__(self, class_num: Optional[int], *, color_threshold: float = 0.5, type_threshold: float = 0.5) -> None:
+    def __init__(
+        self,
+        class_num: Optional[int],
+        *,
+        color_threshold: float = 0.5,
+        type_threshold: float = 0.5,
+        thresholds: Optional[Sequence[float]] = None,
+    ) -> None:
         names = read_label_map("vehicle_attribute_label_list.txt")
-        super().__init__(class_num, names, [color_threshold] * 10 + [type_threshold] * 9)
+        super().__init__(class_num, names, [color_threshold] * 10 + [type_threshold] * 9, thresholds)
 
     def words(self, row: NDArray[np.float32]) -> list[str]:
         groups = {"Color": self.best(row, 0, 10), "Type": self.best(row, 10, 19)}
@@ -107,11 +125,12 @@ class TableAttribute(Attributes):
         clarity_threshold: float = 0.5,
         obstruction_threshold: float = 0.5,
         angle_threshold: float = 0.5,
+        thresholds: Optional[Sequence[float]] = None,
     ) -> None:
         self.others = ["Photo", "Numerous", "Multicolor", "Blurry", "With-Obstacles", "Tilted"]
         names = ["Scanned", "Little", "Black-and-White", "Clear", "Without-Obstacles", "Horizontal"]
-        thresholds = [source_threshold, number_threshold, color_threshold, clarity_threshold]
-        super().__init__(class_num, names, [*thresholds, obstruction_threshold, angle_threshold])
+        usual = [source_threshold, number_threshold, color_threshold, clarity_threshold]
+        super().__init__(class_num, names, [*usual, obstruction_threshold, angle_threshold], thresholds)
 
     def words(self, row: NDArray[np.float32]) -> list[str]:
         pairs = zip(row > self.thresholds, self.label_names, self.others)

@@ -53,10 +53,7 @@ def fit(scores: NDArray[np.floating], labels: NDArray[np.int64]) -> Honesty:
     Raises: DataError for too few images.
     Source: https://arxiv.org/abs/1706.04599, section 4.2; Platt (1999), section 2.2; https://arxiv.org/abs/1609.00451
     """
-    if len(labels) < LEAST_IMAGES:
-        raise DataError(
-            f"calibrate: needs {LEAST_IMAGES} labelled images or more; received {len(labels)}; add some, or don't ask"
-        )
+    require_images(len(labels))
     logits = _logits(scores)
     temperature = _temperature(logits, labels)
     calibrated = _softmax(logits / temperature)
@@ -68,6 +65,14 @@ def fit(scores: NDArray[np.floating], labels: NDArray[np.int64]) -> Honesty:
     missed = len(labels) - math.ceil((len(labels) + 1) * COVERAGE)
     set_above = float(np.sort(of_label)[missed]) if missed >= 0 else 0.0
     return Honesty(temperature, reject_below, set_above, len(labels))
+
+
+def require_images(count: int) -> None:
+    """Raise DataError for too few images to fit anything to."""
+    if count < LEAST_IMAGES:
+        raise DataError(
+            f"calibrate: needs {LEAST_IMAGES} labelled images or more; received {count}; add some, or don't ask"
+        )
 
 
 def _temperature(logits: Scores, labels: NDArray[np.int64]) -> float:

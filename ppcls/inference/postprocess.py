@@ -3,9 +3,10 @@
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal, Optional, Protocol
+from typing import Any, Literal, Optional, Protocol, Union
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ppcls.class_names import find_label_map, read_label_map
 from ppcls.inference.honesty import Honesty
@@ -173,7 +174,10 @@ class ThreshOutput:
 
 
 class MultiLabelThreshOutput:
-    """All classes whose score reaches the threshold, by id; of a model whose classes don't exclude each other."""
+    """All classes whose score reaches the threshold, by id; of a model whose classes don't exclude each other.
+
+    `threshold`: of all classes, or a list of one for each.
+    """
 
     activation: Activation = "sigmoid"
 
@@ -182,15 +186,22 @@ class MultiLabelThreshOutput:
         label_names: Sequence[str],
         class_num: Optional[int],
         *,
-        threshold: float = 0.5,
+        threshold: Union[float, Sequence[float]] = 0.5,
         class_id_map_file: Optional[str] = None,
         delimiter: Optional[str] = None,
     ) -> None:
-        self.threshold = threshold
+        self.thresholds = np.array(threshold, np.float64)
+        require_one_each("threshold", self.thresholds, class_num)
         self.label_names = _names(label_names, class_num, class_id_map_file, delimiter)
 
     def __call__(self, scores: np.ndarray) -> list[Prediction]:
-        return [_prediction(np.flatnonzero(row >= self.threshold), row, self.label_names) for row in scores]
+        return [_prediction(np.flatnonzero(row >= self.thresholds), row, self.label_names) for row in scores]
+
+
+def require_one_each(argument: str, thresholds: NDArray[np.float64], class_num: Optional[int]) -> None:
+    """Raise ValueError where a list of thresholds has not one for each class."""
+    if thresholds.ndim and class_num not in (None, len(thresholds)):
+        raise ValueError(f"{argument}: the model has {class_num} classes; received {len(thresholds)} thresholds")
 
 
 class ScoreOutput:

@@ -95,6 +95,9 @@ class Predictor:
         chosen = engine or engines.fastest(files, settings)
         runtime, settings = _loaded(chosen, files, settings)
         self.artifact = _description(Path(model), runtime.description)
+        if self.artifact.output == "features" and (tta or deploy.PostProcess is not None):
+            key = "Global.tta" if tta else "PostProcess"
+            raise ConfigError(f"{deploy.source or model}: {key}: is for scores of classes, not for features; remove it")
         self.pipeline = _pipeline(self.artifact, deploy, model)
         self.input_shape = self.artifact.input_shape or _shape_of_input(self.pipeline)
         self._runtime = self._checked(runtime, chosen, files, settings)

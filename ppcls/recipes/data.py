@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from ppcls.doctor.check import Checkup, check
 from ppcls.doctor.divide import divide, listed
 from ppcls.doctor.findings import KINDS, Findings
-from ppcls.doctor.splits import Split, splits_at, unify
+from ppcls.doctor.splits import Split, lists_in, splits_at, unify
+from ppcls.doctor.tables import from_csv, from_flags
 from ppcls.errors import DataError
 from ppcls.recipes.archive import unpacked
-from ppcls.recipes.tables import from_csv, from_flags
 from ppcls.text import printable
 
 HELD_OUT = 0.2  # of each class, where the data don't say
@@ -86,8 +86,10 @@ def splits_of(source: str, labels: Optional[str], findings: Findings) -> list[Sp
     suffix = Path(source).suffix.lower() if os.path.isfile(source) else ""
     if suffix == ".csv":
         return [from_csv(source, findings, labels)]
-    if suffix == ".txt" and labels == "multi":
-        return [from_flags(source, findings)]
+    if labels == "multi":
+        lists = {"all": source} if suffix == ".txt" else lists_in(source)
+        if lists:
+            return [from_flags(name, file, findings) for name, file in lists.items()]
     splits = splits_at(unpacked(source) if suffix == ".zip" else source, findings)
     if any(split.pack for split in splits):
         raise DataError(f"{printable(source)}: is a pack; give a folder, a .zip, a .csv or a list of images")

@@ -84,7 +84,7 @@ def write(recipe: Recipe, output: Path) -> Path:
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=output) as temporary:
             new = Path(temporary) / folder.name
             new.mkdir()
-            write_lists(new, recipe.data.lines, recipe.data.class_names)
+            write_lists(new, recipe.data.lines, recipe.data.class_names, "\t" if recipe.data.several else " ")
             write_text(new / CONFIG, recipe.text(folder))
             try:
                 os.rename(new, folder)
@@ -162,16 +162,13 @@ def _section(data: Data, choice: Choice, folder: Path, split: str) -> dict[str, 
         seen = [{"ResizeImage": {"resize_short": size * 8 // 7}}, {"CropImage": {"size": size}}]
     elif not choice.fine_tunes:
         seen[0]["RandCropImage"]["scale"] = [0.3, 1.0]
-    dataset: dict[str, Any] = {
-        "name": "MultiLabelDataset" if data.several else "ImageNetDataset",
-        "image_root": data.root,
-        "cls_label_path": str(folder / f"{split}_list.txt"),
-        "transform_ops": [*seen, {"NormalizeImage": _normalisation(choice)}],
-    }
-    if data.several:
-        dataset["delimiter"] = " "
     return {
-        "dataset": dataset,
+        "dataset": {
+            "name": "MultiLabelDataset" if data.several else "ImageNetDataset",
+            "image_root": data.root,
+            "cls_label_path": str(folder / f"{split}_list.txt"),
+            "transform_ops": [*seen, {"NormalizeImage": _normalisation(choice)}],
+        },
         "sampler": {"name": "DistributedBatchSampler", "batch_size": choice.batch_size, "shuffle": split == "train"},
         "loader": {"num_workers": choice.num_workers},
     }

@@ -23,13 +23,13 @@ def with_interval(found: Share) -> str:
 
 
 def table_of_classes(evaluation: Evaluation) -> str:
-    """Return a table of all classes, in percent."""
-    head = ["class", "images", "answers", "precision, %", "recall, %", "F1, %"]
+    """Return a table of all classes, in percent; for several classes an image with their thresholds."""
+    thresholds = [[] if row.threshold is None else [f"{row.threshold:.4f}"] for row in evaluation.per_class]
     return table(
-        head,
+        ["class", "images", "answers", "precision, %", "recall, %", "F1, %", *["threshold"] * evaluation.several],
         [
-            [row.name, row.support, row.answers, *map(with_interval, (row.precision, row.recall, row.f1))]
-            for row in evaluation.per_class
+            [row.name, row.support, row.answers, *map(with_interval, (row.precision, row.recall, row.f1)), *threshold]
+            for row, threshold in zip(evaluation.per_class, thresholds)
         ],
     )
 

@@ -82,7 +82,9 @@ def compare(first: Source, second: Source, path: Optional[str]) -> Comparison:
         raise DataError("compare: one of the models can't use some of the images that the other can; remove these")
     other_names = (second if owner is first else first).class_names
     columns = [list(other_names).index(name) for name in owner.class_names]
-    two = Evaluation(one.paths, one.labels, other_scores.scores[:, columns], one.class_names)
+    thresholds = np.broadcast_to(other_scores.thresholds, len(columns))[columns]
+    scores = other_scores.scores[:, columns]
+    two = Evaluation(one.paths, one.labels, scores, one.class_names, thresholds=thresholds)
     made = [manifest.read(source.records) if source.run else {} for source in (first, second)]
     facts = [facts_of(source, facts) for source, facts in zip((first, second), made)]
     pair = (one, two) if owner is first else (two, one)

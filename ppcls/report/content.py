@@ -17,6 +17,7 @@ from ppcls.engine import build, manifest
 from ppcls.errors import DataError
 from ppcls.inference import honesty
 from ppcls.inference.honesty import Honesty
+from ppcls.report import thresholds
 from ppcls.report.evaluation import Evaluation
 from ppcls.report.sources import Source
 
@@ -36,6 +37,7 @@ class Content:
     made: Mapping[str, Any]  # the manifest of the run, or of this command
     history: list[dict[str, Any]]  # of the training, by lines
     trained: Optional[tuple[LabelledImages, Evaluation]] = None
+    at_best_f1: Optional[Evaluation] = None  # of several classes an image
     copies: Sequence[tuple[str, str, int, str]] = ()  # kind, meaning, how many, the first one
 
 
@@ -49,13 +51,16 @@ def collect(source: Source, data: Optional[str]) -> Content:
 
 def described(source: Source, data: LabelledImages, measured: Evaluation) -> Content:
     """Return what is known of a model that was measured."""
-    fitted = None
-    if measured.has_shares and len(measured.labels) >= honesty.LEAST_IMAGES:
-        fitted = honesty.fit(measured.scores, measured.labels)
+    fitted, at_best_f1 = None, None
+    if len(measured.labels) >= honesty.LEAST_IMAGES:
+        if measured.several:
+            at_best_f1, _ = thresholds.fit_all(measured, thresholds.Goal())
+        elif measured.has_shares:
+            fitted = honesty.fit(measured.scores, measured.labels)
     made = manifest.read(source.records) if source.run else {}
     if not made:
         made = {**manifest.described(), "data": {"--data": manifest.described_data(data)}}
-    return Content(source, data, measured, fitted, made, history_of(source.records))
+    return Content(source, data, measured, fitted, made, history_of(source.records), at_best_f1=at_best_f1)
 
 
 def _trained(source: Source) -> Optional[tuple[LabelledImages, Evaluation]]:

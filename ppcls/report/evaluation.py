@@ -30,6 +30,7 @@ class ClassScores:
     f1: Share
     support: int
     answers: int
+    threshold: Optional[float] = None  # of several classes an image: the score from which it is an answer
 
 
 class Confusion(NamedTuple):
@@ -57,7 +58,8 @@ class Answer:
 class Evaluation:
     """Scores [N, classes] of N labelled images: labels are int64 [N], or 0 and 1 [N, classes] for several classes each.
 
-    Several classes: a class is predicted from a score of 0.5 on. `features` [N, width]: what the classifier takes.
+    Several classes: a class is predicted from its threshold on, one for all or one each. `features` [N, width]: what
+    the classifier takes.
     `origin`: what answered, and the images, where these are known.
     """
 
@@ -67,6 +69,7 @@ class Evaluation:
     class_names: Sequence[str]
     features: Optional[NDArray[np.float32]] = None
     origin: Optional[tuple["Source", LabelledImages]] = None
+    thresholds: Union[float, NDArray[np.float64]] = 0.5
 
     @property
     def several(self) -> bool:
@@ -81,7 +84,7 @@ class Evaluation:
     @functools.cached_property
     def predicted(self) -> NDArray[np.int64]:
         """What is predicted, in the form of `labels`."""
-        found = self.scores >= 0.5 if self.several else self.scores.argmax(axis=1)
+        found = self.scores >= self.thresholds if self.several else self.scores.argmax(axis=1)
         return found.astype(np.int64)
 
     @functools.cached_property
@@ -110,8 +113,9 @@ class Evaluation:
             hits, answers, support = self.confusion[:, 1, 1], self.predicted.sum(axis=0), self.labels.sum(axis=0)
         else:
             hits, answers, support = np.diag(self.confusion), self.confusion.sum(axis=0), self.confusion.sum(axis=1)
-        rows = zip(self.class_names, hits.tolist(), answers.tolist(), support.tolist())
-        return [ClassScores(n, share(h, a), share(h, s), f1(h, a + s - 2 * h), s, a) for n, h, a, s in rows]
+        thresholds = np.broadcast_to(self.thresholds, len(hits)).tolist() if self.several else [None] * len(hits)
+        rows = zip(self.class_names, hits.tolist(), answers.tolist(), support.tolist(), thresholds)
+        return [ClassScores(n, share(h, a), share(h, s), f1(h, a + s - 2 * h), s, a, t) for n, h, a, s, t in rows]
 
     @functools.cached_property
     def accuracy(self) -> Share:

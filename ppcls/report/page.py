@@ -83,6 +83,10 @@ def _confusion(content: Content) -> Iterator[str]:
 
 def _calibration(content: Content) -> Iterator[str]:
     measured, honest = content.measured, content.honesty
+    if content.at_best_f1 is not None:
+        yield classes.table_of_classes(content.at_best_f1)
+        yield "<p><small>At the thresholds of the best F1, fitted to these same images; <code>ppcls export --calibrate"
+        yield "</code> puts them into the model.</small></p>"
     if not measured.has_shares:
         return
     before = measured.reliability(measured.scores)

@@ -5,9 +5,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 import numpy as np
+from numpy.typing import NDArray
 from paddle import nn
 
 from ppcls.config import load_config
@@ -22,7 +23,8 @@ from ppcls.errors import CheckpointError, DataError
 from ppcls.images import stream
 from ppcls.images.pipeline import Pipeline
 from ppcls.inference.artifact import DESCRIPTION
-from ppcls.inference.postprocess import Activation
+from ppcls.inference.attributes import Attributes
+from ppcls.inference.postprocess import Activation, MultiLabelThreshOutput, PostProcess
 from ppcls.inference.predictor import Predictor
 from ppcls.models.weight_files import about
 from ppcls.recipes.data import splits_of
@@ -49,6 +51,7 @@ class Source:
     pipeline: Pipeline
     predictor: Optional[Predictor] = None
     run: Optional[RunConfig] = None
+    thresholds: Union[float, NDArray[np.float64]] = 0.5  # of several classes an image
     network: Optional[nn.Layer] = None  # where it is in memory; else the weights that `run` names are read
 
     @property
@@ -85,7 +88,7 @@ class Source:
         else:
             activation: Activation = "sigmoid" if data_set.labels.ndim > 1 else self.activation
             found = measuring.of_model(self.fast_model, activation, data_set, self.pipeline, self.class_names)
-        return replace(found, origin=(self, data_set))
+        return replace(found, origin=(self, data_set), thresholds=self.thresholds)
 
     def data(self, path: Optional[str]) -> LabelledImages:
         """Return the images at a path, or those that the run holds out. Raises DataError."""
@@ -110,7 +113,8 @@ def source_at(path: Path) -> Source:
     predictor = Predictor(path)
     names = list(predictor.postprocess.label_names) or [str(label) for label in range(predictor.class_num)]
     post, title = predictor.postprocess, predictor.artifact.Global.model_name
-    return Source(path, title, names, post.activation, predictor.pipeline, predictor=predictor)
+    return Source(path, title, names, post.activation, predictor.pipeline, predictor=predictor,
+                  thresholds=_thresholds(post))  # fmt: skip
 
 
 def config_at(folder: Path) -> RunConfig:
@@ -129,7 +133,11 @@ def of_config(config: RunConfig, folder: Path) -> Source:
     post = build.postprocess(config)
     names = list(post.label_names) or [str(label) for label in range(config.class_num)]
     return Source(folder, config.Arch.name, names, post.activation, stream.pipeline(build.eval_transforms(config)),
-                  run=config)  # fmt: skip
+                  run=config, thresholds=_thresholds(post))  # fmt: skip
+
+
+def _thresholds(post: PostProcess) -> Union[float, NDArray[np.float64]]:
+    return post.thresholds if isinstance(post, (MultiLabelThreshOutput, Attributes)) else 0.5
 
 
 def images_at(path: str, pipeline: Pipeline, class_names: Sequence[str], *, several: bool = False) -> LabelledImages:

@@ -11,9 +11,9 @@ class Metrics:
     def __init__(self) -> None:
         registry = self.registry = CollectorRegistry()
         ProcessCollector(registry=registry)
-        self.requests = Counter("ppcls_requests", "answers of /v1/predict by status", ["status"], registry=registry)
+        self.requests = Counter("ppcls_requests", "answers about images by status", ["status"], registry=registry)
         self.seconds = Histogram(
-            "ppcls_request_seconds", "time to answer /v1/predict", buckets=SECONDS, registry=registry
+            "ppcls_request_seconds", "time to answer about images", buckets=SECONDS, registry=registry
         )
         self.images = Counter("ppcls_images", "images by outcome", ["outcome"], registry=registry)
         self.queue = Gauge("ppcls_queue_images", "images that are decoded or wait for the model", registry=registry)

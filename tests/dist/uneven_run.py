@@ -1,9 +1,10 @@
 """Evaluates, trains on batches that are not equally large on all ranks, and stops at a loss that is not finite.
 
-Usage: python uneven_run.py OUTPUT CONFIG [KEY=VALUE ...]
+Usage: python uneven_run.py OUTPUT CONFIG RETRIEVAL_CONFIG [KEY=VALUE ...]
 
-OUTPUT/rank_N.json has the `results` of the evaluation, and the `weights` of the head after the training; of
-several ranks also the `message` with which a run ends whose loss on the last rank is not finite in its second batch.
+OUTPUT/rank_N.json has the `results` of the evaluation, those of `retrieval`, and the `weights` of the head after the
+training; of several ranks also the `message` with which a run ends whose loss on the last rank is not finite in its
+second batch.
 """
 
 import functools
@@ -39,6 +40,23 @@ class UnevenEngine(Engine):
         return Network(*layers).to(dtype="float64")
 
 
+class Colours(nn.Layer):
+    """Features in float64: what a convolution finds in four parts of an image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2D(3, 8, 3, stride=2), nn.ReLU(), nn.AdaptiveAvgPool2D(2), nn.Flatten())
+
+    def forward(self, images_NCHW: paddle.Tensor, labels: Any = None) -> Outputs:
+        return {"features": self.layers(images_NCHW.astype("float64"))}
+
+
+class RetrievalEngine(Engine):
+    @functools.cached_property
+    def model(self) -> nn.Layer:
+        return Colours().to(dtype="float64")
+
+
 class Spoiled(Loss):
     """0, and on the last rank not a number from its second batch on."""
 
@@ -54,12 +72,14 @@ def engine(config: str, overrides: tuple[str, ...]) -> UnevenEngine:
     return UnevenEngine(load_config(config, overrides))
 
 
-def main(output: Path, config: str, *overrides: str) -> None:
+def main(output: Path, config: str, retrieval: str, *overrides: str) -> None:
     log.start_console(quiet=True)
     found: dict[str, Any] = {}
     run = engine(config, overrides)
     run.prepare()
     found["results"] = run.evaluate(run.evaluators[0])
+    searching = RetrievalEngine(load_config(retrieval))
+    found["retrieval"] = searching.evaluate(searching.evaluators[0])
     run.train()
     found["weights"] = run.model[-1].weight.numpy().tolist()
     if ranks.world_size() > 1:

@@ -14,7 +14,7 @@ from ppcls.cli import main
 from ppcls.engine import checkpoints
 from ppcls.inference import artifact
 from ppcls.inference.predictor import Predictor
-from ppcls.serve.app import Predicted
+from ppcls.serve.answers import Predicted
 
 
 def test_a_training_ends_with_a_report_of_what_it_held_out(journey: Journey) -> None:

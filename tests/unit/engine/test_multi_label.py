@@ -4,11 +4,15 @@ import re
 import runpy
 from pathlib import Path
 
+import numpy as np
 import pytest
 from runs import records, trained
 
+from ppcls.cli import main
 from ppcls.config import load_config
 from ppcls.engine.engine import Engine
+from ppcls.inference import artifact
+from ppcls.inference.predictor import Predictor
 
 PAGE = Path(__file__).resolve().parents[3] / "docs/multi_label.md"
 
@@ -31,6 +35,17 @@ def test_several_classes_an_image_are_learned_in_seconds(signs: str) -> None:
     assert last["mAP"] > 0.95
     assert last["label_accuracy"] == pytest.approx(1 - last["hamming_distance"])
     assert 0.5 < last["ma"] < 1
+    weights = ["Global.pretrained_model=run/Tiny/latest", "Global.save_inference_dir=exported"]
+    words = [word for option in [*options, *weights] for word in ("-o", option)]
+    assert main(["export", "-c", signs, *words, "--calibrate", "recall=0.9"]) == 0
+    predictor = Predictor("exported")
+    thresholds = predictor.artifact.postprocess.args["threshold"]
+    assert len(set(thresholds)) == 3 and artifact.read(Path("exported")).postprocess.args["threshold"] == thresholds
+    lines = [line.split("\t") for line in Path("dataset/signs/val.txt").read_text().splitlines()]
+    found = predictor.predict([f"dataset/signs/{name}" for name, _ in lines])
+    for label in range(3):
+        there = [answer.class_ids for (_, flags), answer in zip(lines, found) if flags[2 * label] == "1"]
+        assert 0.9 <= np.mean([label in ids for ids in there]) < 1
 
 
 def test_every_loss_of_the_page_goes_down(signs: str) -> None:

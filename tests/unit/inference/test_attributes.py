@@ -57,3 +57,12 @@ def test_a_table_has_one_of_two_properties_each() -> None:
 def test_a_model_of_another_number_of_classes_is_refused() -> None:
     with pytest.raises(ValueError, match="PersonAttribute: is for 26 attributes; received a model of 3 classes"):
         PersonAttribute(3)
+
+
+def test_thresholds_of_each_attribute_stand_for_all_others() -> None:
+    scores = np.full((1, 6), 0.4)
+    (found,) = TableAttribute(6, number_threshold=0.9, thresholds=[0.5, 0.3, 0.5, 0.5, 0.3, 0.5])(scores)
+    assert found.class_ids == [1, 4]
+    assert found.attributes == ["Photo", "Little", "Multicolor", "Blurry", "Without-Obstacles", "Tilted"]
+    with pytest.raises(ValueError, match="thresholds: the model has 26 classes; received 1 thresholds"):
+        PersonAttribute(26, thresholds=[0.5])

@@ -136,4 +136,8 @@ def test_a_threshold_chooses_any_number_of_classes() -> None:
     )
     assert several == Prediction([0, 2], [0.9, 0.5], ["a", "c"])
     assert none == Prediction([], [], [])
+    (own,) = MultiLabelThreshOutput([], 3, threshold=[0.95, 0.1, 0.5])(np.array([[0.9, 0.2, 0.5]]))
+    assert own.class_ids == [1, 2]
+    with pytest.raises(ValueError, match="threshold: the model has 3 classes; received 2 thresholds"):
+        MultiLabelThreshOutput([], 3, threshold=[0.5, 0.5])
     assert none.line("x.jpg") == "x.jpg:\tclass id(s): [], score(s): [], label_name(s): []"

@@ -49,17 +49,17 @@ class Client:
 
     def post(self, body: Union[bytes, Iterable[bytes]], kind: str = "application/octet-stream", **more: Any) -> Answer:
         headers = {"Content-Type": kind, **more.get("headers", {})}
-        return self.send("POST", "/v1/predict" + more.get("query", ""), body, headers)
+        return self.send("POST", more.get("path", "/v1/predict") + more.get("query", ""), body, headers)
 
     def post_json(self, content: Any) -> Answer:
         return self.post(json.dumps(content).encode(), "application/json")
 
-    def post_files(self, files: Iterable[tuple[str, bytes]], query: str = "") -> Answer:
+    def post_files(self, files: Iterable[tuple[str, bytes]], query: str = "", **more: Any) -> Answer:
         parts = [
             b'--b\r\nContent-Disposition: form-data; name="images"; filename="%s"\r\n\r\n%s\r\n' % (name.encode(), data)
             for name, data in files
         ]
-        return self.post(b"".join(parts) + b"--b--\r\n", "multipart/form-data; boundary=b", query=query)
+        return self.post(b"".join(parts) + b"--b--\r\n", "multipart/form-data; boundary=b", query=query, **more)
 
 
 @contextlib.contextmanager
