@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import paddle
 import pytest
-from recipe import fill
+from recipe import filled
 
 from ppcls.models import ARCHITECTURES
 
@@ -64,8 +64,7 @@ def test_the_logits_are_those_of_paddleclas(name: str, shared: Path) -> None:
         if name not in zoo and name not in arch:
             pytest.skip(f"no reference logits for {name}")
         expected = zoo[name] if name in zoo else arch[name]
-    model = ARCHITECTURES.load(name)()
-    fill(model)
+    model = filled(ARCHITECTURES.load(name))
     model.eval()
     images = np.random.default_rng(0).standard_normal((2, 3, size, size)).astype("float32")
     with paddle.no_grad():
