@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         add_images_and_model(action)
         _add_index(action)
         if name == "search":
-            action.add_argument("--topk", type=whole("COUNT", 1), default=5, help="how many (default: %(default)s)")
+            action.add_argument("--topk", type=whole(1), default=5, help="how many (default: %(default)s)")
     purpose = "remove images by their names"
     remove = actions.add_parser("remove", help=purpose, description=purpose)
     remove.add_argument("names", nargs="+", metavar="NAME", help="as `search` prints it")
