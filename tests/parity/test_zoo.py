@@ -1,7 +1,9 @@
 """Every architecture against PaddleClas: the same names, shapes and types in the state dict, and the same logits."""
 
+import functools
 import gzip
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,8 +31,9 @@ REFERENCES = references()
 NAMES = [name for name in ARCHITECTURES.names() if name in REFERENCES]
 
 
+@functools.cache
 def num_weights(name: str) -> int:
-    return sum(int(np.prod(shape)) for shape, _ in REFERENCES[name]["state"].values())
+    return sum(math.prod(shape) for shape, _ in REFERENCES[name]["state"].values())
 
 
 def computed_each_time(name: str) -> bool:
