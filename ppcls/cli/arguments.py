@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Callable, Optional
 
@@ -58,13 +59,30 @@ def deploy_config(
     return config
 
 
-def whole(name: str, least: int) -> Callable[[str], int]:
-    """Return what reads a whole number from `least`; argparse calls it `name`."""
+def whole(least: int) -> Callable[[str], int]:
+    """Return what reads a whole number from `least`."""
 
     def parse(text: str) -> int:
         if not text.isdecimal() or int(text) < least:
             raise argparse.ArgumentTypeError(f"must be a whole number from {least}; received '{text}'")
         return int(text)
 
-    parse.__name__ = name
     return parse
+
+
+def number(wanted: str, fits: Callable[[float], bool]) -> Callable[[str], float]:
+    """Return what reads a number that fits; `wanted` says in words which those are."""
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not fits(value):
+            raise argparse.ArgumentTypeError(f"must be a number {wanted}; received '{text}'")
+        return value
+
+    return parse
+
+
+above_zero = number("above 0", lambda value: 0 < value < math.inf)

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from ppcls import environment
-from ppcls.cli.arguments import add_config, whole
+from ppcls.cli.arguments import add_config, number, whole
 
 PURPOSE = "check, show, list, split, pack and relabel images"
 EXAMPLES = """examples:
@@ -80,15 +80,9 @@ def _add_workers(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--num_workers", type=_number, default=_CPUS, help="reading processes; 0: none beside this one")
 
 
-_number = whole("number", 0)
-_pixels = whole("pixels", 1)
-
-
-def _share(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 0 and below 1; received {text}")
-    return value
+_number = whole(0)
+_pixels = whole(1)
+_share = number("of at least 0 and below 1", lambda value: 0 <= value < 1)
 
 
 def run(arguments: argparse.Namespace) -> int:

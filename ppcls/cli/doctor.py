@@ -10,6 +10,7 @@ from pathlib import Path
 
 import ppcls
 from ppcls import environment
+from ppcls.data.loader.memory import limit_bytes
 
 PURPOSE = "show versions, cores, memory, devices, operators and limits of this machine"
 EXAMPLES = """examples:
@@ -17,7 +18,6 @@ EXAMPLES = """examples:
 
 PACKAGES = ("paddlepaddle", "paddlepaddle-gpu", "numpy", "opencv-python", "opencv-python-headless", "pillow")
 OPTIONAL = ("onnxruntime", "paddle2onnx", "openvino", "onednn-devel", "fastapi", "visualdl")
-CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 GIB = 2**30
 LITTLE_SHM_GIB, LITTLE_DISK_GIB, FEW_FILES = 1, 5, 1024
 
@@ -42,7 +42,8 @@ def facts() -> Iterator[tuple[str, str, str]]:
     yield "CPU", f"{environment.physical_cores()} physical cores, {logical} logical ones for this process", ""
     yield "instructions", environment.instruction_set(), environment.bfloat16_obstacle()
     if hasattr(os, "sysconf"):  # not on Windows
-        yield "memory", f"{_memory_gib():.1f} GiB", ""
+        machine_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        yield "memory", f"{min(machine_bytes, limit_bytes()) / GIB:.1f} GiB", ""
     yield from _computing()
     yield (
         "/dev/shm",
@@ -78,15 +79,6 @@ def _versions(packages: tuple[str, ...]) -> Iterator[str]:
             yield f"{package} {importlib.metadata.version(package)}"
         except importlib.metadata.PackageNotFoundError:
             continue
-
-
-def _memory_gib() -> float:
-    """Return what this process may use: the memory of the machine, or less where its container is limited."""
-    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    limits += [
-        int(text) for path in map(Path, CGROUPS) if path.exists() and (text := path.read_text().strip()).isdigit()
-    ]
-    return min(limits) / GIB
 
 
 def _free(folder: Path, least_gib: float, trouble: str) -> tuple[str, str]:

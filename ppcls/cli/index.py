@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         add_images_and_model(action)
         _add_index(action, required=False)
         if name == "search":
-            action.add_argument("--topk", type=whole("COUNT", 1), help="how many (default: IndexProcess.return_k, 5)")
+            action.add_argument("--topk", type=whole(1), help="how many (default: IndexProcess.return_k, 5)")
             add_index_engine(action)
     purpose = "remove images by their names"
     remove = actions.add_parser("remove", help=purpose, description=purpose)

@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
     parser.add_argument("--first", type=float, default=1e-5, metavar="LR", help="the lowest rate (%(default)s)")
     parser.add_argument("--last", type=float, default=1.0, metavar="LR", help="the highest rate (%(default)s)")
-    parser.add_argument("--steps", type=whole("steps", 10), default=100, help="updates (%(default)s)")
+    parser.add_argument("--steps", type=whole(10), default=100, help="updates (%(default)s)")
     parser.add_argument("--out", default=".", metavar="FOLDER", help="for lr.svg and lr.csv (%(default)s)")
 
 

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Optional
@@ -10,6 +9,7 @@ from typing import Any, Optional
 from prettytable import PrettyTable
 
 import ppcls
+from ppcls.cli.arguments import above_zero
 from ppcls.errors import ConfigError
 from ppcls.models.cards import cards_of, size_of
 
@@ -27,18 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `ppcls models`."""
     parser.add_argument("pattern", nargs="?", default="*", metavar="PATTERN", help="a shell pattern, in any case")
     parser.add_argument("--pretrained", action="store_true", help="those with official weights alone")
-    parser.add_argument("--max-ms", type=_positive, metavar="MS", help="those that take no longer for one image")
+    parser.add_argument("--max-ms", type=above_zero, metavar="MS", help="those that take no longer for one image")
     parser.add_argument("--json", action="store_true", help="print a list of objects")
-
-
-def _positive(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not value > 0:
-        raise argparse.ArgumentTypeError(f"must be above 0; received {text}")
-    return value
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -26,7 +26,7 @@ EXAMPLES = """examples:
 
 TOKEN = "PPCLS_SERVE_TOKEN"
 
-_count = whole("count", 1)
+_count = whole(1)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

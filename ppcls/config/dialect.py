@@ -6,50 +6,15 @@ The only module that knows of it, with dialect_of_models and dialect_of_index. E
 
 import math
 import re
-from collections.abc import Mapping
-from typing import Optional
 
 from ppcls.config import dialect_of_index
 from ppcls.config.dialect_of_models import MODEL_RULES
-from ppcls.config.read import Node, Scalar, compose
-from ppcls.config.rewrite import Notes, Rule, get, number, numbers, put, without
+from ppcls.config.read import Node, compose
+from ppcls.config.rewrite import Notes, Rule, dropped, get, ignored, number, numbers, put, renamed, without
 from ppcls.errors import ConfigError
 
 # What Global.epochs is where a config doesn't say it.
 DEFAULT_EPOCHS = 120
-
-
-def _ignored(path: str, source: str) -> Rule:
-    def forget(node: Node, notes: Notes) -> None:
-        notes.ignore(path, node)
-
-    return Rule(path, "ignored", source, forget)
-
-
-def _dropped(path: str, values: tuple[Scalar, ...], effect: str, source: str, note: str = "") -> Rule:
-    """A rule for a key that may have one of these values, which change nothing here."""
-
-    def drop(node: Node, notes: Notes) -> Optional[Node]:
-        if not any(node.value == value and type(node.value) is type(value) for value in values):
-            return node
-        if note:
-            notes.say(node, f"{path}: {note}")
-        return None
-
-    return Rule(path, f"{' or '.join(f'`{value}`' for value in values)}: {effect}", source, drop)
-
-
-def _renamed(path: str, names: Mapping[str, str], source: str) -> Rule:
-    """A rule for the name of a part, or for the items of a list of parts."""
-
-    def rename(node: Node, notes: Notes) -> Node:
-        if isinstance(node.value, str):
-            return Node(names.get(node.value, node.value), node.where)
-        if isinstance(node.value, dict):
-            return Node({names.get(key, key): c for key, c in node.value.items()}, node.where)
-        return node
-
-    return Rule(path, ", ".join(f"`{old}` is `{new}`" for old, new in names.items()), source, rename)
 
 
 _TUPLE = re.compile(r"\(\s*([-+.\w]+(?:\s*,\s*[-+.\w]+)*)\s*,?\s*\)")
@@ -91,15 +56,6 @@ def _first_optimizer(node: Node, notes: Notes) -> Node:
         return node
     name = Node(named[0][0], first.where)
     return Node({"name": name, **arguments, "others": Node([*others], node.where)}, first.where)
-
-
-def _unquoted(node: Node, notes: Notes) -> Node:
-    if node.value not in ("true", "false"):
-        return node
-    notes.say(
-        node, f"Arch.infer_add_softmax: '{node.value}' is read as if unquoted; PaddleClas takes any text for true"
-    )
-    return Node(node.value == "true", node.where)
 
 
 def _last_value_stays(node: Node, notes: Notes) -> Node:
@@ -226,47 +182,33 @@ _DATASETS = {
     "CustomLabelDataset": "ImageNetDataset",
 }
 _CONFIG, _ENGINE, _DATA = "ppcls/utils/config.py", "ppcls/engine/engine.py", "ppcls/data/__init__.py"
-_REC = "ppcls/arch/__init__.py"
 _LR, _PREPROCESS = "ppcls/optimizer/learning_rate.py", "ppcls/data/preprocess/__init__.py"
-_WIDE = "ppcls/arch/backbone/model_zoo/wideresnet.py"
-_CAE = "ppcls/arch/backbone/model_zoo/cae.py"
-_CAE_FORM = {
-    "use_mean_pooling": True,
-    "use_rel_pos_bias": True,
-    "use_abs_pos_emb": False,
-    "sin_pos_emb": True,
-    "lin_probe": False,
-    "enable_linear_eval": False,
-}
 
 RUN_RULES = (
     Rule("", "a text such as `(1, 5)` is a list", _CONFIG, _lists_for_tuples),
     Rule("", "`DataLoader.Eval: {Query, Gallery}` is `DataLoader.Eval` and `.Gallery`", _DATA, _query_and_gallery),
-    _dropped("Global.use_dali", (False,), "as if it were not there", _DATA),
-    _dropped(
+    dropped("Global.use_dali", (False,), "as if it were not there", _DATA),
+    dropped(
         "Global.use_dali",
         (True,),
         "the images are read by ppcls's own loader, with the same results",
         "ppcls/data/dataloader/dali.py",
         note="the images are read by ppcls's own loader instead of DALI, with the same results",
     ),
-    _dropped("Global.use_multilabel", (True, False), "the data set says it", "ppcls/engine/train/train.py"),
-    _dropped(
+    dropped("Global.use_multilabel", (True, False), "the data set says it", "ppcls/engine/train/train.py"),
+    dropped(
         "UnLabelLoss.*.*.CELoss.reduction",
         ("none",),
         "each image counts by itself there",
         "ppcls/engine/train/train_fixmatch.py",
     ),
-    _renamed("UnLabelLoss.*.*", {"CCSSLCELoss": "CELoss"}, "ppcls/loss/ccssl_loss.py"),
-    _renamed("SSL", {"T": "tempture"}, "ppcls/engine/train/train_fixmatch_ccssl.py"),
+    renamed("UnLabelLoss.*.*", {"CCSSLCELoss": "CELoss"}, "ppcls/loss/ccssl_loss.py"),
+    renamed("SSL", {"T": "tempture"}, "ppcls/engine/train/train_fixmatch_ccssl.py"),
     *(
-        _dropped(
-            f"Arch.Backbone.{key}", (False,), "without another head", "ppcls/arch/backbone/model_zoo/wideresnet.py"
-        )
+        dropped(f"Arch.Backbone.{key}", (False,), "without another head", "ppcls/arch/backbone/model_zoo/wideresnet.py")
         for key in ("proj", "proj_after")
     ),
-    _ignored("Arch.Backbone.low_dim", "ppcls/arch/backbone/model_zoo/wideresnet.py"),
-    Rule("Arch.infer_add_softmax", "`'false'` is false, as it says", _ENGINE, _unquoted),
+    ignored("Arch.Backbone.low_dim", "ppcls/arch/backbone/model_zoo/wideresnet.py"),
     *MODEL_RULES,
     Rule("Optimizer", "a list is the first one with `others`", "ppcls/optimizer/__init__.py", _first_optimizer),
     Rule(
@@ -279,69 +221,53 @@ RUN_RULES = (
     Rule("", "`Optimizer.lr.values` of Piecewise are scaled to a `learning_rate` beside them", _LR, _scaled_piecewise),
     Rule("", "`Optimizer.lr.warmup_epoch` above `Global.epochs` is cut to that", _LR, _capped_warmup),
     Rule("DataLoader.*.sampler", "without a name it is a `BatchSampler`", _DATA, _sampler_with_name),
-    _renamed("DataLoader.*.sampler.name", {"RASampler": "RepeatedAugSampler"}, "ppcls/data/dataloader/ra_sampler.py"),
+    renamed("DataLoader.*.sampler.name", {"RASampler": "RepeatedAugSampler"}, "ppcls/data/dataloader/ra_sampler.py"),
     Rule(
         "DataLoader.*.dataset",
         "`CustomLabelDataset` with `label_key: random_rot90_orientation` is `TurnedImages` without the RandomRot90",
         "ppcls/data/dataloader/custom_label_dataset.py",
         _turned,
     ),
-    _renamed("DataLoader.*.dataset.name", _DATASETS, "PaddleX: paddlex/modules/image_classification/trainer.py"),
-    _renamed("DataLoader.*.dataset.transform_ops.*", _TRANSFORMS, _PREPROCESS),
-    _renamed("DataLoader.UnLabelTrain.dataset.transform_ops_weak.*", _TRANSFORMS, _PREPROCESS),
-    _renamed("DataLoader.UnLabelTrain.dataset.transform_ops_strong.*", _TRANSFORMS, _PREPROCESS),
-    _renamed("DataLoader.*.dataset.transform_ops_strong2.*", _TRANSFORMS, _PREPROCESS),
-    _renamed("DataLoader.*.dataset.*.*.RandomApply.transforms.*", {"RawColorJitter": "ColorJitter"}, _PREPROCESS),
-    _renamed("Infer.transforms.*", _TRANSFORMS, _PREPROCESS),
+    renamed("DataLoader.*.dataset.name", _DATASETS, "PaddleX: paddlex/modules/image_classification/trainer.py"),
+    renamed("DataLoader.*.dataset.transform_ops.*", _TRANSFORMS, _PREPROCESS),
+    renamed("DataLoader.UnLabelTrain.dataset.transform_ops_weak.*", _TRANSFORMS, _PREPROCESS),
+    renamed("DataLoader.UnLabelTrain.dataset.transform_ops_strong.*", _TRANSFORMS, _PREPROCESS),
+    renamed("DataLoader.*.dataset.transform_ops_strong2.*", _TRANSFORMS, _PREPROCESS),
+    renamed("DataLoader.*.dataset.*.*.RandomApply.transforms.*", {"RawColorJitter": "ColorJitter"}, _PREPROCESS),
+    renamed("Infer.transforms.*", _TRANSFORMS, _PREPROCESS),
     Rule(
         "DataLoader.*.dataset.transform_ops.*.Cutout.fill_value",
         "`none` is null: a random colour for each square",
         "ppcls/data/preprocess/ops/cutout.py",
         _random_colour,
     ),
-    _dropped("Global.export_for_fd", (True,), "an export always has its inference.yml", _ENGINE),
-    _dropped("Global.export_with_pir", (True,), "an export is always in Paddle's new format", _ENGINE),
-    _ignored("DataLoader.*.dataset.backend", "ppcls/data/dataloader/person_dataset.py"),
-    _ignored("DataLoader.*.loader.shuffle", _DATA),
-    _ignored("Global.image_channel", _ENGINE),
-    _ignored("Global.infer_imgs", _ENGINE),
-    _ignored("Optimizer.lr.step_each_epoch", "ppcls/optimizer/__init__.py"),
-    _ignored("Optimizer.lr.verbose", _LR),
-    _ignored("DataLoader.mean", _DATA),
-    _ignored("DataLoader.std", _DATA),
-    _ignored("DataLoader.*.mean", _DATA),
-    _ignored("DataLoader.*.std", _DATA),
-    _ignored("IndexProcess", _ENGINE),
+    dropped("Global.export_for_fd", (True,), "an export always has its inference.yml", _ENGINE),
+    dropped("Global.export_with_pir", (True,), "an export is always in Paddle's new format", _ENGINE),
+    ignored("DataLoader.*.dataset.backend", "ppcls/data/dataloader/person_dataset.py"),
+    ignored("DataLoader.*.loader.shuffle", _DATA),
+    ignored("Global.image_channel", _ENGINE),
+    ignored("Global.infer_imgs", _ENGINE),
+    ignored("Optimizer.lr.step_each_epoch", "ppcls/optimizer/__init__.py"),
+    ignored("Optimizer.lr.verbose", _LR),
+    ignored("DataLoader.mean", _DATA),
+    ignored("DataLoader.std", _DATA),
+    ignored("DataLoader.*.mean", _DATA),
+    ignored("DataLoader.*.std", _DATA),
+    ignored("IndexProcess", _ENGINE),
     # Whether two labels are equal needs no more than the labels.
-    _ignored("Loss.*.*.SupConLoss.views", "ppcls/loss/supconloss.py"),
-    _ignored("Loss.*.*.ContrastiveLoss.embedding_size", "ppcls/loss/contrasiveloss.py"),
-    _ignored("Loss.*.*.DCHLoss.n_class", "ppcls/loss/deephashloss.py"),
-    _ignored("Loss.*.*.LCDSHLoss.n_class", "ppcls/loss/deephashloss.py"),
+    ignored("Loss.*.*.SupConLoss.views", "ppcls/loss/supconloss.py"),
+    ignored("Loss.*.*.ContrastiveLoss.embedding_size", "ppcls/loss/contrasiveloss.py"),
+    ignored("Loss.*.*.DCHLoss.n_class", "ppcls/loss/deephashloss.py"),
+    ignored("Loss.*.*.LCDSHLoss.n_class", "ppcls/loss/deephashloss.py"),
     *(
-        _ignored(f"Loss.*.*.{name}.{key}", f"ppcls/loss/{name.lower()}.py")
+        ignored(f"Loss.*.*.{name}.{key}", f"ppcls/loss/{name.lower()}.py")
         for name in ("TriHardLoss", "MSMLoss", "EmlLoss")
         for key in ("batch_size", "samples_each_class")
     ),
     *(
-        _dropped(f"Loss.*.*.{name}.reduction", ("mean",), "what it does", "ppcls/loss/tripletangularmarginloss.py")
+        dropped(f"Loss.*.*.{name}.reduction", ("mean",), "what it does", "ppcls/loss/tripletangularmarginloss.py")
         for name in ("TripletAngularMarginLoss", "TripletAngularMarginLoss_XBM")
     ),
-    *(
-        _ignored(f"MLDecoder.{key}", "ppcls/arch/gears/ml_decoder.py")  # the model knows
-        for key in ("in_channels", "class_num", "remove_layers", "replace_layer")
-    ),
-    _ignored("Arch.is_rec", _REC),
-    *(
-        _dropped(f"{arch}.infer_output_key", ("features",), "an export gives the features", _REC)
-        for arch in ("Arch", "Arch.models.*.*")
-    ),
-    _ignored("Arch.Backbone.use_fused_attn", "ppcls/arch/backbone/model_zoo/foundation_vit.py"),
-    _ignored("Arch.Backbone.use_fused_linear", "ppcls/arch/backbone/model_zoo/foundation_vit.py"),
-    _ignored("Arch.use_fused_attn", "ppcls/arch/backbone/model_zoo/foundation_vit.py"),  # another kernel, equal numbers
-    _ignored("Arch.use_fused_linear", "ppcls/arch/backbone/model_zoo/foundation_vit.py"),
-    _ignored("Arch.model_ema", _CAE),
-    _dropped("Arch.model_key", ("model|module|state_dict",), "a file of weights has nothing else", _CAE),
-    *(_dropped(f"Arch.{key}", (value,), "CAE's only form", _CAE) for key, value in _CAE_FORM.items()),
 )
 ARTIFACT_RULES = (
     Rule("PostProcess", "its only part is the one that is meant", "ppcls/utils/config.py", _only_postprocess),
@@ -351,13 +277,13 @@ DEPLOY_RULES = (
     RUN_RULES[0],
     *dialect_of_index.RULES,
     Rule("Global", "`benchmark: true` is `enable_benchmark: true`", "deploy/python/predict_cls.py", _benchmark),
-    _renamed("", {"RecPreProcess": "PreProcess"}, _PREDICT_REC),
-    _renamed("Global", {"rec_inference_model_dir": "inference_model_dir"}, _PREDICT_REC),
-    _dropped("RecPostProcess", (None,), "the export binarizes", _PREDICT_REC),
+    renamed("", {"RecPreProcess": "PreProcess"}, _PREDICT_REC),
+    renamed("Global", {"rec_inference_model_dir": "inference_model_dir"}, _PREDICT_REC),
+    dropped("RecPostProcess", (None,), "the export binarizes", _PREDICT_REC),
     Rule("Global", "`use_onnx: true` is `engine: onnxruntime`", "deploy/utils/predictor.py", _onnx),
 )
 SWEEP_RULES = (
     RUN_RULES[0],
-    _ignored("search_times", "tools/search_strategy.py"),
-    _ignored("teacher.algorithm", "tools/search_strategy.py"),
+    ignored("search_times", "tools/search_strategy.py"),
+    ignored("teacher.algorithm", "tools/search_strategy.py"),
 )

@@ -1,7 +1,7 @@
 """PaddleClas's dialect where it is about models, and about models that learn from each other."""
 
 from ppcls.config.read import Node
-from ppcls.config.rewrite import Notes, Rule, get, put, without
+from ppcls.config.rewrite import Notes, Rule, dropped, get, ignored, put, without
 
 
 def _without_ssld(node: Node, notes: Notes) -> Node:
@@ -62,8 +62,29 @@ def _stages_by_name(node: Node, notes: Notes) -> Node:
     return without(node, "return_stages")
 
 
+def _unquoted(node: Node, notes: Notes) -> Node:
+    if node.value not in ("true", "false"):
+        return node
+    notes.say(
+        node, f"Arch.infer_add_softmax: '{node.value}' is read as if unquoted; PaddleClas takes any text for true"
+    )
+    return Node(node.value == "true", node.where)
+
+
+_REC = "ppcls/arch/__init__.py"
 _WIDE = "ppcls/arch/backbone/model_zoo/wideresnet.py"
+_CAE = "ppcls/arch/backbone/model_zoo/cae.py"
+_CAE_FORM = {
+    "use_mean_pooling": True,
+    "use_rel_pos_bias": True,
+    "use_abs_pos_emb": False,
+    "sin_pos_emb": True,
+    "lin_probe": False,
+    "enable_linear_eval": False,
+}
+
 MODEL_RULES = (
+    Rule("Arch.infer_add_softmax", "`'false'` is false, as it says", "ppcls/engine/engine.py", _unquoted),
     *(Rule(arch, "`num_classes` is `class_num`", _WIDE, _class_num) for arch in ("Arch", "Arch.Backbone")),
     Rule(
         "Arch",
@@ -97,4 +118,20 @@ MODEL_RULES = (
         "ppcls/loss/distillationloss.py",
         _between_models,
     ),
+    *(
+        ignored(f"MLDecoder.{key}", "ppcls/arch/gears/ml_decoder.py")  # the model knows
+        for key in ("in_channels", "class_num", "remove_layers", "replace_layer")
+    ),
+    ignored("Arch.is_rec", _REC),
+    *(
+        dropped(f"{arch}.infer_output_key", ("features",), "an export gives the features", _REC)
+        for arch in ("Arch", "Arch.models.*.*")
+    ),
+    ignored("Arch.Backbone.use_fused_attn", "ppcls/arch/backbone/model_zoo/foundation_vit.py"),
+    ignored("Arch.Backbone.use_fused_linear", "ppcls/arch/backbone/model_zoo/foundation_vit.py"),
+    ignored("Arch.use_fused_attn", "ppcls/arch/backbone/model_zoo/foundation_vit.py"),  # another kernel, equal numbers
+    ignored("Arch.use_fused_linear", "ppcls/arch/backbone/model_zoo/foundation_vit.py"),
+    ignored("Arch.model_ema", _CAE),
+    dropped("Arch.model_key", ("model|module|state_dict",), "a file of weights has nothing else", _CAE),
+    *(dropped(f"Arch.{key}", (value,), "CAE's only form", _CAE) for key, value in _CAE_FORM.items()),
 )

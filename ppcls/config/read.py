@@ -192,7 +192,8 @@ def bundled(folder: str, path: str) -> str:
     from_folder = os.path.join(folder, path)
     if os.path.exists(from_folder) or not os.path.normpath(path).startswith("configs/"):
         return from_folder
-    own = [parent / path for parent in Path(__file__).parents[1:3]]  # in a wheel, beside the package in a checkout
+    package = Path(__file__).parents[1]
+    own = [parent / path for parent in (package, package.parent)]  # in a wheel, beside the package in a checkout
     return next((str(file) for file in own if file.is_file()), from_folder)
 
 

@@ -1,10 +1,10 @@
 """Rules that change a composed tree before it is parsed, and how they read and change its nodes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Callable, Optional
 
-from ppcls.config.read import Node
+from ppcls.config.read import Node, Scalar
 
 
 @dataclass
@@ -39,6 +39,41 @@ class Rule:
     effect: str
     source: str
     rewrite: Callable[[Node, Notes], Optional[Node]]
+
+
+def ignored(path: str, source: str) -> Rule:
+    """Return a rule for a key that changes nothing: it is removed, and named in the notes."""
+
+    def forget(node: Node, notes: Notes) -> None:
+        notes.ignore(path, node)
+
+    return Rule(path, "ignored", source, forget)
+
+
+def dropped(path: str, values: tuple[Scalar, ...], effect: str, source: str, note: str = "") -> Rule:
+    """Return a rule for a key that may have one of these values, which change nothing here."""
+
+    def drop(node: Node, notes: Notes) -> Optional[Node]:
+        if not any(node.value == value and type(node.value) is type(value) for value in values):
+            return node
+        if note:
+            notes.say(node, f"{path}: {note}")
+        return None
+
+    return Rule(path, f"{' or '.join(f'`{value}`' for value in values)}: {effect}", source, drop)
+
+
+def renamed(path: str, names: Mapping[str, str], source: str) -> Rule:
+    """Return a rule for the name of a part, or for the items of a list of parts."""
+
+    def rename(node: Node, notes: Notes) -> Node:
+        if isinstance(node.value, str):
+            return Node(names.get(node.value, node.value), node.where)
+        if isinstance(node.value, dict):
+            return Node({names.get(key, key): c for key, c in node.value.items()}, node.where)
+        return node
+
+    return Rule(path, ", ".join(f"`{old}` is `{new}`" for old, new in names.items()), source, rename)
 
 
 def apply(rules: Sequence[Rule], root: Node) -> tuple[Node, list[str]]:

@@ -56,7 +56,7 @@ def agreeing(thumbs: NDArray[np.uint8], pairs: Indices) -> NDArray[np.bool_]:
 
 def _standardized(thumbs: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return thumbnails of mean 0 and norm 1; the product of two of them is their correlation."""
-    numbers: NDArray[np.float32] = thumbs - thumbs.mean(axis=1, keepdims=True, dtype=np.float32)
+    numbers: NDArray[np.float32] = thumbs.astype(np.float32) - thumbs.mean(axis=1, keepdims=True, dtype=np.float32)
     numbers /= np.maximum(np.linalg.norm(numbers, axis=1, keepdims=True), 1e-6)
     return numbers
 

@@ -6,8 +6,8 @@ import itertools
 import logging
 import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Optional, Union
+from collections.abc import Iterator, Sequence
+from typing import Optional
 
 import numpy as np
 import paddle
@@ -15,10 +15,7 @@ import paddle
 from ppcls.batch import Batch
 from ppcls.config import dump_config
 from ppcls.config.schema import RunConfig
-from ppcls.data.loader.loader import Loader
-from ppcls.data.loader.retrieval import QueryAndGallery
-from ppcls.data.sources.base import LabelledImages
-from ppcls.engine import build, log, manifest, ranks, run_folder, train_result
+from ppcls.engine import batches, build, log, manifest, ranks, run_folder, train_result
 from ppcls.engine.class_names import refuse_other_classes
 from ppcls.engine.evaluator import Evaluator
 from ppcls.engine.guard import Place, diverged
@@ -101,7 +98,7 @@ class Engine(Parts):
             if self.clock.is_over(self.state.step):
                 break
         progress.finish()
-        report_skipped(self.train_loader)
+        batches.report_skipped(self.train_loader)
 
     @property
     def place(self) -> Place:
@@ -157,7 +154,7 @@ class Engine(Parts):
         """
         self.task.trained.eval()
         evaluator.tally.reset()
-        for batch in tensors(evaluator.loader.epoch(0)):
+        for batch in batches.on_device(evaluator.loader.epoch(0)):
             with paddle.no_grad():
                 with self.precision.autocast(training=False):
                     outputs = evaluator.outputs(self.task, batch, mirrored=self.config.Global.tta)
@@ -165,7 +162,7 @@ class Engine(Parts):
             self.watchdog.moved()
             if self.save_points.told_to_stop:
                 break
-        report_skipped(evaluator.loader)
+        batches.report_skipped(evaluator.loader)
         return evaluator.tally.read_all_ranks()
 
     def evaluate_weights(self) -> dict[str, float]:
@@ -183,9 +180,8 @@ class Engine(Parts):
         with self.watchdog:
             found = [self.evaluate(evaluator) for evaluator in self.evaluators]
         for evaluator, results in zip(self.evaluators, found):
-            logger.info(
-                f"{evaluator.title}[Epoch 0][Avg]{text_of(results)}"
-            )  # as in PaddleClas; PaddleX searches for it
+            # As in PaddleClas; PaddleX searches for it.
+            logger.info(f"{evaluator.title}[Epoch 0][Avg]{text_of(results)}")
         return found[0]
 
     def log_to(self, name: str) -> None:
@@ -235,13 +231,6 @@ class Engine(Parts):
         self.save_points.saved()
         self.resume_from = self.folder / "latest"
 
-    def data_sets(self) -> dict[str, LabelledImages]:
-        """Return the data sets of the run, by where the config has them."""
-        found = {"DataLoader.Train.dataset": self.train_loader.dataset}
-        if self.config.Global.eval_during_train:
-            found.update((evaluator.data, evaluator.loader.dataset) for evaluator in self.evaluators)
-        return found
-
     def tell_paddlex(self, *, done: bool) -> None:
         """Write what PaddleX wants to know of the run, where the config asks for it; only the first rank does."""
         if self.config.Global.uniform_output_enabled and ranks.rank() == 0:
@@ -258,8 +247,8 @@ class Engine(Parts):
         state = self.state
         self.task.trained.train()
         at_stage(self.task.trained, *self.train_loader.stage(state.epoch))
-        batches = self.train_loader.epoch(state.epoch, skip=state.batches_done)
-        for batch in tensors(itertools.islice(batches, self.batches_per_epoch - state.batches_done)):
+        left = self.train_loader.epoch(state.epoch, skip=state.batches_done)
+        for batch in batches.on_device(itertools.islice(left, self.batches_per_epoch - state.batches_done)):
             seed_batch(self.config.Global.seed, state.epoch, state.batches_done, ranks.rank())
             yield batch
 
@@ -306,16 +295,3 @@ class Engine(Parts):
             logger.info(f"resuming from '{self.resume_from}': epoch {state.epoch}{within}, step {state.step}")
         if state.epoch >= self.last_epoch:
             logger.warning(f"nothing to train: {state.epoch} of {self.last_epoch} epochs are done; raise Global.epochs")
-
-
-def report_skipped(loader: Union[Loader, QueryAndGallery]) -> None:
-    """Name the corrupt images that an epoch skipped, where the data set allows that (`skip_corrupt`)."""
-    if loader.skipped:
-        logger.warning(f"{len(loader.skipped)} corrupt image(s) left out, the first: {loader.skipped[0]}")
-
-
-def tensors(batches: Iterable[Batch]) -> Iterator[Batch]:
-    """Yield the loader's batches as tensors on the device."""
-    for batch in batches:
-        extra = {name: paddle.to_tensor(values) for name, values in batch.extra.items()}
-        yield Batch(paddle.to_tensor(batch.images), paddle.to_tensor(batch.labels), extra)

@@ -11,6 +11,7 @@ from ppcls import device
 from ppcls.config.schema import RunConfig
 from ppcls.data.loader.loader import Loader
 from ppcls.data.loader.retrieval import QueryAndGallery
+from ppcls.data.sources.base import LabelledImages
 from ppcls.engine import build, checkpoints, clock, criteria, operators, ranks, resume, trackers
 from ppcls.engine.class_names import refuse_other_classes, refuse_other_run
 from ppcls.engine.clock import Clock, Timing
@@ -88,6 +89,13 @@ class Parts:
     @functools.cached_property
     def eval_loader(self) -> Union[Loader, QueryAndGallery]:
         return build.eval_loader(self.config)
+
+    def data_sets(self) -> dict[str, LabelledImages]:
+        """Return the data sets of the run, by where the config has them."""
+        found = {"DataLoader.Train.dataset": self.train_loader.dataset}
+        if self.config.Global.eval_during_train:
+            found.update((evaluator.data, evaluator.loader.dataset) for evaluator in self.evaluators)
+        return found
 
     @functools.cached_property
     def train_losses(self) -> dict[str, Loss]:

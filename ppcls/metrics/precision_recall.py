@@ -50,9 +50,9 @@ class _OfClasses(ConfusionMatrix):
         part, whole = self.parts(right, sizes, answers)
         shares = part / np.maximum(whole, 1)
         averages = {
-            "macro": shares.sum() / max(np.count_nonzero(sizes + answers), 1),
-            "weighted": (shares * sizes).sum() / max(sizes.sum(), 1),
-            "micro": part.sum() / max(whole.sum(), 1),
+            "macro": shares.sum() / np.maximum(np.count_nonzero(sizes + answers), 1),
+            "weighted": (shares * sizes).sum() / np.maximum(sizes.sum(), 1),
+            "micro": part.sum() / np.maximum(whole.sum(), 1),
         }
         return dict(zip(self.names, [float(averages[self.average]), *shares.tolist()]))
 

@@ -51,6 +51,10 @@ class Overrides:
     drop_connect_rate: float = key(0.2, "of stochastic depth behind the last block, growing from 0 in the first")
     depth_trunc: Literal["ceil", "round"] = key("ceil", "how a multiplied number of blocks becomes a whole one")
 
+    def batch_norm(self) -> dict[str, float]:
+        """Return the arguments of the batch norms."""
+        return {"momentum": self.batch_norm_momentum, "epsilon": self.batch_norm_epsilon}
+
 
 class NestedConv(ConvNormAct):
     """ConvNormAct whose convolution is a layer deeper in the state dict.
@@ -107,12 +111,7 @@ class EfficientNet(Chain):
         use_se: bool = True,
     ) -> None:
         super().__init__()
-        conv = partial(
-            NestedConv,
-            padding_type=padding_type,
-            momentum=override_params.batch_norm_momentum,
-            epsilon=override_params.batch_norm_epsilon,
-        )
+        conv = partial(NestedConv, padding_type=padding_type, **override_params.batch_norm())
 
         def wrapped_conv(*sizes: int, **options: Any) -> nn.Layer:
             return nn.Sequential(("_conv", conv(*sizes, **options)))

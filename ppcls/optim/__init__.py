@@ -14,6 +14,8 @@ SCHEDULES = Registry(
     "learning-rate schedule",
     {
         "ppcls.optim.schedules": "Constant ConstLR Linear Cosine CosineFixmatch Step Piecewise MultiStepDecay "
-        "Cyclic OneCycleLR Trapezoid ReduceOnPlateau",
+        "Trapezoid",
+        "ppcls.optim.cycles": "Cyclic OneCycleLR",
+        "ppcls.optim.plateau": "ReduceOnPlateau",
     },
 )

@@ -3,7 +3,6 @@
 import json
 import re
 import shlex
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from scripts import EVAL, EXPORT, INFER, REPO, TRAIN, Journey, command, run
-
-from ppcls.engine import checkpoints
+from scripts import EVAL, EXPORT, INFER, TRAIN, Journey, command, run
 
 TRAIN_SET, EVAL_SET = "DataLoader.Train.dataset", "DataLoader.Eval.dataset"
 LISTED = f"{TRAIN_SET}={{name: ImageNetDataset, image_root: images, cls_label_path: %s}}"
@@ -273,32 +270,3 @@ def test_a_full_disk_while_training_is_one_message(write_shapes_yaml: Any, tmp_p
         f"{folder}/latest.new.pdparams: can't be written; File too large; free or choose another disk or folder\n"
     )
     assert not list(folder.glob("*.pd*"))
-
-
-def test_ctrl_c_tells_how_to_go_on(write_shapes_yaml: Any, tmp_path: Path) -> None:
-    config = write_shapes_yaml(tmp_path)
-    options = ["Global.epochs=500", "Global.eval_interval=500", "DataLoader.Train.loader.num_workers=2"]
-    with subprocess.Popen(
-        command(TRAIN, config, *options), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None and process.stderr is not None
-        for line in process.stdout:
-            if "[Train][Epoch 2/500]" in line:
-                process.send_signal(signal.SIGINT)
-                break
-        rest, errors = process.stdout.read(), process.stderr.read()
-    assert (process.returncode, errors) == (130, "interrupted\n")
-    hint = rest.splitlines()[-1].partition("INFO: to resume: python ")[2]
-    latest = tmp_path / "output/ResNet18/latest"
-    assert (tmp_path / shlex.split(hint)[0]).resolve() == REPO / TRAIN
-    assert shlex.split(hint)[-2:] == ["-o", f"Global.checkpoints={latest}"]
-    assert checkpoints.read(latest).states["epoch"] >= 1
-    resumed = subprocess.run(
-        [sys.executable, *shlex.split(hint), "-o", "Global.early_stop=2"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (resumed.returncode, resumed.stderr) == (0, "")
-    assert f"resuming from '{latest}': epoch " in resumed.stdout

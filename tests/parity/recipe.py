@@ -1,6 +1,7 @@
 """The weights that the reference numbers were computed with."""
 
 import zlib
+from typing import Callable
 
 import numpy as np
 import paddle
@@ -15,6 +16,14 @@ def reference_value(key: str, shape: tuple[int, ...]) -> np.ndarray:
         return (offset + 0.1 * generator.standard_normal(shape)).astype("float32")
     fan = np.prod(shape[1:]) if len(shape) > 2 else shape[0]
     return (generator.standard_normal(shape) * np.sqrt(1 / fan)).astype("float32")
+
+
+def filled(build: Callable[[], paddle.nn.Layer]) -> paddle.nn.Layer:
+    """Return the model that is built, with the reference's value in every float32 entry of its state dict."""
+    with paddle.LazyGuard():  # whose initial weights nobody needs: they would take as long as the rest
+        model = build()
+    fill(model)
+    return model
 
 
 def fill(model: paddle.nn.Layer) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import paddle
 import pytest
 from paddle import nn
-from recipe import fill
+from recipe import filled
 
 from ppcls.config import load_config
 from ppcls.engine import build
@@ -44,8 +44,7 @@ def test_the_state_dict_is_that_of_paddleclas(name: str, shared: Path) -> None:
 @pytest.mark.parametrize("name", [n if n in EACH_TIME else pytest.param(n, marks=pytest.mark.slow) for n in CASES])
 def test_the_outputs_are_those_of_paddleclas(name: str, shared: Path) -> None:
     key, case = CASES[name]
-    model = built(case)
-    fill(model)
+    model = filled(lambda: built(case))
     model.eval()
     images = np.random.default_rng(0).standard_normal((2, *case["image_shape"])).astype("float32")
     with paddle.no_grad():

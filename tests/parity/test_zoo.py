@@ -1,7 +1,9 @@
 """Every architecture against PaddleClas: the same names, shapes and types in the state dict, and the same logits."""
 
+import functools
 import gzip
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 import numpy as np
 import paddle
 import pytest
-from recipe import fill
+from recipe import filled
 
 from ppcls.models import ARCHITECTURES
 
@@ -29,8 +31,9 @@ REFERENCES = references()
 NAMES = [name for name in ARCHITECTURES.names() if name in REFERENCES]
 
 
+@functools.cache
 def num_weights(name: str) -> int:
-    return sum(int(np.prod(shape)) for shape, _ in REFERENCES[name]["state"].values())
+    return sum(math.prod(shape) for shape, _ in REFERENCES[name]["state"].values())
 
 
 def computed_each_time(name: str) -> bool:
@@ -64,8 +67,7 @@ def test_the_logits_are_those_of_paddleclas(name: str, shared: Path) -> None:
         if name not in zoo and name not in arch:
             pytest.skip(f"no reference logits for {name}")
         expected = zoo[name] if name in zoo else arch[name]
-    model = ARCHITECTURES.load(name)()
-    fill(model)
+    model = filled(ARCHITECTURES.load(name))
     model.eval()
     images = np.random.default_rng(0).standard_normal((2, 3, size, size)).astype("float32")
     with paddle.no_grad():

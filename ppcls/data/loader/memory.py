@@ -15,7 +15,14 @@ def available_bytes(root: Path = Path("/")) -> int:
 
     Memory that holds what was read from files counts as free. Where the system doesn't say, there is no limit.
     """
-    return min([sys.maxsize, *_left(root)])
+    meminfo = _numbers(root / "proc/meminfo")
+    free = meminfo["MemAvailable:"] * 1024 if "MemAvailable:" in meminfo else sys.maxsize
+    return min([free, *(max(0, limit - used) for limit, used in _containers(root))])
+
+
+def limit_bytes(root: Path = Path("/")) -> int:
+    """Return how much memory the container that this process is in may have; without one, more than there is."""
+    return min([sys.maxsize, *(limit for limit, _ in _containers(root))])
 
 
 def mapped(descriptor: int, size: int) -> memoryview:
@@ -48,10 +55,8 @@ def too_little(size: int, received: str) -> TrainingError:
     )
 
 
-def _left(root: Path) -> Iterator[int]:
-    meminfo = _numbers(root / "proc/meminfo")
-    if "MemAvailable:" in meminfo:
-        yield meminfo["MemAvailable:"] * 1024
+def _containers(root: Path) -> Iterator[tuple[int, int]]:
+    """Yield the limits of this process's control groups, of the first and the second version, and what is used."""
     groups = _lines(root / "proc/self/cgroup")
     own = next((line.partition("::")[2].strip("/") for line in groups if line.startswith("0::")), "")
     forms = (
@@ -62,7 +67,7 @@ def _left(root: Path) -> Iterator[int]:
         values = [value for name in (limit, usage) for value in _lines(folder / name)]
         if len(values) == 2 and values[0].isdecimal():  # else there is no such file, or the limit is "max"
             used = int(values[1]) - _numbers(folder / "memory.stat").get(cached, 0)
-            yield max(0, int(values[0]) - used)
+            yield int(values[0]), used
 
 
 def _lines(file: Path) -> list[str]:

@@ -88,7 +88,7 @@ class Cifar(ImagesInMemory):
         """Return the labels and pixels of one file, binary or pickled."""
         if f"{stem}.bin" in files:
             size = self.label_bytes + _PIXELS
-            records = np.frombuffer(files[f"{stem}.bin"], np.uint8)
+            records: NDArray[np.uint8] = np.frombuffer(files[f"{stem}.bin"], np.uint8)
             if len(records) == 0 or len(records) % size:
                 raise DataError(
                     f"{data_file}: {stem}.bin does not hold a whole number of images; received {len(records)} bytes, "

@@ -3,7 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Annotated, Optional, Protocol
+from typing import Annotated, Optional, Protocol, Union
 
 import numpy as np
 from numpy.typing import NDArray
@@ -182,7 +182,7 @@ def span(length: int, part: float, rng: np.random.Generator) -> slice:
 
 
 def _blend(
-    values: NDArray[np.generic], partners: NDArray[np.int64], share: NDArray[np.floating]
+    values: NDArray[np.generic], partners: NDArray[np.int64], share: Union[np.floating, NDArray[np.floating]]
 ) -> NDArray[np.floating]:
     """Return `share * values + (1 - share) * values[partners]`."""
     blended: NDArray[np.floating] = np.multiply(values, share, dtype=values.dtype)

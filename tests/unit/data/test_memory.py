@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ppcls.data.loader.memory import available_bytes
+from ppcls.data.loader.memory import available_bytes, limit_bytes
 
 REPO = Path(__file__).resolve().parents[3]
 MACHINE = {"proc/meminfo": "MemTotal:  9000 kB\nMemAvailable:  4000 kB\n"}
@@ -17,10 +17,10 @@ STAT = "anon 300000\n{} 100000\n"
 
 
 @pytest.mark.parametrize(
-    ("files", "expected"),
+    ("files", "limit", "expected"),
     [
-        ({}, sys.maxsize),
-        (MACHINE, 4000 * 1024),
+        ({}, sys.maxsize, sys.maxsize),
+        (MACHINE, sys.maxsize, 4000 * 1024),
         (
             {
                 "proc/self/cgroup": "0::/\n",
@@ -28,6 +28,7 @@ STAT = "anon 300000\n{} 100000\n"
                 "sys/fs/cgroup/memory.current": "400000\n",
                 "sys/fs/cgroup/memory.stat": STAT.format("inactive_file"),
             },
+            1000000,
             1000000 - (400000 - 100000),
         ),
         (
@@ -36,6 +37,7 @@ STAT = "anon 300000\n{} 100000\n"
                 "sys/fs/cgroup/user.slice/run/memory.max": "max\n",
                 "sys/fs/cgroup/user.slice/run/memory.current": "400000\n",
             },
+            sys.maxsize,
             4000 * 1024,
         ),
         (
@@ -45,18 +47,19 @@ STAT = "anon 300000\n{} 100000\n"
                 "sys/fs/cgroup/memory/memory.usage_in_bytes": "400000\n",
                 "sys/fs/cgroup/memory/memory.stat": STAT.format("total_inactive_file"),
             },
+            500000,
             500000 - (400000 - 100000),
         ),
     ],
     ids=["unknown", "machine", "container", "no limit", "older container"],
 )
 def test_what_is_left_is_the_least_of_the_machine_and_the_container(
-    tmp_path: Path, files: dict[str, str], expected: int
+    tmp_path: Path, files: dict[str, str], limit: int, expected: int
 ) -> None:
     for path, text in ({**MACHINE, **files} if files else {}).items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)
-    assert available_bytes(tmp_path) == expected
+    assert (limit_bytes(tmp_path), available_bytes(tmp_path)) == (limit, expected)
 
 
 LIMITED = """

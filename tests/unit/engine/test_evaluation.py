@@ -5,8 +5,9 @@ import pytest
 from runs import MakeEngine, same_arrays
 
 from ppcls import pdparams
+from ppcls.engine import batches
 from ppcls.engine.averages import Averages
-from ppcls.engine.engine import Engine, tensors
+from ppcls.engine.engine import Engine
 from ppcls.engine.state import weights_of
 from ppcls.errors import CheckpointError
 from ppcls.metrics.base import MAX_PENDING
@@ -94,7 +95,7 @@ def test_averages_are_over_samples_not_over_batches() -> None:
 def test_an_evaluation_with_mirror_images_takes_the_mean_of_the_scores(make: MakeEngine) -> None:
     engine = make("Tiny", "run", "Global.tta=True", "DataLoader.Eval.sampler.batch_size=13")
     (evaluator,) = engine.evaluators
-    (batch,) = tensors(evaluator.loader.epoch(0))
+    (batch,) = batches.on_device(evaluator.loader.epoch(0))
     engine.model.eval()
     scores = [F.softmax(engine.model(images)) for images in (batch.images, batch.images.flip([3]))]
     found = engine.evaluate(evaluator)

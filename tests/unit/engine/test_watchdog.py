@@ -28,10 +28,10 @@ from ppcls.engine.ranks import Watchdog
 dog = Watchdog(2)
 with dog:
     print("watched", flush=True)
-    for _ in range(6):
+    for _ in range(4):
         time.sleep(0.8)
         dog.moved()
-time.sleep(3)
+time.sleep(2.5)
 """
 
 
@@ -53,7 +53,7 @@ def test_one_that_moves_or_is_stopped_by_a_signal_or_is_done_goes_on() -> None:
     process = start(MOVING)
     assert process.stdout and process.stdout.readline() == "watched\n"
     process.send_signal(signal.SIGSTOP)
-    time.sleep(4)
+    time.sleep(3)
     process.send_signal(signal.SIGCONT)
     _, printed = process.communicate(timeout=50)
     assert process.returncode == 0

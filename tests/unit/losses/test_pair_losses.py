@@ -12,7 +12,7 @@ from ppcls.losses import LOSSES
 from ppcls.losses.base import Loss
 from ppcls.losses.center import CenterLoss
 from ppcls.losses.contrastive import ContrastiveLoss, SupConLoss
-from ppcls.losses.memory import ContrastiveLoss_XBM
+from ppcls.losses.memory import ContrastiveLoss_XBM, Memory
 from ppcls.losses.npairs import EmlLoss, NpairsLoss
 from ppcls.losses.triplet import MSMLoss, TriHardLoss, TripletLossV2
 from ppcls.registry import Facts, Part
@@ -158,13 +158,13 @@ def test_centers_are_weights_that_move_to_their_class() -> None:
 
 
 def test_a_memory_takes_the_newest_images_from_its_batch_on_and_is_in_the_state() -> None:
-    arguments = {"margin": 0.2, "embedding_size": 2, "xbm_size": 3, "xbm_weight": 0.5, "start_iter": 1}
-    loss = ContrastiveLoss_XBM(1, normalize_feature=False, **arguments)
+    size = Memory(embedding_size=2, xbm_size=3, xbm_weight=0.5, start_iter=1)
+    loss = ContrastiveLoss_XBM(1, size, margin=0.2, normalize_feature=False)
     plain = ContrastiveLoss(margin=0.2, normalize_feature=False)
     batches = [RNG.standard_normal((2, 2)).astype("float32") / 2 for _ in range(3)]
     assert float(value(loss, batches[0], [0, 1])) == float(value(plain, batches[0], [0, 1]))
     value(loss, batches[1], [0, 1])
-    again = ContrastiveLoss_XBM(1, normalize_feature=False, **arguments)
+    again = ContrastiveLoss_XBM(1, size, margin=0.2, normalize_feature=False)
     again.set_state_dict(loss.state_dict())
     kept = np.concatenate([batches[1], batches[2]])[1:]
     own, labels = paddle.to_tensor(batches[2]), paddle.to_tensor([1, 0])

@@ -22,10 +22,12 @@ def images(size: int = 64, batch: int = 2) -> paddle.Tensor:
 def pair(operators: OneDNN, name: str, **arguments: Any) -> tuple[nn.Layer, nn.Layer]:
     """The same model twice, the second one with the operators."""
     paddle.seed(0)
-    models = [create_model(name, class_num=7, **arguments) for _ in range(2)]
-    models[1].set_state_dict(models[0].state_dict())
-    compute_with(models[1], operators)
-    return models[0], models[1]
+    stock = create_model(name, class_num=7, **arguments)
+    with paddle.LazyGuard():  # whose weights are the first one's
+        fast = create_model(name, class_num=7, **arguments)
+    fast.set_state_dict(stock.state_dict())
+    compute_with(fast, operators)
+    return stock, fast
 
 
 @pytest.mark.parametrize("name", ["ResNet18", "ResNet18_vd", "ResNet50", "ResNet50_vc"])
