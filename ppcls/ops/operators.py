@@ -177,7 +177,9 @@ def _name(act: Optional[str]) -> str:
 
 
 def _activated(act: Optional[str], x: paddle.Tensor) -> paddle.Tensor:
-    return x if act is None else run("activation", x, _name(act))[0]
+    if act is None:
+        return x
+    return run("relu", x)[0] if act == "relu" else run("activation", x, _name(act))[0]
 
 
 def _normalised(
