@@ -59,6 +59,10 @@ TIMM = {
     "MobileNetV4_conv_small": "mobilenetv4_conv_small",
     "ViT_small_patch16_224": "vit_small_patch16_224",
 }
+# The small ViT is timm's first one, which its later versions build by these.
+TIMM_ARGUMENTS: dict[str, dict[str, Any]] = {
+    "ViT_small_patch16_224": {"embed_dim": 768, "depth": 8, "num_heads": 8, "mlp_ratio": 3.0, "qkv_bias": False},
+}
 
 Step = Callable[[], float]  # trains one step and returns its loss, or evaluates a batch and returns a logit
 
@@ -105,7 +109,7 @@ def torch_model(model_name: str) -> Any:
         return torchvision.models.get_model(TORCHVISION[model_name])
     import timm
 
-    return timm.create_model(TIMM[model_name])
+    return timm.create_model(TIMM[model_name], **TIMM_ARGUMENTS.get(model_name, {}))
 
 
 def torch_step(candidate: str, model_name: str, batch: int, side_px: int, evaluation: bool) -> Step:

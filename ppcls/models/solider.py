@@ -11,7 +11,7 @@ import paddle.nn.functional as F
 from paddle import nn
 
 from ppcls.models.layers import LayerNorm, Linear, draw_linears
-from ppcls.models.swin_transformer import PatchMerging, SwinTransformer, gather_pixels
+from ppcls.models.swin_transformer import PatchMerging, SwinTransformer
 
 # Of the norm that PaddleClas's weights have for no use.
 IDLE_WIDTH = 768
@@ -21,9 +21,9 @@ class ChannelwiseMerging(PatchMerging):
     """PatchMerging with the four pixels of a channel side by side."""
 
     def forward(self, x_NHWC: paddle.Tensor) -> paddle.Tensor:
-        x = gather_pixels(x_NHWC)
+        x = self.gather(x_NHWC)
         *image, channels = x.shape
-        # gather_pixels goes column by column.
+        # They are gathered column by column.
         x = x.reshape([-1, *image[1:], 2, 2, channels // 4]).transpose([0, 1, 2, 5, 4, 3]).flatten(3)
         return self.reduction(self.norm(x))
 

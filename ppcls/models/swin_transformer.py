@@ -71,23 +71,30 @@ class SwinBlock(TransformerBlock):
         return attend_in_windows(self.attn, x_NHWC, windows, mask if windows.shift else None)
 
 
+class GatherPixels(nn.Layer):
+    """The channels of each 2 x 2 pixels, column by column, as channels of one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.columns = Windows(2, width=1)
+
+    def forward(self, x_NHWC: paddle.Tensor) -> paddle.Tensor:
+        x = pad_to_multiples(x_NHWC, 2, 2)
+        _, height, width, channels = x.shape
+        return self.columns(x).reshape([-1, height // 2, width // 2, 4 * channels])
+
+
 class PatchMerging(nn.Layer):
     """Halve height and width: the channels of four pixels become twice the channels of one."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
+        self.gather = GatherPixels()
         self.norm = LayerNorm(4 * width)
         self.reduction = Linear(4 * width, 2 * width, bias_attr=False)
 
     def forward(self, x_NHWC: paddle.Tensor) -> paddle.Tensor:
-        return self.reduction(self.norm(gather_pixels(x_NHWC)))
-
-
-def gather_pixels(x_NHWC: paddle.Tensor) -> paddle.Tensor:
-    """Return the channels of each 2 x 2 pixels, column by column, as channels of one."""
-    x = pad_to_multiples(x_NHWC, 2, 2)
-    _, height, width, channels = x.shape
-    return x.reshape([-1, height // 2, 2, width // 2, 2, channels]).transpose([0, 1, 3, 4, 2, 5]).flatten(3)
+        return self.reduction(self.norm(self.gather(x_NHWC)))
 
 
 class Stage(nn.Layer):

@@ -31,7 +31,7 @@ from ppcls.models.layers import (
     split_heads,
 )
 from ppcls.models.model import Model, check_image_size
-from ppcls.models.swin_transformer import PATCH_SIZE, gather_pixels, shift_mask
+from ppcls.models.swin_transformer import PATCH_SIZE, GatherPixels, shift_mask
 
 # Of the network that gives the biases.
 HIDDEN = 512
@@ -116,11 +116,12 @@ class PatchMerging(nn.Layer):
 
     def __init__(self, width: int) -> None:
         super().__init__()
+        self.gather = GatherPixels()
         self.reduction = Linear(4 * width, 2 * width, bias_attr=False)
         self.norm = LayerNorm(2 * width)
 
     def forward(self, x_NHWC: paddle.Tensor) -> paddle.Tensor:
-        return self.norm(self.reduction(gather_pixels(x_NHWC)))
+        return self.norm(self.reduction(self.gather(x_NHWC)))
 
 
 class SwinTransformerV2(Model):

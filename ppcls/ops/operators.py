@@ -154,11 +154,11 @@ class OneDNN:
 
     def windows(self, layer: Any, x_NHWC: paddle.Tensor) -> paddle.Tensor:
         """Return the tokens of the layer's windows."""
-        return run("windows", x_NHWC, layer.size, layer.shift)[0]
+        return run("windows", x_NHWC, [layer.size, layer.width, layer.shift])[0]
 
     def join_windows(self, layer: Any, tokens: paddle.Tensor, height: int, width: int) -> paddle.Tensor:
         """Return the images of the layer's windows, [N, height, width, C]."""
-        return run("join_windows", tokens, height, width, layer.size, layer.shift)[0]
+        return run("join_windows", tokens, height, width, [layer.size, layer.width, layer.shift])[0]
 
     def scale(self, layer: nn.Layer, x: paddle.Tensor, factors: paddle.Tensor) -> paddle.Tensor:
         """Multiply the last axis by a factor each."""
@@ -177,7 +177,9 @@ def _name(act: Optional[str]) -> str:
 
 
 def _activated(act: Optional[str], x: paddle.Tensor) -> paddle.Tensor:
-    return x if act is None else run("activation", x, _name(act))[0]
+    if act is None:
+        return x
+    return run("relu", x)[0] if act == "relu" else run("activation", x, _name(act))[0]
 
 
 def _normalised(

@@ -35,18 +35,21 @@ def join_windows(
 
 
 class Windows(Operation, nn.Layer):
-    """Square windows of images [N, H, W, C], which are moved up and left by `shift` pixels before."""
+    """Windows of images [N, H, W, C], which are moved up and left by `shift` pixels before.
+
+    They are square, or `size` rows of `width` pixels.
+    """
 
     operation = "windows"
 
-    def __init__(self, size: int, shift: int = 0) -> None:
+    def __init__(self, size: int, shift: int = 0, *, width: Optional[int] = None) -> None:
         super().__init__()
-        self.size, self.shift = size, shift
+        self.size, self.width, self.shift = size, width or size, shift
 
     def by_parts(self, x_NHWC: paddle.Tensor) -> paddle.Tensor:
-        """Return the windows' tokens, [N * windows, size * size, C]."""
+        """Return the windows' tokens, [N * windows, size * width, C]."""
         x = paddle.roll(x_NHWC, [-self.shift, -self.shift], axis=[1, 2]) if self.shift else x_NHWC
-        return split_windows(x, self.size, self.size)
+        return split_windows(x, self.size, self.width)
 
     def join(self, tokens: paddle.Tensor, height: int, width: int) -> Any:
         """Return the images [N, height, width, C] that the windows' tokens are of."""
@@ -54,7 +57,7 @@ class Windows(Operation, nn.Layer):
 
     def join_by_parts(self, tokens: paddle.Tensor, height: int, width: int) -> paddle.Tensor:
         """Return them, computed by a transposition."""
-        x = join_windows(tokens, self.size, self.size, image_height=height, image_width=width)
+        x = join_windows(tokens, self.size, self.width, image_height=height, image_width=width)
         return paddle.roll(x, [self.shift, self.shift], axis=[1, 2]) if self.shift else x
 
 

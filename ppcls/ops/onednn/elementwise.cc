@@ -115,20 +115,6 @@ void move(int64_t pixels, T* whole, bool interleaved, const std::vector<Part>& p
   }
 }
 
-// Calls `copy` with the index of each pixel of an image and of its token.
-template <class Copy>
-void each_token(const Shape& s, int64_t size, int64_t shift, Copy copy) {
-  const int64_t across = s.w / size;
-#pragma omp parallel for schedule(static)
-  for (int64_t row = 0; row < s.n * s.h; ++row) {
-    const int64_t n = row / s.h, y = row % s.h, from_y = (y + shift) % s.h;
-    for (int64_t x = 0; x < s.w; ++x) {
-      const int64_t window = (n * (s.h / size) + y / size) * across + x / size;
-      copy((n * s.h + from_y) * s.w + (x + shift) % s.w, (window * size + y % size) * size + x % size);
-    }
-  }
-}
-
 }  // namespace
 
 Eltwise eltwise(Act act) {
@@ -280,22 +266,6 @@ void split(Type type, int64_t pixels, const void* whole, bool interleaved, const
     using T = std::remove_pointer_t<decltype(of_type)>;
     move(pixels, static_cast<T*>(const_cast<void*>(whole)), interleaved, parts,
          [](T* place, T* part, int64_t count) { std::memcpy(part, place, count * sizeof(T)); });
-  });
-}
-
-void windows(Type type, const Shape& s, int64_t size, int64_t shift, const void* images, void* tokens) {
-  threads();
-  const int64_t bytes = s.c * (type == Type::bf16 ? 2 : 4);
-  each_token(s, size, shift, [&](int64_t pixel, int64_t token) {
-    std::memcpy(static_cast<char*>(tokens) + token * bytes, static_cast<const char*>(images) + pixel * bytes, bytes);
-  });
-}
-
-void join_windows(Type type, const Shape& s, int64_t size, int64_t shift, const void* tokens, void* images) {
-  threads();
-  const int64_t bytes = s.c * (type == Type::bf16 ? 2 : 4);
-  each_token(s, size, shift, [&](int64_t pixel, int64_t token) {
-    std::memcpy(static_cast<char*>(images) + pixel * bytes, static_cast<const char*>(tokens) + token * bytes, bytes);
   });
 }
 

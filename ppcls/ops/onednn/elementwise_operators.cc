@@ -20,6 +20,12 @@ Tensors activation_grad(const Tensor& x, const Tensor& dy, const std::string& ac
   return {dx};
 }
 
+// ReLU by itself lets through what its result shows, too, so that its input need not stay.
+
+Tensors relu(const Tensor& x) { return activation(x, "relu"); }
+
+Tensors relu_grad(const Tensor& y, const Tensor& dy) { return activation_grad(y, dy, "relu"); }
+
 // One tensor for two uses, whose gradients are added by all threads; Paddle's own sum takes one.
 
 Tensors branch(const Tensor& x) { return {x, x}; }
@@ -167,6 +173,9 @@ PD_BUILD_GRAD_OP(ppcls_activation)
     .Outputs({Grad("X")})
     .Attrs({"act: std::string"})
     .SetKernelFn(PD_KERNEL(activation_grad));
+
+PD_BUILD_OP(ppcls_relu).Inputs({"X"}).Outputs({"Y"}).SetKernelFn(PD_KERNEL(relu));
+PD_BUILD_GRAD_OP(ppcls_relu).Inputs({"Y", Grad("Y")}).Outputs({Grad("X")}).SetKernelFn(PD_KERNEL(relu_grad));
 
 PD_BUILD_OP(ppcls_branch).Inputs({"X"}).Outputs({"A", "B"}).SetKernelFn(PD_KERNEL(branch));
 PD_BUILD_GRAD_OP(ppcls_branch)

@@ -121,13 +121,17 @@ struct Attention {
   int64_t biases, bias_heads;
 };
 void attention(const Attention&, const void* qkv, const float* bias, void* y, void* shares);
+// Without biases `dscores`, room for the gradients of all scores, and `dbias` are null.
 void attention_backward(const Attention&, const void* qkv, const void* shares, const void* dy, void* dqkv,
-                        float* dbias);
+                        float* dscores, float* dbias);
 
-// The square windows of images that are moved up and left by `shift` pixels before, row by row: [windows, size * size,
-// c]. `join_windows` is the inverse, and so also the gradient.
-void windows(Type, const Shape&, int64_t size, int64_t shift, const void* images, void* tokens);
-void join_windows(Type, const Shape&, int64_t size, int64_t shift, const void* tokens, void* images);
+// Windows of images that are moved up and left by `shift` pixels before, row by row: [windows, height * width, c].
+// `join_windows` is the inverse, and so also the gradient.
+struct Tiles {
+  int64_t height, width, shift;
+};
+void windows(Type, const Shape&, const Tiles&, const void* images, void* tokens);
+void join_windows(Type, const Shape&, const Tiles&, const void* tokens, void* images);
 
 // `images` float32 NCHW -> NHWC of type `type`, and back.
 void to_channels_last(Type, const Shape&, const float* images, void* y);

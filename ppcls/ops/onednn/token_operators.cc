@@ -1,4 +1,6 @@
 // The kernels of tokens, [..., channels], as operators of Paddle.
+#include <algorithm>
+
 #include "tensors.h"
 
 namespace ppcls::op {
@@ -112,39 +114,53 @@ Tensors attention_grad(const Tensor& qkv, const paddle::optional<Tensor>& bias, 
   const Attention a = attention_of(qkv, bias, heads, scale);
   PD_CHECK(dy.dtype() == qkv.dtype() && dy.numel() == qkv.numel() / 3, "attention: gradient: doesn't fit; received ",
            shown(dy));
-  Tensor dqkv = empty_like(qkv), dbias = bias ? empty_like(bias.get()) : Tensor();
-  attention_backward(a, qkv.data(), shares.data(), dy.data(), dqkv.data(), bias ? dbias.data<float>() : nullptr);
+  Tensor dqkv = empty_like(qkv);
+  if (!bias) {
+    attention_backward(a, qkv.data(), shares.data(), dy.data(), dqkv.data(), nullptr, nullptr);
+    return {dqkv, Tensor()};
+  }
+  Tensor dbias = empty_like(bias.get()), dscores = empty(shares.shape(), DataType::FLOAT32);
+  attention_backward(a, qkv.data(), shares.data(), dy.data(), dqkv.data(), dscores.data<float>(), dbias.data<float>());
   return {dqkv, dbias};
 }
 
-// Windows of images, and images of windows.
+// Windows of images, and images of windows. `window`: height, width, and the pixels that images are moved by.
 
-Tensors windows(const Tensor& x, int size, int shift) {
+Tiles tiles_of(const Shape& s, const std::vector<int>& window) {
+  PD_CHECK(window.size() == 3, "windows: window: expected 3 numbers; received ", window.size());
+  const Tiles t{window[0], window[1], window[2]};
+  PD_CHECK(t.height > 0 && t.width > 0 && t.shift >= 0 && t.shift < std::max(t.height, t.width) &&
+               s.h % t.height == 0 && s.w % t.width == 0,
+           "windows: those of ", t.height, " x ", t.width, " pixels, moved by ", t.shift, ", don't fill images ",
+           shown({s.n, s.h, s.w, s.c}));
+  return t;
+}
+
+Tensors windows(const Tensor& x, const std::vector<int>& window) {
   const Shape s = images_shape(x, "windows: X");
-  PD_CHECK(size > 0 && shift >= 0 && shift < size && s.h % size == 0 && s.w % size == 0, "windows: those of ", size,
-           " pixels, moved by ", shift, ", don't fill images ", shown(x));
-  Tensor tokens = empty({s.pixels() / size / size, static_cast<int64_t>(size) * size, s.c}, x.dtype());
-  ppcls::windows(type_of(x, "windows"), s, size, shift, x.data(), tokens.data());
+  const Tiles t = tiles_of(s, window);
+  Tensor tokens = empty({s.pixels() / t.height / t.width, t.height * t.width, s.c}, x.dtype());
+  ppcls::windows(type_of(x, "windows"), s, t, x.data(), tokens.data());
   return {tokens};
 }
 
-Tensors join_windows(const Tensor& tokens, int height, int width, int size, int shift) {
+Tensors join_windows(const Tensor& tokens, int height, int width, const std::vector<int>& window) {
   const int64_t channels = tokens.shape().back(), pixels = static_cast<int64_t>(height) * width;
-  PD_CHECK(size > 0 && shift >= 0 && height % size == 0 && width % size == 0 && pixels > 0 &&
-               tokens.numel() % (pixels * channels) == 0,
-           "windows: tokens ", shown(tokens), " don't make images of ", height, " x ", width, " pixels");
+  PD_CHECK(pixels > 0 && tokens.numel() % (pixels * channels) == 0, "windows: tokens ", shown(tokens),
+           " don't make images of ", height, " x ", width, " pixels");
   const Shape s{tokens.numel() / pixels / channels, height, width, channels};
+  const Tiles t = tiles_of(s, window);
   Tensor images = empty({s.n, s.h, s.w, s.c}, tokens.dtype());
-  ppcls::join_windows(type_of(tokens, "windows"), s, size, shift, tokens.data(), images.data());
+  ppcls::join_windows(type_of(tokens, "windows"), s, t, tokens.data(), images.data());
   return {images};
 }
 
-Tensors windows_grad(const Tensor& x, const Tensor& dtokens, int size, int shift) {
-  return join_windows(dtokens, x.shape()[1], x.shape()[2], size, shift);
+Tensors windows_grad(const Tensor& x, const Tensor& dtokens, const std::vector<int>& window) {
+  return join_windows(dtokens, x.shape()[1], x.shape()[2], window);
 }
 
-Tensors join_windows_grad(const Tensor& dimages, int, int, int size, int shift) {
-  return windows(dimages, size, shift);
+Tensors join_windows_grad(const Tensor& dimages, int, int, const std::vector<int>& window) {
+  return windows(dimages, window);
 }
 
 }  // namespace ppcls::op
@@ -184,21 +200,21 @@ PD_BUILD_GRAD_OP(ppcls_attention)
 PD_BUILD_OP(ppcls_windows)
     .Inputs({"X"})
     .Outputs({"Tokens"})
-    .Attrs({"size: int", "shift: int"})
+    .Attrs({"window: std::vector<int>"})
     .SetKernelFn(PD_KERNEL(windows));
 PD_BUILD_GRAD_OP(ppcls_windows)
     .Inputs({"X", Grad("Tokens")})
     .Outputs({Grad("X")})
-    .Attrs({"size: int", "shift: int"})
+    .Attrs({"window: std::vector<int>"})
     .SetKernelFn(PD_KERNEL(windows_grad));
 
 PD_BUILD_OP(ppcls_join_windows)
     .Inputs({"Tokens"})
     .Outputs({"X"})
-    .Attrs({"height: int", "width: int", "size: int", "shift: int"})
+    .Attrs({"height: int", "width: int", "window: std::vector<int>"})
     .SetKernelFn(PD_KERNEL(join_windows));
 PD_BUILD_GRAD_OP(ppcls_join_windows)
     .Inputs({Grad("X")})
     .Outputs({Grad("Tokens")})
-    .Attrs({"height: int", "width: int", "size: int", "shift: int"})
+    .Attrs({"height: int", "width: int", "window: std::vector<int>"})
     .SetKernelFn(PD_KERNEL(join_windows_grad));

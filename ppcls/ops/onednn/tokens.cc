@@ -213,15 +213,14 @@ void attention(const Attention& a, const void* qkv, const float* bias, void* y, 
 }
 
 void attention_backward(const Attention& a, const void* qkv, const void* shares, const void* dy, void* dqkv,
-                        float* dbias) {
+                        float* dscores, float* dbias) {
   threads();
-  std::vector<float> dscores(dbias != nullptr ? a.samples * a.heads * a.length * a.length : 0);
   with_type(a.type, [&](auto* of_type) {
     using T = std::remove_pointer_t<decltype(of_type)>;
     attend_backward(a, static_cast<const T*>(qkv), static_cast<const T*>(shares), static_cast<const T*>(dy),
-                    static_cast<T*>(dqkv), dbias != nullptr ? dscores.data() : nullptr);
+                    static_cast<T*>(dqkv), dscores);
   });
-  if (dbias != nullptr) sum_scores(a, dscores.data(), dbias);
+  if (dbias != nullptr) sum_scores(a, dscores, dbias);
 }
 
 }  // namespace ppcls

@@ -6,8 +6,9 @@ import paddle
 import pytest
 from test_operators import assert_close, dtype, leaf, numpy, random, tolerance
 
+from ppcls.models.layers import Act, Activation
 from ppcls.models.layers.operators import ACTIVATIONS, STOCK, activate
-from ppcls.ops.operators import run
+from ppcls.ops.operators import OneDNN, run
 
 pytestmark = pytest.mark.usefixtures("onednn")
 __all__ = ["dtype"]
@@ -32,12 +33,12 @@ def assert_same(
 
 
 @pytest.mark.parametrize("act", [act for act in ACTIVATIONS if act != "silu"])  # a second name of swish
-def test_activations(act: str, dtype: str) -> None:
+def test_activations(act: Activation, dtype: str, onednn: OneDNN) -> None:
     within = max(tolerance(dtype), 1e-5)  # oneDNN's GELU and Mish are polynomials
     x = 3 * random(*NHWC)
     for corner in (0, 1, 3, 6):  # where a gradient is of one side or the other
         x[abs(abs(x) - corner) < 0.02] += 0.05
-    assert_same(lambda x: run("activation", x, act)[0], lambda x: activate(act, x), [x], [dtype], within)
+    assert_same(lambda x: onednn.activation(Act(act), x), lambda x: activate(act, x), [x], [dtype], within)
 
 
 def test_the_sum(dtype: str) -> None:

@@ -62,15 +62,15 @@ def test_attention(bias: Optional[tuple[int, ...]], dtype: str) -> None:
     assert_same(mine, expected, arrays, [dtype, "float32"], tolerance(dtype, 100))
 
 
-@pytest.mark.parametrize("shift", [0, 2])
-def test_windows_and_images_of_them(shift: int, dtype: str) -> None:
-    layer = Windows(4, shift)
+@pytest.mark.parametrize(("width", "shift"), [(4, 0), (4, 2), (1, 0)])
+def test_windows_and_images_of_them(width: int, shift: int, dtype: str) -> None:
+    layer, window = Windows(4, shift, width=width), [4, width, shift]
     images = random(2, 8, 12, 6)
     within = tolerance(dtype)
-    assert_same(lambda x: run("windows", x, 4, shift)[0], layer.by_parts, [images], [dtype], within)
-    tokens = random(12, 16, 6)
+    assert_same(lambda x: run("windows", x, window)[0], layer.by_parts, [images], [dtype], within)
+    tokens = random(2 * 8 * 12 // (4 * width), 4 * width, 6)
     assert_same(
-        lambda x: run("join_windows", x, 8, 12, 4, shift)[0],
+        lambda x: run("join_windows", x, 8, 12, window)[0],
         lambda x: layer.join_by_parts(x, 8, 12),
         [tokens],
         [dtype],
@@ -79,7 +79,9 @@ def test_windows_and_images_of_them(shift: int, dtype: str) -> None:
 
 
 def test_windows_that_do_not_fill_an_image_are_refused() -> None:
-    with pytest.raises((OSError, ValueError, RuntimeError), match="those of 4 pixels, moved by 0, don't fill images"):
-        run("windows", paddle.ones([1, 6, 8, 3]), 4, 0)
+    with pytest.raises(
+        (OSError, ValueError, RuntimeError), match="those of 4 x 4 pixels, moved by 0, don't fill images"
+    ):
+        run("windows", paddle.ones([1, 6, 8, 3]), [4, 4, 0])
     with pytest.raises((OSError, ValueError, RuntimeError), match="length, length.; received .1, 2, 5, 5."):
         run("attention", paddle.ones([2, 5, 18]), paddle.to_tensor(np.ones([1, 2, 5, 5], "float32")), 3, 1.0)
