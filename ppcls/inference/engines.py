@@ -54,3 +54,26 @@ def load(engine: EngineName, files: Files, settings: Settings) -> Runtime:
         missing, remedy = ("Paddle model", "export it") if engine == "paddle" else ("ONNX file", "--format onnx")
         raise CheckpointError(f"engine: {engine}: there is no {missing}; export with {remedy}, or use another engine")
     return runtimes.load(engine, model, files.weights, settings)
+
+
+def load_here(engine: EngineName, files: Files, settings: Settings) -> tuple[Runtime, Settings]:
+    """Return the runtime, which has no oneDNN where that can't load the model, and its settings."""
+    try:
+        return load(engine, files, settings), settings
+    except RuntimeError as error:
+        if engine != "paddle" or settings.device != "cpu" or not settings.onednn:
+            raise
+        return without_onednn(last_line(error), files, settings)
+
+
+def without_onednn(problem: str, files: Files, settings: Settings) -> tuple[Runtime, Settings]:
+    """Return the runtime and its settings without oneDNN, after a warning that names the problem."""
+    settings = replace(settings, onednn=False, precision="float32")
+    runtime = load("paddle", files, settings)  # where the fault is another one, it comes again
+    logger.warning(f"oneDNN can't run this model ({problem}); continuing without it, which is slower")
+    return runtime, settings
+
+
+def last_line(error: RuntimeError) -> str:
+    """Return what Paddle says last, which is what went wrong."""
+    return str(error).strip().splitlines()[-1]
