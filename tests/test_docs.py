@@ -48,7 +48,8 @@ def accept_script(words: list[str], page: Path) -> None:
     elif script == "run_paddle_resnet.py":
         runpy.run_path(str(folder / script))["parser"]().parse_args(options)
     else:
-        source = (folder / script).read_text(encoding="utf-8")
+        beside = (folder / script).parent.glob("*.py")  # a benchmark's parts
+        source = "".join(file.read_text(encoding="utf-8") for file in beside)
         assert all(f'"{option}"' in source for option in options if option.startswith("--")), options
 
 
