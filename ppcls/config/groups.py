@@ -14,7 +14,7 @@ class Group:
     pattern: str = required("regular expression, searched in names such as `blocks.0.conv0.conv.weight`")
     lr_factor: Annotated[Optional[float], AtLeast(0)] = key(None, "multiplies the learning rate")
     weight_decay: Annotated[Optional[float], AtLeast(0)] = key(None, "replaces the optimizer's; 0: none")
-    frozen: Optional[bool] = key(None, "true: never updated")
+    frozen: Optional[bool] = key(None, "true: never updated, nor are a batch norm's statistics")
 
     def __post_init__(self) -> None:
         try:

@@ -72,3 +72,12 @@ class ImageNorm(nn.GroupNorm):
         normal = F.layer_norm(x_NCHW.flatten(1), [math.prod(x_NCHW.shape[1:])], epsilon=self.epsilon)
         scale, offset = (weight.reshape([-1, 1, 1]) for weight in (self.weight, self.bias))
         return normal.reshape([-1, *x_NCHW.shape[1:]]) * scale + offset
+
+
+BATCH_NORMS = (nn.BatchNorm, nn.BatchNorm1D, nn.BatchNorm2D, nn.BatchNorm3D, nn.SyncBatchNorm)
+
+
+def frozen_norms(model: nn.Layer) -> list[nn.Layer]:
+    """Return the batch norms whose weights are frozen: their running statistics must not change either."""
+    norms = (layer for layer in model.sublayers() if isinstance(layer, BATCH_NORMS) and layer.parameters())
+    return [norm for norm in norms if all(weight.stop_gradient for weight in norm.parameters())]

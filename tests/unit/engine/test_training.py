@@ -254,3 +254,13 @@ def test_mixed_precision_on_the_cpu_changes_the_losses_a_little(make: MakeEngine
     np.testing.assert_allclose(losses(engine), plain, rtol=0.02)
     static = trained(make("Tiny", "static", *options, "AMP.level=O1", "Global.to_static=True"))
     np.testing.assert_allclose(losses(static), losses(engine), rtol=1e-2)
+
+
+@pytest.mark.parametrize("frozen", [r"^norm\.", "^conv"])
+def test_a_frozen_batch_norm_keeps_its_statistics(make: MakeEngine, frozen: str) -> None:
+    engine = make("Tiny", "run", "Global.epochs=1", f"Optimizer.param_groups=[{{pattern: '{frozen}', frozen: true}}]")
+    before = {key: value.numpy().copy() for key, value in engine.model.state_dict().items()}
+    engine.train()
+    kept = {key for key, value in engine.model.state_dict().items() if np.array_equal(value.numpy(), before[key])}
+    norm = {"norm.weight", "norm.bias", "norm._mean", "norm._variance"}
+    assert kept == (norm if frozen.startswith("^norm") else {"conv.weight", "conv.bias"})
