@@ -1,5 +1,6 @@
 """Charts as inline SVG; two lines of one chart differ by colour and by dashes."""
 
+import math
 from collections.abc import Mapping, Sequence
 from html import escape
 
@@ -53,13 +54,21 @@ def _chart(title: str, parts: Sequence[str], names: Sequence[str]) -> str:
 
 def _frame(xs: tuple[float, float], ys: tuple[float, float]) -> str:
     parts = []
-    for step in range(5):
-        y, x = ys[0] + (ys[1] - ys[0]) * step / 4, xs[0] + (xs[1] - xs[0]) * step / 4
-        height = f"{_y(y, ys):.1f}"
-        parts.append(f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - 8}" y1="{height}" y2="{height}"/>')
-        parts.append(f'<text x="{_LEFT - 6}" y="{_y(y, ys) + 4:.1f}" text-anchor="end">{y:.3g}</text>')
-        parts.append(f'<text x="{_x(x, xs):.1f}" y="{_HEIGHT - 8}" text-anchor="middle">{x:.3g}</text>')
+    for y in _ticks(ys):
+        height = _y(y, ys)
+        parts.append(f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - 8}" y1="{height:.1f}" y2="{height:.1f}"/>')
+        parts.append(f'<text x="{_LEFT - 6}" y="{height + 4:.1f}" text-anchor="end">{y:.6g}</text>')
+    for x in _ticks(xs):
+        parts.append(f'<text x="{_x(x, xs):.1f}" y="{_HEIGHT - 8}" text-anchor="middle">{x:.6g}</text>')
     return "".join(parts)
+
+
+def _ticks(limits: tuple[float, float]) -> list[float]:
+    """Return up to five round numbers within the limits."""
+    low, high = limits
+    power = 10.0 ** math.floor(math.log10((high - low) / 4))
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= (high - low) / 4)
+    return [number * step for number in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
 
 
 def _range(values: Sequence[float]) -> tuple[float, float]:
