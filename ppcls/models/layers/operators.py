@@ -43,9 +43,9 @@ class StockOperators:
         """Return the average of each window, without its padding."""
         return nn.AvgPool2D.forward(layer, x)
 
-    def global_avg_pool(self, layer: nn.AdaptiveAvgPool2D, x: paddle.Tensor) -> paddle.Tensor:
+    def global_avg_pool(self, layer: Any, x: paddle.Tensor) -> paddle.Tensor:
         """Return the average of each channel, an image of 1 x 1 pixels."""
-        if layer._data_format == "NHWC":  # no pool, which can't be converted to ONNX
+        if layer.data_format == "NHWC":  # no pool, which can't be converted to ONNX
             return x.mean([1, 2], keepdim=True)
         return nn.AdaptiveAvgPool2D.forward(layer, x)
 

@@ -25,6 +25,7 @@ class GlobalAvgPool(Operation, nn.AdaptiveAvgPool2D):
 
     def __init__(self, data_format: DataFormat = "NCHW") -> None:
         super().__init__(1, data_format=data_format)
+        self.data_format = data_format
 
 
 class GlobalMaxPool(nn.Layer):

@@ -15,6 +15,7 @@ SIZES = {
     "ppcls.models.adaface_ir": 112,
     "ppcls.models.alexnet": 224,
     "ppcls.models.cae": 224,
+    "ppcls.models.dsnet": 128,  # ONNX Runtime resizes to a single pixel in another way
     "ppcls.models.googlenet": 224,
     "ppcls.models.inceptionv3": 75,
     "ppcls.models.inceptionv4": 75,
