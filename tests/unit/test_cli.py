@@ -43,6 +43,27 @@ def test_wrong_arguments_exit_with_2(arguments: list[str], capsys: pytest.Captur
 
 
 @pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["data", "split", "x", "--val", "a fifth"],
+            "--val: must be a number of at least 0 and below 1; received 'a f",
+        ),
+        (["data", "split", "x", "--test", "1"], "--test: must be a number of at least 0 and below 1; received '1'"),
+        (["models", "--max-ms", "nan"], "--max-ms: must be a number above 0; received 'nan'"),
+        (["lr", "--steps", "9"], "--steps: must be a whole number from 10; received '9'"),
+    ],
+)
+def test_a_number_that_does_not_fit_is_refused_with_those_that_do(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert f"error: argument {message}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("error", "status", "message"),
     [
         (CheckpointError("x: is damaged"), 2, "x: is damaged"),
