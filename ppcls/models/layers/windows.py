@@ -3,7 +3,6 @@
 from typing import Any, Optional
 
 import paddle
-import paddle.nn.functional as F
 from paddle import nn
 
 from ppcls.models.layers.operators import Operation
