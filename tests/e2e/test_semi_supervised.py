@@ -87,11 +87,11 @@ def test_forty_labels_are_worth_more_with_images_that_have_none(
     (tmp_path / "few.yaml").write_text(RUN.format(data=tmp_path))
     (tmp_path / "all.yaml").write_text(f"_base_: few.yaml\n{UNLABELLED.format(data=tmp_path)}")
     found: dict[str, list[float]] = {"few": [], "all": []}
-    for seed in range(3):
+    for seed in range(2):
         for name, accuracies in found.items():
             options = [f"Global.seed={seed}", f"Global.output_dir={tmp_path}/{name}{seed}"]
             best = Engine(load_config(str(tmp_path / f"{name}.yaml"), options)).train()
             assert best is not None
             accuracies.append(best)
     print(f"top-1 on held-back digits: {found}", file=sys.stderr)
-    assert sum(found["all"]) > sum(found["few"]) + 3 * 0.03
+    assert sum(found["all"]) > sum(found["few"]) + 2 * 0.03
