@@ -27,7 +27,7 @@ def as_page(content: Content) -> str:
     """Return the page."""
     sections = [
         ("training", "Training", _training(content)),
-        ("classes", "Classes", [classes.table_of_classes(content.measured)]),
+        ("classes", "Classes", _classes(content)),
         ("confusion", "Which class is taken for which", _confusion(content)),
         ("calibration", "Is it as often right as it says?", _calibration(content)),
         ("worst", "Worst errors", _worst(content)),
@@ -74,6 +74,15 @@ def _training(content: Content) -> Iterator[str]:
         yield f'<div class="columns">{"".join(drawn)}</div>'
 
 
+def _classes(content: Content) -> Iterator[str]:
+    yield classes.table_of_classes(content.measured)
+    if content.at_best_f1 is not None:
+        yield "<h3>At the thresholds of the best F1</h3>"
+        yield classes.table_of_classes(content.at_best_f1)
+        yield "<p><small>Fitted to these same images; <code>ppcls export --calibrate</code> puts them into the model."
+        yield "</small></p>"
+
+
 def _confusion(content: Content) -> Iterator[str]:
     if not content.measured.several:
         yield from classes.matrix(content.measured)
@@ -83,10 +92,6 @@ def _confusion(content: Content) -> Iterator[str]:
 
 def _calibration(content: Content) -> Iterator[str]:
     measured, honest = content.measured, content.honesty
-    if content.at_best_f1 is not None:
-        yield classes.table_of_classes(content.at_best_f1)
-        yield "<p><small>At the thresholds of the best F1, fitted to these same images; <code>ppcls export --calibrate"
-        yield "</code> puts them into the model.</small></p>"
     if not measured.has_shares:
         return
     before = measured.reliability(measured.scores)

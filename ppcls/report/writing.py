@@ -63,7 +63,7 @@ def as_json(content: Content) -> str:
         if honest is not None:
             calibration.update(after=_bins(honest.calibrated(measured.scores), measured), fitted=asdict(honest))
     if content.at_best_f1 is not None:
-        calibration["classes"] = [asdict(row) for row in content.at_best_f1.per_class]
+        calibration["classes"] = [asdict(row) for row in content.at_best_f1.per_class]  # at thresholds of the best F1
     made = {**content.made, "data": {k: {**v, "images": None} for k, v in content.made.get("data", {}).items()}}
     report = {
         "model": content.source.title,
