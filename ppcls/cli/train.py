@@ -99,9 +99,10 @@ def _train_config(arguments: argparse.Namespace) -> int:
         return 0
     # What needs Paddle is imported only now that the config was found good.
     from ppcls.cli.starting import start
+    from ppcls.engine import run_folder
     from ppcls.engine.check import report
 
-    engine = start(config)
+    engine = start(run_folder.resuming(config))
     if arguments.check:
         print(report(engine))
         return 0

@@ -1,6 +1,7 @@
 """The folder of a run: one run at a time writes there, and a new one doesn't replace what an older one left."""
 
 import contextlib
+import dataclasses
 import errno
 import json
 import logging
@@ -10,8 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
+import yaml
+
 from ppcls import files
-from ppcls.config.schema import GlobalSection
+from ppcls.config import dump_config
+from ppcls.config.schema import GlobalSection, RunConfig
 from ppcls.engine import checkpoints, ranks
 from ppcls.errors import CheckpointError
 
@@ -31,6 +35,27 @@ def claimed(folder: Path, settings: GlobalSection) -> Iterator[None]:
     with _locked(folder / LOCK):
         refuse_to_replace(folder, settings)  # which may have come since the first look
         yield
+
+
+def resuming(config: RunConfig) -> RunConfig:
+    """Return the config, as one that resumes if its folder has the checkpoints of this very config.
+
+    A command that is repeated completes its run so, and does nothing to one that is complete.
+    """
+    settings = config.Global
+    folder = Path(settings.output_dir) / config.Arch.name
+    file = folder / "config.yaml"
+    if settings.checkpoints or settings.overwrite or not file.is_file() or not checkpoints.names_in(folder):
+        return config
+    try:
+        before = yaml.safe_load(file.read_bytes())
+    except yaml.YAMLError:  # somebody changed it: not this config
+        return config
+    auto = dataclasses.replace(config, Global=dataclasses.replace(settings, checkpoints=checkpoints.AUTO))
+    if before not in (yaml.safe_load(dump_config(same)) for same in (config, auto)):
+        return config
+    note = f"'{folder}' has the checkpoints of a run of this config, which resumes; anew: Global.overwrite=True"
+    return dataclasses.replace(auto, notes=(*config.notes, note))
 
 
 def refuse_to_replace(folder: Path, settings: GlobalSection) -> None:

@@ -1,6 +1,9 @@
 """From an exported model to one ONNX file that carries its preprocessing and labels."""
 
 import importlib.util
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -28,24 +31,38 @@ def convert(folder: Path, description: Artifact, opset: int) -> Path:
     """Write `inference.onnx` beside the Paddle model in `folder`: input `x`, output by its name, any batch size."""
     import onnx
     import onnxslim
-    import paddle2onnx
 
     file = folder / artifact.ONNX
-    paddle2onnx.export(
-        str(folder / artifact.MODEL),
-        str(folder / artifact.WEIGHTS),
-        save_file=str(file),
-        opset_version=opset,
-        auto_upgrade_opset=False,
-        # Its own optimisers install packages while they run; onnxslim does it here.
-        optimize_tool="None",
-    )
+    _convert(folder, file, opset)
     model = onnxslim.slim(onnx.load(str(file)))
     _name(model.graph, description.output)
     model.metadata_props.add(key=METADATA, value=artifact.text(description))
     onnx.checker.check_model(model)
     onnx.save(model, str(file))
     return file
+
+
+def _convert(folder: Path, file: Path, opset: int) -> None:
+    """Write the file by paddle2onnx, in a process of its own: what it can't convert ends it."""
+    options = {
+        "model_dir": folder,
+        "model_filename": artifact.MODEL,
+        "params_filename": artifact.WEIGHTS,
+        "save_file": file,
+        "opset_version": opset,
+        "enable_auto_update_opset": False,
+        # Its own optimisers install packages while they run; onnxslim does it here.
+        "optimize_tool": "None",
+    }
+    words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    done = subprocess.run([sys.executable, "-m", "paddle2onnx.command", *words], capture_output=True, text=True)
+    if done.returncode or not file.exists():
+        faults = re.findall(r"\[ERROR\]\[Paddle2ONNX\] (.*)", done.stdout + done.stderr)
+        reason = f"it says: {faults[0]}" if faults else f"it ended with status {done.returncode}"
+        raise ConfigError(
+            f"--format onnx: paddle2onnx can't convert this model to opset {opset}; {reason}; export it without "
+            "ONNX, or with another --opset or Global.image_shape"
+        )
 
 
 def _name(graph: Any, name: str) -> None:

@@ -93,7 +93,7 @@ class Predictor:
             deploy = DeployConfig() if deploy is None else load_deploy_config(str(deploy))
         settings = engines.computable(files, settings, engine)
         chosen = engine or engines.fastest(files, settings)
-        runtime = engines.load(chosen, files, settings)
+        runtime, settings = _loaded(chosen, files, settings)
         self.artifact = _description(Path(model), runtime.description)
         self.pipeline = _pipeline(self.artifact, deploy, model)
         self.input_shape = self.artifact.input_shape or _shape_of_input(self.pipeline)
@@ -221,9 +221,7 @@ class Predictor:
         if engine == "paddle" and settings.device == "cpu" and settings.onednn:
             problem = _problem(runtime, self._probe())
             if problem:
-                logger.warning(f"oneDNN can't run this model ({problem}); continuing without it, which is slower")
-                settings = replace(settings, onednn=False, precision="float32")
-                return engines.load(engine, files, settings)
+                return _without_onednn(problem, files, settings)[0]
         if settings.precision == "bfloat16":
             exact = engines.load(engine, files, replace(settings, precision="float32"))
             difference = float(np.abs(exact.scores(self._probe()) - runtime.scores(self._probe())).max())
@@ -239,11 +237,32 @@ def _blocks() -> Image:
     return blocks.repeat(32, axis=0).repeat(32, axis=1)
 
 
+def _loaded(engine: EngineName, files: Files, settings: Settings) -> tuple[Runtime, Settings]:
+    """Return the runtime, which has no oneDNN where that can't load the model, and its settings."""
+    try:
+        return engines.load(engine, files, settings), settings
+    except RuntimeError as error:
+        if engine != "paddle" or settings.device != "cpu" or not settings.onednn:
+            raise
+        return _without_onednn(_last_line(error), files, settings)
+
+
+def _without_onednn(problem: str, files: Files, settings: Settings) -> tuple[Runtime, Settings]:
+    settings = replace(settings, onednn=False, precision="float32")
+    runtime = engines.load("paddle", files, settings)  # where the fault is another one, it comes again
+    logger.warning(f"oneDNN can't run this model ({problem}); continuing without it, which is slower")
+    return runtime, settings
+
+
+def _last_line(error: RuntimeError) -> str:
+    return str(error).strip().splitlines()[-1]
+
+
 def _problem(runtime: Runtime, images: np.ndarray) -> str:
     try:
         scores = runtime.scores(images)
     except RuntimeError as error:
-        return str(error).strip().splitlines()[-1]
+        return _last_line(error)
     return "" if np.isfinite(scores).all() else "its scores are not finite"
 
 

@@ -56,7 +56,8 @@ class Attention(nn.Layer):
     ) -> None:
         super().__init__()
         self.num_heads, self.key_width, self.grid, self.stride = num_heads, key_width, grid, stride
-        value_width, key_widths = ratio * key_width, num_heads * key_width
+        self.value_width = value_width = ratio * key_width
+        key_widths = num_heads * key_width
         if stride == 1:
             self.qkv = LinearNorm(width, 2 * key_widths + num_heads * value_width)
         else:
@@ -77,10 +78,10 @@ class Attention(nn.Layer):
     def _projected(self, tokens: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor, paddle.Tensor]:
         if self.stride == 1:
             of_heads = self._by_heads(self.qkv(tokens))
-            queries, keys, values = of_heads.split([self.key_width, self.key_width, -1], axis=3)
+            queries, keys, values = of_heads.split([self.key_width, self.key_width, self.value_width], axis=3)
             return queries, keys, values
         image = tokens.reshape([0, self.grid, self.grid, -1])[:, :: self.stride, :: self.stride]
-        keys, values = self._by_heads(self.kv(tokens)).split([self.key_width, -1], axis=3)
+        keys, values = self._by_heads(self.kv(tokens)).split([self.key_width, self.value_width], axis=3)
         return self._by_heads(self.q(image.flatten(1, 2))), keys, values
 
     def _by_heads(self, tokens: paddle.Tensor) -> paddle.Tensor:

@@ -46,6 +46,7 @@ class BatchInstanceNorm(nn.Layer):
 
     def forward(self, x_NCHW: paddle.Tensor) -> paddle.Tensor:
         share = self.gate()
+        x_NCHW.stop_gradient = not self.training  # Paddle's instance norm needs its input's, even after frozen weights
         return share * self.batch_norm(x_NCHW) + (1 - share) * self.instance_norm(x_NCHW)
 
 

@@ -76,7 +76,7 @@ class SOLIDER(SwinTransformer):
         for stage, scale, shift in zip(self.layers, self.semantic_embed_w, self.semantic_embed_b):
             x = stage(x)
             if stage.downsample is not None:
-                x = x * F.softplus(scale(weights)) + shift(weights)
+                x = x * -F.log_sigmoid(-scale(weights)) + shift(weights)  # softplus, of which paddle2onnx has none
         return self.avgpool(self.norm3(x)).flatten(1)
 
 

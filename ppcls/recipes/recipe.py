@@ -14,6 +14,7 @@ from ppcls.doctor.divide import write_lists
 from ppcls.errors import CheckpointError
 from ppcls.files import make_folder, write_text
 from ppcls.models import ARCHITECTURES
+from ppcls.models.cards import cards_of
 from ppcls.recipes import data as found
 from ppcls.recipes.choice import Choice, Machine, choose, this_machine
 from ppcls.recipes.data import Data
@@ -165,7 +166,7 @@ def _section(data: Data, choice: Choice, folder: Path, split: str) -> dict[str, 
         "name": "MultiLabelDataset" if data.several else "ImageNetDataset",
         "image_root": data.root,
         "cls_label_path": str(folder / f"{split}_list.txt"),
-        "transform_ops": [*seen, {"NormalizeImage": None}],
+        "transform_ops": [*seen, {"NormalizeImage": _normalisation(choice)}],
     }
     if data.several:
         dataset["delimiter"] = " "
@@ -174,6 +175,12 @@ def _section(data: Data, choice: Choice, folder: Path, split: str) -> dict[str, 
         "sampler": {"name": "DistributedBatchSampler", "batch_size": choice.batch_size, "shuffle": split == "train"},
         "loader": {"num_workers": choice.num_workers},
     }
+
+
+def _normalisation(choice: Choice) -> Optional[dict[str, Any]]:
+    """Return the mean and deviation that the weights were trained with; None: those of ImageNet, the default."""
+    cards = cards_of(choice.model) if choice.fine_tunes else ()
+    return {"mean": list(cards[0].mean), "std": list(cards[0].std)} if cards else None
 
 
 def _losses(data: Data) -> dict[str, Any]:

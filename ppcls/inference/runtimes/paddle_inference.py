@@ -12,13 +12,24 @@ from ppcls import device
 from ppcls.errors import DeviceError
 from ppcls.inference.runtimes import Settings
 
+# Fuses a reshape with the transposition before it, and breaks the program where either has more than four axes, as
+# in windows of images (Paddle 3.3).
+UNSOUND_PASS = "operator_reshape_onednn_fuse_pass"
+
 
 class PaddleInference:
-    """A model in Paddle's format, on the CPU (through oneDNN unless that is off), a GPU, or a plug-in device."""
+    """A model in Paddle's format, on the CPU (through oneDNN unless that is off), a GPU, or a plug-in device.
+
+    Raises: RuntimeError for what Paddle can't load or compute.
+    """
 
     def __init__(self, model: Path, weights: Path, settings: Settings) -> None:
         self.description: Optional[str] = None
-        self._use(inference.create_predictor(_config(model, weights, settings)))
+        config = _config(model, weights, settings)
+        try:
+            self._use(inference.create_predictor(config))
+        except (SystemError, ValueError) as error:  # of a pass that breaks the program
+            raise RuntimeError(str(error)) from error
         kernels = " with oneDNN" if settings.device == "cpu" and settings.onednn else ""
         place = f"{settings.threads} CPU thread(s)" if settings.device == "cpu" else settings.device
         self.about = f"Paddle Inference {paddle.__version__}{kernels}, {settings.precision}, {place}"
@@ -62,6 +73,7 @@ def _config(model: Path, weights: Path, settings: Settings) -> Any:
         config.set_cpu_math_library_num_threads(settings.threads)
         if settings.onednn:
             config.enable_mkldnn()
+            config.delete_pass(UNSOUND_PASS)
         else:
             config.disable_mkldnn()
         if bfloat16:

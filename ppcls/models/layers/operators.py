@@ -45,6 +45,8 @@ class StockOperators:
 
     def global_avg_pool(self, layer: nn.AdaptiveAvgPool2D, x: paddle.Tensor) -> paddle.Tensor:
         """Return the average of each channel, an image of 1 x 1 pixels."""
+        if layer._data_format == "NHWC":  # no pool, which can't be converted to ONNX
+            return x.mean([1, 2], keepdim=True)
         return nn.AdaptiveAvgPool2D.forward(layer, x)
 
     def linear(self, layer: nn.Linear, x: paddle.Tensor) -> paddle.Tensor:

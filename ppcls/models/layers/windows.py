@@ -11,8 +11,12 @@ from ppcls.models.layers.operators import Operation
 
 def pad_to_multiples(x_NHWC: paddle.Tensor, height: int, width: int) -> paddle.Tensor:
     """Add zeros below and on the right, so that the image has multiples of `height` and `width`."""
-    below, right = -x_NHWC.shape[1] % height, -x_NHWC.shape[2] % width
-    return F.pad(x_NHWC, [0, 0, 0, below, 0, right, 0, 0]) if below or right else x_NHWC
+    for axis, multiple in ((1, height), (2, width)):
+        missing = -x_NHWC.shape[axis] % multiple
+        if missing:  # not by F.pad: Paddle Inference's oneDNN writes beyond its result where channels come last
+            edge = paddle.zeros_like(x_NHWC[:, :1] if axis == 1 else x_NHWC[:, :, :1])
+            x_NHWC = paddle.concat([x_NHWC, *missing * [edge]], axis=axis)
+    return x_NHWC
 
 
 def split_windows(x_NHWC: paddle.Tensor, height: int, width: int) -> paddle.Tensor:

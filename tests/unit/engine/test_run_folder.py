@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Callable
 
 import pytest
-from runs import MakeEngine, trained
+from runs import MakeEngine, losses, trained
 
 from ppcls.config.schema import GlobalSection
 from ppcls.engine import run_folder
-from ppcls.errors import CheckpointError, TrainingError
+from ppcls.engine.engine import Engine
+from ppcls.errors import CheckpointError, TerminatedError, TrainingError
 
 REPO = Path(__file__).resolve().parents[3]
 HOLD = """
@@ -158,3 +159,19 @@ def test_a_run_that_was_told_to_goes_on_in_the_folder(make: MakeEngine, option: 
     again = trained(make("Tiny", "run", "Global.epochs=2", f"Global.{option.format(done.folder)}"))
     assert again.state.epoch == 2
     assert not (again.folder / run_folder.LOCK).exists()
+
+
+def test_a_command_that_is_repeated_completes_its_run_and_then_changes_nothing(make: MakeEngine) -> None:
+    once = trained(make("Tiny", "once", "Global.epochs=2"))
+    stopped = make("Tiny", "run", "Global.epochs=2")
+    assert run_folder.resuming(stopped.config) is stopped.config  # there is nothing yet
+    stopped.save_points.told_to_stop = True
+    with pytest.raises(TerminatedError):
+        stopped.train()
+    completed = trained(Engine(run_folder.resuming(stopped.config)))
+    assert losses(completed) == losses(once)
+    before = contents(completed.folder)
+    trained(Engine(run_folder.resuming(stopped.config)))
+    assert contents(completed.folder) == before
+    other = make("Tiny", "run", "Global.epochs=3").config
+    assert run_folder.resuming(other) is other  # and is refused, as any that would replace checkpoints

@@ -21,6 +21,7 @@ SIZES = {
     "ppcls.models.levit": 224,
     **{f"SwinTransformerV2_{form}_384": 384 for form in ("base_patch4_window24", "large_patch4_window24")},
     "ppcls.models.swin_transformer_v2": 256,
+    "PVT_V2_B2_Linear": 224,
     "ppcls.models.vgg": 224,
     "ppcls.models.wideresnet": 32,
 }

@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import yaml
 
 from ppcls.config import load_config
 from ppcls.errors import ConfigError, DataError
@@ -36,7 +37,7 @@ def flowers(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def planned(source: Path, **options: object) -> recipe.Recipe:
-    return recipe.plan(str(source), Options(override=SCRATCH, **options), CPU)  # type: ignore[arg-type]
+    return recipe.plan(str(source), Options(**{"override": SCRATCH, **options}), CPU)  # type: ignore[arg-type]
 
 
 def test_images_that_look_alike_are_on_one_side(flowers: Path) -> None:
@@ -65,6 +66,13 @@ def test_the_yaml_says_what_was_chosen_and_loads(flowers: Path, tmp_path: Path) 
     assert frozen.has("conv1.weight") and not frozen.has("fc.weight")
     assert "from scratch" in (folder / "config.yaml").read_text()
     assert (folder / "labels.txt").read_text() == "0 daisy\n1 rose\n"
+
+
+def test_images_are_normalised_as_those_that_the_weights_were_trained_on(flowers: Path) -> None:
+    found = planned(flowers, model="ViT_small_patch16_224", override=("Arch.pretrained=/weights.pdparams",))
+    content = yaml.safe_load(found.text(Path("run")))
+    normalised = [content["DataLoader"][split]["dataset"]["transform_ops"][-1] for split in ("Train", "Eval")]
+    assert normalised == 2 * [{"NormalizeImage": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}}]
 
 
 def test_the_same_request_has_the_same_folder_and_other_data_another(flowers: Path, tmp_path: Path) -> None:
