@@ -14,6 +14,11 @@ def squared_norm(x: paddle.Tensor) -> paddle.Tensor:
 
 def run_custom_op(name: str, *arguments: Any) -> Any:
     """Call an operator of a loaded library; return the list of its results."""
+    if not paddle.is_grad_enabled():
+        # Paddle would record the call all the same, and keep what its gradient needs.
+        arguments = tuple(
+            one.detach() if isinstance(one, paddle.Tensor) and not one.stop_gradient else one for one in arguments
+        )
     return paddle._C_ops._run_custom_op(name, *arguments)
 
 

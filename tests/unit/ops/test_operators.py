@@ -265,3 +265,10 @@ X = paddle.ones([2, 8, 8, 4])
 def test_what_does_not_fit_is_refused_by_name(name: str, arguments: list[Any], message: str) -> None:
     with pytest.raises((OSError, ValueError, RuntimeError), match=message):
         run(name, *arguments)
+
+
+def test_without_gradients_an_operator_keeps_nothing_for_them() -> None:
+    x, weight = leaf(random(4, 8), "float32"), leaf(random(8, 8), "float32")
+    with paddle.no_grad():
+        (y,) = run("linear", x, weight, None)
+    assert y.stop_gradient
