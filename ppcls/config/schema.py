@@ -43,6 +43,7 @@ class GlobalSection:
     epochs: Count = key(120, "passes over the training set")
     iter_per_epoch: Optional[Count] = key(None, "training batches per epoch; unset: the whole set")
     update_freq: Count = key(1, "batches whose gradients add up to one optimizer update")
+    freeze_norms: bool = key(False, "batch norms keep the statistics of the weights that the training starts from")
     prof: Limit = key(-1, "stop each epoch after this many optimizer updates; -1: never")
     early_stop: Limit = key(-1, "stop at the end of this epoch, schedules unchanged; -1: never")
     hang_seconds: Limit = key(1800, "end a run in which no batch finishes for this long; -1: never")

@@ -27,7 +27,7 @@ from ppcls.engine.seed import seed_batch
 from ppcls.errors import TerminatedError, TrainingError
 from ppcls.files import write_text
 from ppcls.losses.base import terms_of
-from ppcls.models.layers import at_stage, frozen_norms
+from ppcls.models.layers import at_stage, batch_norms
 
 logger = logging.getLogger("ppcls")
 
@@ -246,8 +246,8 @@ class Engine(Parts):
         """Yield what is left of the running epoch as tensors on the device, and seed what the model draws."""
         state = self.state
         self.task.trained.train()
-        for norm in frozen_norms(self.task.trained):
-            norm.eval()
+        for norm in batch_norms(self.task.trained, frozen=not self.config.Global.freeze_norms):
+            norm.eval()  # so that its statistics stay, too
         at_stage(self.task.trained, *self.train_loader.stage(state.epoch))
         left = self.train_loader.epoch(state.epoch, skip=state.batches_done)
         for batch in batches.on_device(itertools.islice(left, self.batches_per_epoch - state.batches_done)):

@@ -1,12 +1,14 @@
 """The YAML of a run on a folder of images, and the folder that it has."""
 
 import os
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
+import paddle
 import yaml
 
 from ppcls.config import RunConfig, dump, load_config, overridden
@@ -22,6 +24,7 @@ from ppcls.recipes.options import Options
 from ppcls.text import printable
 
 CONFIG = "config.yaml"
+NEW_HEAD_FACTOR = 20
 _MOST = 1000  # folders of one name
 
 
@@ -119,7 +122,7 @@ def content_of(data: Data, choice: Choice, options: Options, folder: Path) -> di
             "image_shape": side,
         },
         "Arch": {"name": choice.model, "class_num": data.class_num},
-        "Loss": _losses(data),
+        "Loss": _losses(data, choice),
         "Optimizer": _optimizer(choice, options),
         "DataLoader": {
             "Train": _section(data, choice, folder, "train"),
@@ -130,6 +133,8 @@ def content_of(data: Data, choice: Choice, options: Options, folder: Path) -> di
     }
     if choice.pretrained:
         content["Arch"]["pretrained"] = True
+    if choice.fine_tunes:  # few images of few classes have other statistics, which change all features at once
+        content["Global"]["freeze_norms"] = True
     if options.minutes is not None:
         content["Global"]["minutes"] = options.minutes
         content["Global"]["save_minutes"] = max(0.5, options.minutes / 10)
@@ -150,18 +155,29 @@ def _optimizer(choice: Choice, options: Options) -> dict[str, Any]:
         "regularizer": {"name": "L2", "coeff": 0.0001},
     }
     if options.freeze == "backbone":
-        head = getattr(ARCHITECTURES.load(choice.model), "head_name", "fc").replace(".", r"\.")
-        section["param_groups"] = [{"pattern": rf"^(?!{head}\.)", "frozen": True}]
+        section["param_groups"] = [{"pattern": f"^(?!{_head(choice.model)})", "frozen": True}]
     return section
+
+
+def _head(model: str) -> str:
+    """Return what the names of the classifier's parameters begin with, as a regular expression."""
+    with paddle.LazyGuard():
+        built = ARCHITECTURES.load(model)(class_num=2)
+    return re.escape(getattr(built, "head_name", "fc") + ".")
+
+
+def with_new_head(config: RunConfig) -> list[str]:
+    """Return the options by which a classifier that starts from nothing learns faster than what it stands on."""
+    if not config.Global.freeze_norms or config.Optimizer is None or config.Optimizer.param_groups:
+        return []
+    return [f"Optimizer.param_groups=[{{pattern: '^{_head(config.Arch.name)}', lr_factor: {NEW_HEAD_FACTOR}}}]"]
 
 
 def _section(data: Data, choice: Choice, folder: Path, split: str) -> dict[str, Any]:
     size = choice.size_px
-    seen: list[Mapping[str, Any]] = [{"RandCropImage": {"size": size}}, {"RandFlipImage": None}]
-    if split == "val":
-        seen = [{"ResizeImage": {"resize_short": size * 8 // 7}}, {"CropImage": {"size": size}}]
-    elif not choice.fine_tunes:
-        seen[0]["RandCropImage"]["scale"] = [0.3, 1.0]
+    seen: list[Mapping[str, Any]] = [{"ResizeImage": {"resize_short": size * 8 // 7}}, {"CropImage": {"size": size}}]
+    if split == "train":
+        seen = [{"RandCropImage": {"size": size, "scale": [0.3, 1.0]}}, {"RandFlipImage": None}]
     return {
         "dataset": {
             "name": "MultiLabelDataset" if data.several else "ImageNetDataset",
@@ -180,10 +196,11 @@ def _normalisation(choice: Choice) -> Optional[dict[str, Any]]:
     return {"mean": list(cards[0].mean), "std": list(cards[0].std)} if cards else None
 
 
-def _losses(data: Data) -> dict[str, Any]:
+def _losses(data: Data, choice: Choice) -> dict[str, Any]:
     if data.several:
         return {"Train": [{"MultiLabelLoss": None}], "Eval": [{"MultiLabelLoss": None}]}
-    return {"Train": [{"CELoss": {"epsilon": 0.1}}], "Eval": [{"CELoss": None}]}
+    # Smooth labels would undo what the instant model, which a fine-tuning starts from, is sure of.
+    return {"Train": [{"CELoss": None if choice.fine_tunes else {"epsilon": 0.1}}], "Eval": [{"CELoss": None}]}
 
 
 def _metrics(data: Data) -> dict[str, Any]:

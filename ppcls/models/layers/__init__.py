@@ -33,7 +33,7 @@ from ppcls.models.layers.joins import (
     Scale,
 )
 from ppcls.models.layers.linear import ConvHead, Head, Linear, Mlp, UniformLinear
-from ppcls.models.layers.norm import BatchNorm, ImageNorm, LayerNorm, LayerNorm2D, frozen_norms
+from ppcls.models.layers.norm import BatchNorm, ImageNorm, LayerNorm, LayerNorm2D, batch_norms
 from ppcls.models.layers.operators import STOCK, Activation, DataFormat, activate, compute_with, computing_layers
 from ppcls.models.layers.patch_pixels import fold_patches, unfold_patches
 from ppcls.models.layers.patches import PatchEmbed, positions_for
@@ -108,6 +108,7 @@ __all__ = [
     "attend",
     "attend_in_windows",
     "BatchNorm",
+    "batch_norms",
     "channel_shuffle",
     "compute_with",
     "computing_layers",
@@ -115,7 +116,6 @@ __all__ = [
     "draw_linears",
     "drop_rates",
     "fold_patches",
-    "frozen_norms",
     "join_windows",
     "keyless_bias",
     "make_divisible",

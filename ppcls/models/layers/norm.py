@@ -77,7 +77,7 @@ class ImageNorm(nn.GroupNorm):
 BATCH_NORMS = (nn.BatchNorm, nn.BatchNorm1D, nn.BatchNorm2D, nn.BatchNorm3D, nn.SyncBatchNorm)
 
 
-def frozen_norms(model: nn.Layer) -> list[nn.Layer]:
-    """Return the batch norms whose weights are frozen: their running statistics must not change either."""
-    norms = (layer for layer in model.sublayers() if isinstance(layer, BATCH_NORMS) and layer.parameters())
-    return [norm for norm in norms if all(weight.stop_gradient for weight in norm.parameters())]
+def batch_norms(model: nn.Layer, *, frozen: bool) -> list[nn.Layer]:
+    """Return the batch norms of a model, or only those whose weights are `frozen`."""
+    norms = [layer for layer in model.sublayers() if isinstance(layer, BATCH_NORMS) and layer.parameters()]
+    return [norm for norm in norms if not frozen or all(weight.stop_gradient for weight in norm.parameters())]

@@ -256,11 +256,31 @@ def test_mixed_precision_on_the_cpu_changes_the_losses_a_little(make: MakeEngine
     np.testing.assert_allclose(losses(static), losses(engine), rtol=1e-2)
 
 
-@pytest.mark.parametrize("frozen", [r"^norm\.", "^conv"])
-def test_a_frozen_batch_norm_keeps_its_statistics(make: MakeEngine, frozen: str) -> None:
-    engine = make("Tiny", "run", "Global.epochs=1", f"Optimizer.param_groups=[{{pattern: '{frozen}', frozen: true}}]")
+@pytest.mark.parametrize(
+    ("option", "kept"),
+    [
+        (
+            r"Optimizer.param_groups=[{pattern: '^norm\.', frozen: true}]",
+            "norm.weight norm.bias norm._mean norm._variance",
+        ),
+        ("Optimizer.param_groups=[{pattern: ^conv, frozen: true}]", "conv.weight conv.bias"),
+        ("Global.freeze_norms=True", "norm._mean norm._variance"),
+    ],
+)
+def test_a_frozen_batch_norm_keeps_its_statistics(make: MakeEngine, option: str, kept: str) -> None:
+    engine = make("Tiny", "run", "Global.epochs=1", option)
     before = {key: value.numpy().copy() for key, value in engine.model.state_dict().items()}
     engine.train()
-    kept = {key for key, value in engine.model.state_dict().items() if np.array_equal(value.numpy(), before[key])}
-    norm = {"norm.weight", "norm.bias", "norm._mean", "norm._variance"}
-    assert kept == (norm if frozen.startswith("^norm") else {"conv.weight", "conv.bias"})
+    found = {key for key, value in engine.model.state_dict().items() if np.array_equal(value.numpy(), before[key])}
+    assert found == set(kept.split())
+
+
+def test_frozen_batch_norms_teach_the_same_by_all_operators(make: MakeEngine) -> None:
+    options = ("Global.epochs=1", "Global.freeze_norms=True", "Optimizer.lr.learning_rate=0.001")
+    stock, onednn = (
+        trained(make("ResNet18", kind, f"Global.cpu_ops={kind}", *options)) for kind in ("stock", "onednn")
+    )
+    np.testing.assert_allclose(losses(onednn), losses(stock), rtol=1e-4)
+    weights = [engine.model.state_dict() for engine in (stock, onednn)]
+    for key in (key for key in weights[0] if key.endswith((".bn.weight", ".bn.bias", ".bn._mean"))):
+        np.testing.assert_allclose(weights[1][key].numpy(), weights[0][key].numpy(), atol=1e-5)

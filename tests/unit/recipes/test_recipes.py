@@ -1,5 +1,6 @@
 """From images and options to the YAML of a run."""
 
+import re
 import shutil
 import zipfile
 from pathlib import Path
@@ -73,6 +74,12 @@ def test_images_are_normalised_as_those_that_the_weights_were_trained_on(flowers
     content = yaml.safe_load(found.text(Path("run")))
     normalised = [content["DataLoader"][split]["dataset"]["transform_ops"][-1] for split in ("Train", "Eval")]
     assert normalised == 2 * [{"NormalizeImage": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}}]
+
+
+def test_the_classifier_is_not_frozen_whatever_its_name(flowers: Path) -> None:
+    content = yaml.safe_load(planned(flowers, model="DeiT_tiny_patch16_224", freeze="backbone").text(Path("run")))
+    (group,) = content["Optimizer"]["param_groups"]
+    assert re.search(group["pattern"], "blocks.0.mlp.fc1.weight") and not re.search(group["pattern"], "head.weight")
 
 
 def test_the_same_request_has_the_same_folder_and_other_data_another(flowers: Path, tmp_path: Path) -> None:
