@@ -83,10 +83,13 @@ def timing(folder: Path, started: float) -> Timing:
 
 def _start(config: RunConfig) -> Model:
     """Return the model as its training begins."""
-    model = Model(config, start=True)
-    config = model.config
-    passes = 3 * config.Global.epochs * len(model.engine.train_loader.dataset)
-    model.engine.choose_operators(passes=passes)  # as the training will
+    return as_in_training(Model(config, start=True))
+
+
+def as_in_training(model: Model) -> Model:
+    """Return the model, which computes by the operators of its training."""
+    passes = 3 * model.config.Global.epochs * len(model.engine.train_loader.dataset)
+    model.engine.choose_operators(passes=passes)
     return model
 
 

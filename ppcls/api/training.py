@@ -142,10 +142,10 @@ def finished(folder: Path, engine: Engine, instant_prefix: Optional[Path]) -> Ru
     """Return the run of a training that is done, with its best model evaluated, stored and exported."""
     best = engine.folder / ("latest" if engine.state.best_metric is None else "best_model")
     if instant_prefix is not None and not beats(engine, about(instant_prefix).get("results", {})):
-        model = load(instant_prefix.parent)
+        model = instant.as_in_training(load(instant_prefix.parent))
     else:
         config = load_config(str(folder / recipe.CONFIG), stored.as_overrides({"Arch.pretrained": False}))
-        model = Model(stored.with_global(config, pretrained_model=str(best)))
+        model = instant.as_in_training(Model(stored.with_global(config, pretrained_model=str(best))))
         instant.keep_statistics(model)
     evaluation = model.evaluate()
     model.replace(folder)
