@@ -119,8 +119,8 @@ def train_in(folder: Path, started: float, loggers: Sequence[Scalars] = (), on_e
     has_instant = instant.make(folder, config)
     if has_instant and (config.Arch.pretrained or config.Global.pretrained_model):
         config = recipe.settle(folder, [f"Global.pretrained_model={instant.prefix(folder)}"])
-    elif not has_instant:
-        config = recipe.settle(folder, recipe.with_new_head(config))
+    elif not has_instant and (faster := recipe.with_new_head(config)):
+        config = recipe.settle(folder, faster)
     engine = Engine(config)
     engine.timing = instant.timing(folder, started)
 

@@ -1,7 +1,6 @@
 """The command `ppcls serve`."""
 
 import argparse
-import math
 import os
 import signal
 import socket
@@ -9,7 +8,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
-from ppcls.cli.arguments import add_index_engine, whole
+from ppcls.cli.arguments import above_zero, add_index_engine, whole
 from ppcls.errors import ConfigError
 from ppcls.images.limits import MAX_PIXELS
 from ppcls.serve.limits import Limits
@@ -75,19 +74,19 @@ def _add_limits(parser: argparse.ArgumentParser, limits: Limits) -> None:
     )
     parser.add_argument(
         "--max-megapixels",
-        type=_amount,
+        type=above_zero,
         default=limits.pixels / 1e6,
         help="maximum size of an image, in millions of pixels (default: %(default)s)",
     )
     parser.add_argument(
         "--max-body-mib",
-        type=_amount,
+        type=above_zero,
         default=limits.body_bytes / 2**20,
         help="maximum size of a request, in MiB (default: %(default)s)",
     )
     parser.add_argument(
         "--timeout",
-        type=_amount,
+        type=above_zero,
         default=limits.seconds,
         help="seconds a client may take to send a request, and the server to answer it (default: %(default)s)",
     )
@@ -108,16 +107,6 @@ def _limits(arguments: argparse.Namespace) -> Limits:
             "give less"
         )
     return limits
-
-
-def _amount(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"must be a number above 0; received '{text}'")
-    return value
 
 
 def run(arguments: argparse.Namespace) -> int:

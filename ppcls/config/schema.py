@@ -97,6 +97,10 @@ class GlobalSection:
     train: Annotated[bool, Only(True, "remove train; evaluate with tools/eval.py")] = key(True, "of the old launcher")
 
     @property
+    def learns_unlabelled(self) -> bool:
+        return self.train_mode in ("fixmatch", "fixmatch_ccssl")
+
+    @property
     def logging_ranks(self) -> tuple[int, ...]:
         return tuple(int(rank) for rank in str(self.log_ranks).split(","))
 

@@ -117,7 +117,7 @@ def train_loader(config: RunConfig) -> Loader:
     labelled: DataSection = config.require("DataLoader.Train", "train")
     if config.Global.train_mode != "progressive" and has_stages(labelled.dataset):
         raise ConfigError(f"{labelled.dataset.where}: progress_size and the like: need Global.train_mode: progressive")
-    if not config.Global.train_mode.startswith("fixmatch"):
+    if not config.Global.learns_unlabelled:
         for path in ("DataLoader.UnLabelTrain", "UnLabelLoss", "SSL"):
             if reduce(getattr, path.split("."), config) is not None:
                 raise ConfigError(f"{config.source}: {path}: is not used; set Global.train_mode to fixmatch")

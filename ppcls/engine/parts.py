@@ -104,7 +104,7 @@ class Parts:
     @functools.cached_property
     def unlabelled_losses(self) -> Optional[dict[str, Loss]]:
         """Losses of images without labels; None where there are none to learn from."""
-        if not self.config.Global.train_mode.startswith("fixmatch"):
+        if not self.config.Global.learns_unlabelled:
             return None
         parts = self.config.require("UnLabelLoss.Train", "train_mode: fixmatch")
         return criteria.losses(parts, self.train_loader, self.config.class_num)

@@ -43,19 +43,24 @@ def convert(folder: Path, description: Artifact, opset: int) -> Path:
 
 
 def _convert(folder: Path, file: Path, opset: int) -> None:
-    """Write the file by paddle2onnx, in a process of its own: what it can't convert ends it."""
+    """Write the file by paddle2onnx, in a process of its own: what it can't convert ends it.
+
+    It runs in `folder`, as Python imports from where `-m` is run first, and a user's folder may hold any names.
+    """
     options = {
-        "model_dir": folder,
+        "model_dir": ".",
         "model_filename": artifact.MODEL,
         "params_filename": artifact.WEIGHTS,
-        "save_file": file,
+        "save_file": file.name,
         "opset_version": opset,
         "enable_auto_update_opset": False,
         # Its own optimisers install packages while they run; onnxslim does it here.
         "optimize_tool": "None",
     }
     words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
-    done = subprocess.run([sys.executable, "-m", "paddle2onnx.command", *words], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "paddle2onnx.command", *words], cwd=folder, capture_output=True, text=True
+    )
     if done.returncode or not file.exists():
         faults = re.findall(r"\[ERROR\]\[Paddle2ONNX\] (.*)", done.stdout + done.stderr)
         reason = f"it says: {faults[0]}" if faults else f"it ended with status {done.returncode}"

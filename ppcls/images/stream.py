@@ -39,20 +39,12 @@ def find(paths: Union[str, Sequence[str]], *, say: bool = True) -> Iterator[str]
     A line of a list is a path relative to the list's folder; a label after it is ignored. `say`: log which files of
     a folder are ignored. Raises DataError.
     """
-    for path in [paths] if isinstance(paths, str) else paths:
-        yield from _found(path, say)
+    return (image for image, _ in _found(paths, say))
 
 
 def labelled(paths: Union[str, Sequence[str]]) -> dict[str, str]:
     """Return the images that `find` finds, each once, with their labels in lists, else "". Raises DataError."""
-    found: dict[str, str] = {}
-    for path in [paths] if isinstance(paths, str) else paths:
-        if os.path.isfile(path) and path.lower().endswith(".txt"):
-            pairs = entries_in(path, "infer_imgs")
-            found.update((os.path.join(os.path.dirname(path), listed), label) for listed, label in pairs)
-        else:
-            found.update((image, "") for image in find(path))
-    return found
+    return dict(_found(paths, say=True))
 
 
 def listed(path: str, root: str) -> list[str]:
@@ -60,15 +52,18 @@ def listed(path: str, root: str) -> list[str]:
     return [os.path.join(root, name) for name in paths_in(path, "infer_list")]
 
 
-def _found(path: str, say: bool) -> Iterator[str]:
-    if os.path.isdir(path):
-        yield from (os.path.join(path, below) for below in images_below(path, say=say))
-    elif not os.path.isfile(path):
-        raise DataError(f"infer_imgs: '{printable(path)}' does not exist; give an image, a folder or a .txt list")
-    elif path.lower().endswith(".txt"):
-        yield from (os.path.join(os.path.dirname(path), listed) for listed in paths_in(path, "infer_imgs"))
-    else:
-        yield path
+def _found(paths: Union[str, Sequence[str]], say: bool) -> Iterator[tuple[str, str]]:
+    """Yield the images of each path, with their labels where a list has some, else ""."""
+    for path in [paths] if isinstance(paths, str) else paths:
+        if os.path.isdir(path):
+            yield from ((os.path.join(path, below), "") for below in images_below(path, say=say))
+        elif not os.path.isfile(path):
+            raise DataError(f"infer_imgs: '{printable(path)}' does not exist; give an image, a folder or a .txt list")
+        elif path.lower().endswith(".txt"):
+            entries = entries_in(path, "infer_imgs")
+            yield from ((os.path.join(os.path.dirname(path), listed), label) for listed, label in entries)
+        else:
+            yield path, ""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Losses between the outputs of models that learn from each other or from a teacher, and of such models by labels."""
 
 from collections.abc import Sequence
-from typing import Literal, Optional
+from typing import Literal, Optional, Union
 
 import numpy as np
 import paddle
@@ -17,7 +17,17 @@ from ppcls.losses.multi_label import MultiLabelLoss
 DISTANCES = {"l1": F.l1_loss, "l2": F.mse_loss, "smooth_l1": F.smooth_l1_loss}
 
 
-class DistillationGTCELoss(Loss):
+class _WithLabels(Loss):
+    """A loss of each of `model_names` with the labels; the sum of all. `key`: which of a model's outputs."""
+
+    def __init__(self, loss: Union[CELoss, MultiLabelLoss], model_names: Sequence[str], key: Optional[str]) -> None:
+        self.loss, self.model_names, self.key = loss, model_names, key
+
+    def of(self, outputs: Outputs, batch: Batch) -> paddle.Tensor:
+        return paddle.add_n([self.loss(output_of(outputs, name, self.key), batch.labels) for name in self.model_names])
+
+
+class DistillationGTCELoss(_WithLabels):
     """The cross entropy of each of `model_names` with the labels, see CELoss; the sum over the models."""
 
     takes = CELoss.takes
@@ -31,14 +41,10 @@ class DistillationGTCELoss(Loss):
         model_names: Sequence[str] = ("Student",),
         key: Optional[str] = None,
     ) -> None:
-        self.loss = CELoss(class_counts, weight=weight, epsilon=epsilon)
-        self.model_names, self.key = model_names, key
-
-    def of(self, outputs: Outputs, batch: Batch) -> paddle.Tensor:
-        return paddle.add_n([self.loss(output_of(outputs, name, self.key), batch.labels) for name in self.model_names])
+        super().__init__(CELoss(class_counts, weight=weight, epsilon=epsilon), model_names, key)
 
 
-class DistillationMultiLabelLoss(Loss):
+class DistillationMultiLabelLoss(_WithLabels):
     """The binary cross entropy of each of `model_names` with the labels, see MultiLabelLoss; the sum of all."""
 
     def __init__(
@@ -50,12 +56,9 @@ class DistillationMultiLabelLoss(Loss):
         model_names: Sequence[str] = ("Student",),
         key: Optional[str] = None,
     ) -> None:
-        self.loss = MultiLabelLoss(weight=weight, size_sum=size_sum, weight_ratio=weight_ratio)
-        self.takes = self.loss.takes
-        self.model_names, self.key = model_names, key
-
-    def of(self, outputs: Outputs, batch: Batch) -> paddle.Tensor:
-        return paddle.add_n([self.loss(output_of(outputs, name, self.key), batch.labels) for name in self.model_names])
+        loss = MultiLabelLoss(weight=weight, size_sum=size_sum, weight_ratio=weight_ratio)
+        super().__init__(loss, model_names, key)
+        self.takes = loss.takes
 
 
 class DistillationCELoss(PairLoss):
