@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Callable
 
 import pytest
-from scripts import EXPORT, TRAIN, TRANSFORMS, Journey, run
+from scripts import EXPORT, REPO, TRAIN, TRANSFORMS, Journey, run
 
 from ppcls.engine import log
 
@@ -14,6 +14,17 @@ def closed_log() -> Iterator[None]:
     """Close what a command that ran in this process logs to."""
     yield
     log.close_log(logging.getLogger("ppcls"))
+
+
+@pytest.fixture
+def digits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder `tmp_path/digits` with the images of the demo, in train/ and val/ by class."""
+    pytest.importorskip("sklearn", reason="the images are scikit-learn's")
+    monkeypatch.syspath_prepend(str(REPO / "examples"))
+    from demo import write_images
+
+    write_images(tmp_path / "digits")
+    return tmp_path / "digits"
 
 
 @pytest.fixture(scope="session")

@@ -70,22 +70,15 @@ DataLoader:
 
 
 @pytest.mark.slow
-def test_forty_labels_are_worth_more_with_images_that_have_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pytest.importorskip("sklearn", reason="the images are scikit-learn's")
-    monkeypatch.syspath_prepend(str(REPO / "examples"))
-    from demo import write_images
-
-    write_images(tmp_path)
+def test_forty_labels_are_worth_more_with_images_that_have_none(digits: Path, tmp_path: Path) -> None:
     few = [
         f"{folder.name}/{file.name} {folder.name}\n"
-        for folder in sorted((tmp_path / "train").iterdir())
+        for folder in sorted((digits / "train").iterdir())
         for file in sorted(folder.iterdir())[:NUM_LABELLED]
     ]
-    (tmp_path / "few.txt").write_text("".join(few * 10))  # an epoch of 25 batches
-    (tmp_path / "few.yaml").write_text(RUN.format(data=tmp_path))
-    (tmp_path / "all.yaml").write_text(f"_base_: few.yaml\n{UNLABELLED.format(data=tmp_path)}")
+    (digits / "few.txt").write_text("".join(few * 10))  # an epoch of 25 batches
+    (tmp_path / "few.yaml").write_text(RUN.format(data=digits))
+    (tmp_path / "all.yaml").write_text(f"_base_: few.yaml\n{UNLABELLED.format(data=digits)}")
     found: dict[str, list[float]] = {"few": [], "all": []}
     for seed in range(2):
         for name, accuracies in found.items():

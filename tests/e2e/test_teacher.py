@@ -25,15 +25,8 @@ def trained(folder: Path, config: str, *options: str) -> float:
 
 
 @pytest.mark.slow
-def test_a_student_of_few_images_is_better_with_a_teacher_than_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pytest.importorskip("sklearn", reason="the images are scikit-learn's")
-    monkeypatch.syspath_prepend(str(REPO / "examples"))
-    from demo import write_images
-
-    write_images(tmp_path / "digits")
-    for folder in (tmp_path / "digits/train").iterdir():
+def test_a_student_of_few_images_is_better_with_a_teacher_than_alone(digits: Path, tmp_path: Path) -> None:
+    for folder in (digits / "train").iterdir():
         for file in sorted(folder.iterdir())[:NUM_IMAGES]:
             target = tmp_path / "few" / folder.name / file.name
             target.parent.mkdir(parents=True, exist_ok=True)
