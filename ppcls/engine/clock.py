@@ -6,6 +6,7 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Optional
 
 from ppcls.config.schema import RunConfig
 from ppcls.engine import ranks
@@ -43,9 +44,9 @@ class Clock:
         self.max_steps = max_steps
 
     @property
-    def ends_by_epochs(self) -> bool:
-        """Whether the epochs alone end the training, so that its length is known."""
-        return self.max_steps <= 0
+    def seconds_left(self) -> Optional[float]:
+        """How long the updates may still take; None where that is not the time that ends them."""
+        return None
 
     def tick(self) -> None:
         """Note that a batch is done."""
@@ -84,8 +85,8 @@ class TimedClock(Clock):
             self._refuse_too_short()
 
     @property
-    def ends_by_epochs(self) -> bool:
-        return False
+    def seconds_left(self) -> float:
+        return max(self.end - self.now, 0.0)
 
     @property
     def now(self) -> float:

@@ -264,12 +264,12 @@ class Engine(Parts):
             self.state.scaler.num_skipped,
             epoch=self.state.epoch + 1,
             epochs=self.config.Global.epochs,
-            last_epoch=self.last_epoch,
+            batches_left=self.batches_left,
             first_batch=self.state.batches_done,
             num_batches=self.batches_per_epoch,
             every=self.config.Global.print_batch_step,
             print_memory=self.config.Global.print_mem_info,
-            is_last_known=self.clock.ends_by_epochs,
+            clock=self.clock,
         )
 
     def start_training(self) -> None:

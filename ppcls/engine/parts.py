@@ -208,3 +208,12 @@ class Parts:
     def last_epoch(self) -> int:
         settings = self.config.Global
         return min(settings.epochs, settings.early_stop) if settings.early_stop > 0 else settings.epochs
+
+    @property
+    def batches_left(self) -> int:
+        """How many batches are to come in this run, unless it ends by the time or by `Global.patience`."""
+        state, pace, last = self.state, self.pace, self.last_epoch * self.batches_per_epoch
+        if self.clock.max_steps > 0:
+            epochs, steps = divmod(self.clock.max_steps, pace.steps_per_epoch)
+            last = min(last, epochs * self.batches_per_epoch + steps * pace.update_freq)
+        return last - state.epoch * self.batches_per_epoch - state.batches_done

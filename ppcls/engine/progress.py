@@ -10,6 +10,7 @@ import paddle
 
 from ppcls import device, environment
 from ppcls.engine.bar import Bar
+from ppcls.engine.clock import Clock
 from ppcls.engine.ranks import rows_of_ranks
 from ppcls.engine.scalars import Scalars
 from ppcls.engine.tally import Tally
@@ -39,18 +40,19 @@ class Progress:
         *,
         epoch: int,
         epochs: int,
-        last_epoch: int,
+        batches_left: int,
         first_batch: int,
         num_batches: int,
         every: int,
         print_memory: bool,
-        is_last_known: bool,
+        clock: Clock,
     ) -> None:
         self.scalars = scalars
-        self.epoch, self.epochs, self.last_epoch = epoch, epochs, last_epoch
+        self.epoch, self.epochs = epoch, epochs
         self.print_memory = print_memory
-        self.is_last_known = is_last_known  # else the run ends before its last epoch, by the clock
+        self.clock = clock  # which may end the run before its last epoch
         self.batch, self.first_batch, self.num_batches = first_batch, first_batch, num_batches
+        self.last = first_batch + batches_left  # of the run, counted from the start of this epoch
         self.every = every
         self.tally = tally
         self.look = look
@@ -106,7 +108,7 @@ class Progress:
             f"waiting for data: {speed['data_wait']:.0%}{memory}, "
             f"eta: {datetime.timedelta(seconds=speed['eta_seconds'])}"
         )
-        if is_second and self.is_last_known:
+        if is_second and self.clock.seconds_left is None:
             self._forecast(speed["batch_seconds"])
 
     def _speed(self) -> dict[str, float]:
@@ -126,20 +128,21 @@ class Progress:
         return speed
 
     def _seconds_left(self) -> float:
-        """Return how long the rest of the run takes at the speed of this epoch, without its evaluations."""
+        """Return how long the rest of the run takes at the speed of this epoch, without its evaluations.
+
+        Where a clock ends it, how long it may take.
+        """
+        if self.clock.seconds_left is not None:
+            return self.clock.seconds_left
         per_batch = (time.perf_counter() - self.started) / (self.batch - self.first_batch)
-        return per_batch * self._num_batches_left
+        return per_batch * (self.last - self.batch)
 
     def _forecast(self, batch_seconds: float) -> None:
         """Say what a new run takes by its first batches, but for the very first one, which sets much up."""
-        left = datetime.timedelta(seconds=round(batch_seconds * self._num_batches_left))
+        left = datetime.timedelta(seconds=round(batch_seconds * (self.last - self.batch)))
         memory_mib = device.peak_memory_mib() or environment.peak_memory_mib()
         memory = f"; peak memory so far {memory_mib:.0f} MiB" if memory_mib else ""
-        logger.info(f"forecast: {left} of training to epoch {self.last_epoch}, evaluations aside{memory}")
-
-    @property
-    def _num_batches_left(self) -> int:
-        return (self.last_epoch - self.epoch) * self.num_batches + self.num_batches - self.batch
+        logger.info(f"forecast: {left} of training, evaluations aside{memory}")
 
     def _memory_mib(self) -> float:
         return device.peak_memory_mib() if self.print_memory else 0.0

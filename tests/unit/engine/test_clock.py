@@ -21,6 +21,13 @@ def test_a_run_ends_within_an_epoch_and_evaluates_there(make: MakeEngine) -> Non
     assert trained(make("Tiny", "whole", "Global.max_steps=6", "Global.checkpoints=auto")).state.step == 6
 
 
+def test_what_is_left_follows_from_the_updates_that_end_a_run(make: MakeEngine) -> None:
+    engine = make("Tiny", "run", "Global.max_steps=6", "Global.epochs=1000")
+    assert (engine.batches_per_epoch, engine.batches_left) == (4, 6)
+    assert make("Tiny", "run", "Global.max_steps=3", "Global.update_freq=3").batches_left == 4 + 3
+    assert make("Tiny", "run", "Global.max_steps=6", "Global.epochs=1").batches_left == 4
+
+
 def test_a_timed_run_ends_in_time_and_its_numbers_repeat_it(make: MakeEngine) -> None:
     started = time.monotonic()
     timed = make("Tiny", "timed", *TIMED, "Global.minutes=0.06")
@@ -30,6 +37,8 @@ def test_a_timed_run_ends_in_time_and_its_numbers_repeat_it(make: MakeEngine) ->
     first, last = timed.state.schedule.decay
     rates = [record["lr"] for record in records(timed, "train")]
     assert rates[0] == 0.02 and rates[-1] < 0.005
+    first_line = json.loads((timed.folder / "metrics.jsonl").read_text().splitlines()[0])
+    assert first_line["eta_seconds"] <= 3  # what there is, not the time of 1000 epochs
     options = [f"Optimizer.lr.decay_from={first}", f"Optimizer.lr.decay_to={last}"]
     again = trained(make("Tiny", "again", *TIMED, *options, f"Global.max_steps={timed.state.step}"))
     assert [record["loss"] for record in records(again, "train")] == [r["loss"] for r in records(timed, "train")]
