@@ -16,6 +16,7 @@ from ppcls.engine import build
 from ppcls.engine.clock import Timing
 from ppcls.models.layers import Head
 from ppcls.models.weight_files import about
+from ppcls.report.evaluation import Evaluation
 
 logger = logging.getLogger("ppcls")
 
@@ -63,13 +64,20 @@ def fit(model: Model) -> None:
     model.statistics = None if several else ridge.gather(features, labels, model.class_names, chosen)
 
 
-def keep_statistics(model: Model) -> None:
-    """Keep the statistics of the images that a model was trained on, by which classes can be added to it."""
-    if _is_linear(model.network):
+def keep_statistics(model: Model, trained: Optional[Evaluation]) -> None:
+    """Keep the statistics of the images that a model was trained on, by which classes can be added to it.
+
+    `trained`: what the model says of them, where that is known.
+    """
+    if not _is_linear(model.network):
+        return
+    if trained is None or trained.features is None:
         features, labels, several = _training_features(model)
-        if not several:
-            _, chosen = ridge.fit(features, np.eye(len(model.class_names))[labels], several=False)
-            model.statistics = ridge.gather(features, labels, model.class_names, chosen)
+    else:
+        features, labels, several = trained.features, trained.labels, trained.several
+    if not several:
+        _, chosen = ridge.fit(features, np.eye(len(model.class_names))[labels], several=False)
+        model.statistics = ridge.gather(features, labels, model.class_names, chosen)
 
 
 def timing(folder: Path, started: float) -> Timing:
@@ -77,8 +85,7 @@ def timing(folder: Path, started: float) -> Timing:
     facts: Optional[Mapping[str, float]] = about(prefix(folder)).get("seconds")
     if not facts:
         return Timing(started)
-    measured = facts["fit"] + facts["evaluate"]  # of the images of both splits, by the report once more
-    return Timing(started, facts["evaluate"], 2 * measured + facts["export"])
+    return Timing(started, facts["evaluate"], sum(facts.values()))
 
 
 def _start(config: RunConfig) -> Model:

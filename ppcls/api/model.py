@@ -31,6 +31,7 @@ from ppcls.registry import Part
 from ppcls.report.evaluation import Evaluation
 from ppcls.report.heat import Heat, painted
 from ppcls.report.sources import Source as Answering
+from ppcls.report.sources import thresholds_of
 
 Sources = Union[Source, Iterable[Source]]
 
@@ -72,7 +73,8 @@ class Model:
 
         Raises DataError for classes that the model doesn't have.
         """
-        return self._answering.evaluate(self._answering.data(source))
+        answering = self.answering()
+        return answering.evaluate(answering.data(source))
 
     def explain(self, image: Source) -> Image:
         """Return an image as the model sees it, RGB, glowing where it found what it says.
@@ -156,14 +158,12 @@ class Model:
             with paddle.no_grad():
                 yield run(paddle.to_tensor(images))
 
-    @property
-    def _answering(self) -> Answering:
-        title, weights = self.config.Arch.name, build.start_weights(self.config)
-        folder = Path(weights or title).parent  # whose records may be there
-        activation = self.postprocess.activation
-        return Answering(
-            folder, title, self.class_names, activation, self.pipeline, run=self.config, network=self.network
-        )
+    def answering(self, folder: Optional[Path] = None) -> Answering:
+        """Return the model as reports take it; `folder`: of its run, unless that is where the weights are."""
+        title, weights, post = self.config.Arch.name, build.start_weights(self.config), self.postprocess
+        folder = folder or Path(weights or title).parent
+        return Answering(folder, title, self.class_names, post.activation, self.pipeline, run=self.config,
+                         thresholds=thresholds_of(post), network=self.network)  # fmt: skip
 
     @property
     def about_classes(self) -> str:

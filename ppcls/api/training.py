@@ -26,8 +26,9 @@ from ppcls.errors import ConfigError, TerminatedError
 from ppcls.models.weight_files import about
 from ppcls.recipes import recipe
 from ppcls.recipes.options import Options
+from ppcls.report.content import collect
 from ppcls.report.evaluation import Evaluation
-from ppcls.report.writing import write_after_training
+from ppcls.report.writing import write_report
 
 logger = logging.getLogger("ppcls")
 
@@ -146,10 +147,11 @@ def finished(folder: Path, engine: Engine, instant_prefix: Optional[Path]) -> Ru
     else:
         config = load_config(str(folder / recipe.CONFIG), stored.as_overrides({"Arch.pretrained": False}))
         model = instant.as_in_training(Model(stored.with_global(config, pretrained_model=str(best))))
-        instant.keep_statistics(model)
-    evaluation = model.evaluate()
+    content = collect(model.answering(folder), None)
+    if model.statistics is None:
+        instant.keep_statistics(model, content.trained[1] if content.trained else None)
     model.replace(folder)
-    return Run(folder, model.results, False, load(folder), evaluation, write_after_training(folder))
+    return Run(folder, model.results, False, load(folder), content.measured, write_report(content, folder))
 
 
 def beats(engine: Engine, before: Mapping[str, float]) -> bool:

@@ -19,11 +19,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write the report; return the exit status."""
     from ppcls.engine import log
+    from ppcls.report.content import collect
     from ppcls.report.sources import source_at
     from ppcls.report.writing import write_report
 
     log.start_console()
     model = Path(arguments.model)
     out = Path(arguments.out) if arguments.out else model if model.is_dir() else model.parent
-    print(write_report(source_at(model), out, arguments.data))
+    print(write_report(collect(source_at(model), arguments.data), out))
     return 0

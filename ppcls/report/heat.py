@@ -13,13 +13,14 @@ from paddle import nn
 from ppcls.batch import outputs_of
 from ppcls.images.decode import Image
 from ppcls.models.layers.attention import Attention, split_heads
+from ppcls.models.layers.operators import STOCK, computing_with
 
 Map = NDArray[np.float64]
 _OPACITY = 0.55
 
 
 class Heat:
-    """Maps of a model that computes with Paddle's own operators, in its evaluation form.
+    """Maps of a model in its evaluation form, which computes with Paddle's own operators for them.
 
     Where all attention is among the same tokens, that is roll-out (the same for all classes), else the gradient of
     the class's logit times the last feature map, which for a linear classifier on means is the class activation map.
@@ -39,7 +40,8 @@ class Heat:
             if isinstance(layer, Attention)
         ]
         try:
-            logits = outputs_of(self.model(paddle.to_tensor(image_CHW[None])))["logits"]
+            with computing_with(self.model, STOCK):
+                logits = outputs_of(self.model(paddle.to_tensor(image_CHW[None])))["logits"]
         finally:
             for hook in hooks:
                 hook.remove()

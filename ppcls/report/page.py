@@ -126,7 +126,7 @@ def _worst(content: Content) -> Iterator[str]:
         return
     figures, heat = Figures(content.data), None
     if content.source.run is not None:
-        heat = Heat(content.source.plain_model)
+        heat = Heat(content.source.model)
         yield "<p><small>Beside an image: where the model found what it says.</small></p>"
     shown = [_figure(content, figures, one, heat if place < _HEATED else None) for place, one in enumerate(worst)]
     yield f'<div class="thumbs">{"".join(shown)}</div>'

@@ -61,25 +61,16 @@ class Source:
         return deeper if (deeper / MANIFEST).is_file() else self.path
 
     @functools.cached_property
-    def fast_model(self) -> nn.Layer:
+    def model(self) -> nn.Layer:
         """The trained model of a run in its evaluation form, with the operators that thousands of images are worth."""
         if self.network is not None:
             return self.network
-        engine = self._engine()
-        engine.choose_operators(passes=_PASSES)
-        return engine.model
-
-    @functools.cached_property
-    def plain_model(self) -> nn.Layer:
-        """The same with Paddle's own operators, to look into."""
-        return self._engine().model if self.network is None else self.network
-
-    def _engine(self) -> Engine:
         assert self.run is not None
         engine = Engine(self.run)
         build.load_start_weights(self.run, engine.model, new_head=False)
         engine.model.eval()
-        return engine
+        engine.choose_operators(passes=_PASSES)
+        return engine.model
 
     def evaluate(self, data_set: LabelledImages) -> Evaluation:
         """Return what it says of images. Raises DataError where it does not know their classes."""
@@ -87,7 +78,7 @@ class Source:
             found = measuring.of_export(self.predictor, data_set, self.class_names)
         else:
             activation: Activation = "sigmoid" if data_set.labels.ndim > 1 else self.activation
-            found = measuring.of_model(self.fast_model, activation, data_set, self.pipeline, self.class_names)
+            found = measuring.of_model(self.model, activation, data_set, self.pipeline, self.class_names)
         return replace(found, origin=(self, data_set), thresholds=self.thresholds)
 
     def data(self, path: Optional[str]) -> LabelledImages:
@@ -114,7 +105,7 @@ def source_at(path: Path) -> Source:
     names = list(predictor.postprocess.label_names) or [str(label) for label in range(predictor.class_num)]
     post, title = predictor.postprocess, predictor.artifact.Global.model_name
     return Source(path, title, names, post.activation, predictor.pipeline, predictor=predictor,
-                  thresholds=_thresholds(post))  # fmt: skip
+                  thresholds=thresholds_of(post))  # fmt: skip
 
 
 def config_at(folder: Path) -> RunConfig:
@@ -133,10 +124,11 @@ def of_config(config: RunConfig, folder: Path) -> Source:
     post = build.postprocess(config)
     names = list(post.label_names) or [str(label) for label in range(config.class_num)]
     return Source(folder, config.Arch.name, names, post.activation, stream.pipeline(build.eval_transforms(config)),
-                  run=config, thresholds=_thresholds(post))  # fmt: skip
+                  run=config, thresholds=thresholds_of(post))  # fmt: skip
 
 
-def _thresholds(post: PostProcess) -> Union[float, NDArray[np.float64]]:
+def thresholds_of(post: PostProcess) -> Union[float, NDArray[np.float64]]:
+    """Return the scores from which a class is an answer, where an image has several."""
     return post.thresholds if isinstance(post, (MultiLabelThreshOutput, Attributes)) else 0.5
 
 

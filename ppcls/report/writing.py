@@ -16,7 +16,7 @@ from ppcls.metrics.calibration import expected_error
 from ppcls.report.content import Content, collect, speed_of
 from ppcls.report.evaluation import Evaluation
 from ppcls.report.page import as_page
-from ppcls.report.sources import Source, source_at
+from ppcls.report.sources import source_at
 
 logger = logging.getLogger("ppcls")
 
@@ -24,9 +24,8 @@ PAGE, NUMBERS = "report.html", "report"
 _SUSPECTS = 10_000
 
 
-def write_report(source: Source, out: Path, data: Optional[str] = None) -> Path:
+def write_report(content: Content, out: Path) -> Path:
     """Write `report.html` into a folder, and the numbers into `report/` there; return the page's path."""
-    content = collect(source, data)
     text = as_page(content)
     numbers = out / NUMBERS
     make_folder(numbers, "--out")
@@ -48,7 +47,7 @@ def write_report(source: Source, out: Path, data: Optional[str] = None) -> Path:
 def write_after_training(run_folder: Path) -> Optional[Path]:
     """Write the report of a run that has just ended into its folder; one that can't be is no end of a good run."""
     try:
-        return write_report(source_at(run_folder), run_folder)
+        return write_report(collect(source_at(run_folder), None), run_folder)
     except UserError as error:
         logger.warning(f"there is no report: {error}")
         return None

@@ -4,6 +4,7 @@ Paddle's own operators are the default. `compute_with` gives a model others that
 ppcls.ops.operators.OneDNN, which say by `obstacle` which layers they can't compute.
 """
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any, ClassVar, Literal, Optional
@@ -209,6 +210,18 @@ def compute_with(model: nn.Layer, operators: Any) -> None:
     for layer in model.sublayers(include_self=True):
         if hasattr(type(layer), "operators"):
             layer.operators = operators
+
+
+@contextlib.contextmanager
+def computing_with(model: nn.Layer, operators: Any) -> Iterator[None]:
+    """Let the model compute with `operators`, and afterwards with those that it has now."""
+    before = [(layer, layer.operators) for layer in model.sublayers(include_self=True) if hasattr(layer, "operators")]
+    compute_with(model, operators)
+    try:
+        yield
+    finally:
+        for layer, kept in before:
+            layer.operators = kept
 
 
 def computing_layers(layer: nn.Layer) -> Iterator[nn.Layer]:
