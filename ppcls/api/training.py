@@ -141,11 +141,14 @@ def train_in(folder: Path, started: float, loggers: Sequence[Scalars] = (), on_e
 def finished(folder: Path, engine: Engine, instant_prefix: Optional[Path]) -> Run:
     """Return the run of a training that is done, with its best model evaluated, stored and exported."""
     best = engine.folder / ("latest" if engine.state.best_metric is None else "best_model")
-    if instant_prefix is not None and not beats(engine, about(instant_prefix).get("results", {})):
-        model = instant.as_in_training(load(instant_prefix.parent))
+    instant_wins = instant_prefix is not None and not beats(engine, about(instant_prefix).get("results", {}))
+    if instant_wins:
+        model = load(folder / instant.FOLDER)
     else:
         config = load_config(str(folder / recipe.CONFIG), stored.as_overrides({"Arch.pretrained": False}))
-        model = instant.as_in_training(Model(stored.with_global(config, pretrained_model=str(best))))
+        model = Model(stored.with_global(config, pretrained_model=str(best)))
+    model.engine.choose_operators(passes=engine.training_passes)
+    if not instant_wins:
         instant.keep_statistics(model)
     evaluation = model.evaluate()
     model.replace(folder)
