@@ -22,12 +22,13 @@ from ppcls.engine import log
 from ppcls.engine.clock import TimedClock
 from ppcls.engine.engine import Engine
 from ppcls.engine.scalars import Scalars
-from ppcls.errors import ConfigError, TerminatedError
+from ppcls.errors import CheckpointError, ConfigError, TerminatedError
 from ppcls.models.weight_files import about
 from ppcls.recipes import recipe
 from ppcls.recipes.options import Options
 from ppcls.report.evaluation import Evaluation
-from ppcls.report.writing import write_after_training
+from ppcls.report.sources import LISTED_NAMES
+from ppcls.report.writing import write_if_possible
 
 logger = logging.getLogger("ppcls")
 
@@ -115,6 +116,11 @@ def train_in(folder: Path, started: float, loggers: Sequence[Scalars] = (), on_e
     That is the instant model, made first, unless the training beats it. `started`: when, by the monotonic clock, the
     time of `Global.minutes` began.
     """
+    if about(folder / stored.MODEL).get(LISTED_NAMES):
+        raise CheckpointError(
+            f"{folder}: has classes that were added or removed since its training, which would be undone; "
+            "give another --output, or remove the folder"
+        )
     config = load_config(str(folder / recipe.CONFIG))
     has_instant = instant.make(folder, config)
     if has_instant and (config.Arch.pretrained or config.Global.pretrained_model):
@@ -152,7 +158,7 @@ def finished(folder: Path, engine: Engine, instant_prefix: Optional[Path]) -> Ru
         instant.keep_statistics(model)
     evaluation = model.evaluate()
     model.replace(folder)
-    return Run(folder, model.results, False, load(folder), evaluation, write_after_training(folder))
+    return Run(folder, model.results, False, load(folder), evaluation, write_if_possible(folder))
 
 
 def beats(engine: Engine, before: Mapping[str, float]) -> bool:
