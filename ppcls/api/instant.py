@@ -89,14 +89,9 @@ def timing(folder: Path, started: float) -> Timing:
 
 
 def _start(config: RunConfig) -> Model:
-    """Return the model as its training begins."""
-    return as_in_training(Model(config, start=True))
-
-
-def as_in_training(model: Model) -> Model:
-    """Return the model, which computes by the operators of its training."""
-    passes = 3 * model.config.Global.epochs * len(model.engine.train_loader.dataset)
-    model.engine.choose_operators(passes=passes)
+    """Return the model as its training begins, which computes by the operators of that."""
+    model = Model(config, start=True)
+    model.engine.choose_operators(passes=model.engine.training_passes)
     return model
 
 

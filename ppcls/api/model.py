@@ -30,8 +30,9 @@ from ppcls.models.weight_files import about
 from ppcls.registry import Part
 from ppcls.report.evaluation import Evaluation
 from ppcls.report.heat import Heat, painted
+from ppcls.report.sources import LISTED_NAMES, of_classes, thresholds_of
 from ppcls.report.sources import Source as Answering
-from ppcls.report.sources import thresholds_of
+from ppcls.report.writing import remove_report
 
 Sources = Union[Source, Iterable[Source]]
 
@@ -54,6 +55,7 @@ class Model:
         facts = about(weights) if weights else {}
         self.results: Mapping[str, float] = facts.get("results") or {}  # of the evaluation of these weights
         self.statistics: Optional[Statistics] = stored.statistics_beside(weights)
+        self.listed_names: Optional[Sequence[str]] = facts.get(LISTED_NAMES)
         self.postprocess = build.postprocess(config, names if start else None)
         names = list(self.postprocess.label_names)
         self.class_names: Sequence[str] = names or [str(label) for label in range(config.class_num)]
@@ -113,8 +115,9 @@ class Model:
     def _refit(self, statistics: Statistics) -> None:
         stored.put_head(self.network, statistics.head())
         self.statistics, self.results = statistics, {}
+        self.listed_names = self.listed_names or list(self.class_names)
         self.class_names = list(statistics.class_names)
-        self.config = stored.of_classes(self.config, len(self.class_names))
+        self.config = of_classes(self.config, len(self.class_names))
         self.postprocess = build.postprocess(self.config, self.class_names)
 
     def save(self, folder: Union[str, Path], **facts: Any) -> Path:
@@ -122,7 +125,7 @@ class Model:
         if self.statistics is not None:
             make_folder(Path(folder), "folder")
             self.statistics.write(Path(folder) / stored.STATISTICS)
-        facts = {**facts, "results": dict(self.results)}
+        facts = {**facts, "results": dict(self.results), LISTED_NAMES: self.listed_names}
         return stored.write(Path(folder), self.config, self.network, self.class_names, **facts)
 
     def export(self, folder: Union[str, Path]) -> Path:
@@ -133,7 +136,8 @@ class Model:
             return export(Engine(stored.with_global(self.config, save_inference_dir=str(folder), **names)))
 
     def replace(self, folder: Union[str, Path]) -> None:
-        """Write it, and its export in `inference`, over what is in a folder."""
+        """Write it, and its export in `inference`, over what is in a folder; the report there was of another."""
+        remove_report(Path(folder))
         self.save(folder)
         self.export(Path(folder) / "inference")
 
@@ -162,8 +166,17 @@ class Model:
         """Return the model as reports take it; `folder`: of its run, unless that is where the weights are."""
         title, weights, post = self.config.Arch.name, build.start_weights(self.config), self.postprocess
         folder = folder or Path(weights or title).parent
-        return Answering(folder, title, self.class_names, post.activation, self.pipeline, run=self.config,
-                         thresholds=thresholds_of(post), network=self.network)  # fmt: skip
+        return Answering(
+            folder,
+            title,
+            self.class_names,
+            post.activation,
+            self.pipeline,
+            run=self.config,
+            thresholds=thresholds_of(post),
+            network=self.network,
+            listed_names=self.listed_names,
+        )
 
     @property
     def about_classes(self) -> str:

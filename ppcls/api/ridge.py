@@ -81,8 +81,10 @@ class Statistics:
 
     def without(self, name: str) -> "Statistics":
         """Return those without the images of a class. Raises ConfigError for an unknown one, or one of two."""
-        if name not in self.class_names or len(self.class_names) < 3:
-            known = ", ".join(self.class_names)
+        known = ", ".join(self.class_names)
+        if name not in self.class_names:
+            raise ConfigError(f"class: there is no '{name}'; the model has {known}")
+        if len(self.class_names) < 3:
             raise ConfigError(f"class: can't be removed; received '{name}' of {known}; two must stay")
         keep = [place for place, known in enumerate(self.class_names) if known != name]
         return replace(

@@ -77,12 +77,6 @@ def put_head(network: nn.Layer, head: ridge.Head) -> None:
     layer.bias.set_value(paddle.to_tensor(head.bias.astype(np.float32)))
 
 
-def of_classes(config: RunConfig, class_num: int) -> RunConfig:
-    """Return a config for another number of classes."""
-    arch = dataclasses.replace(config.Arch, args={**config.Arch.args, "class_num": class_num})
-    return dataclasses.replace(config, Arch=arch)
-
-
 def with_global(config: RunConfig, **values: Any) -> RunConfig:
     """Return a config with other values in its section Global."""
     return dataclasses.replace(config, Global=dataclasses.replace(config.Global, **values))

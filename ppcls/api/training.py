@@ -22,12 +22,13 @@ from ppcls.engine import log
 from ppcls.engine.clock import TimedClock
 from ppcls.engine.engine import Engine
 from ppcls.engine.scalars import Scalars
-from ppcls.errors import ConfigError, TerminatedError
+from ppcls.errors import CheckpointError, ConfigError, TerminatedError
 from ppcls.models.weight_files import about
 from ppcls.recipes import recipe
 from ppcls.recipes.options import Options
 from ppcls.report.content import collect
 from ppcls.report.evaluation import Evaluation
+from ppcls.report.sources import LISTED_NAMES
 from ppcls.report.writing import write_report
 
 logger = logging.getLogger("ppcls")
@@ -116,6 +117,11 @@ def train_in(folder: Path, started: float, loggers: Sequence[Scalars] = (), on_e
     That is the instant model, made first, unless the training beats it. `started`: when, by the monotonic clock, the
     time of `Global.minutes` began.
     """
+    if about(folder / stored.MODEL).get(LISTED_NAMES):
+        raise CheckpointError(
+            f"{folder}: has classes that were added or removed since its training, which would be undone; "
+            "give another --output, or remove the folder"
+        )
     config = load_config(str(folder / recipe.CONFIG))
     has_instant = instant.make(folder, config)
     if has_instant and (config.Arch.pretrained or config.Global.pretrained_model):
@@ -142,13 +148,15 @@ def train_in(folder: Path, started: float, loggers: Sequence[Scalars] = (), on_e
 def finished(folder: Path, engine: Engine, instant_prefix: Optional[Path]) -> Run:
     """Return the run of a training that is done, with its best model evaluated, stored and exported."""
     best = engine.folder / ("latest" if engine.state.best_metric is None else "best_model")
-    if instant_prefix is not None and not beats(engine, about(instant_prefix).get("results", {})):
-        model = instant.as_in_training(load(instant_prefix.parent))
+    instant_wins = instant_prefix is not None and not beats(engine, about(instant_prefix).get("results", {}))
+    if instant_wins:
+        model = load(folder / instant.FOLDER)
     else:
         config = load_config(str(folder / recipe.CONFIG), stored.as_overrides({"Arch.pretrained": False}))
-        model = instant.as_in_training(Model(stored.with_global(config, pretrained_model=str(best))))
+        model = Model(stored.with_global(config, pretrained_model=str(best)))
+    model.engine.choose_operators(passes=engine.training_passes)
     content = collect(model.answering(folder), None)
-    if model.statistics is None:
+    if not instant_wins:
         instant.keep_statistics(model, content.trained[1] if content.trained else None)
     model.replace(folder)
     return Run(folder, model.results, False, load(folder), content.measured, write_report(content, folder))

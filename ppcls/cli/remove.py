@@ -2,6 +2,8 @@
 
 import argparse
 
+from ppcls.cli import add
+
 PURPOSE = "remove a class from the model of a run, without training"
 EXAMPLES = """examples:
   ppcls remove output/flowers tulip"""
@@ -14,11 +16,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Remove the class, and write model and export anew; return the exit status."""
+    """Remove the class, and write model, export and report anew; return the exit status."""
     from ppcls.api.model import load
+    from ppcls.engine import log
 
+    log.start_console()
     model = load(arguments.model)
     model.remove_class(arguments.name)
-    model.replace(arguments.model)
-    print(f"without '{arguments.name}'; {model.about_classes}; exported to {arguments.model}/inference")
+    add.replace(model, arguments.model, f"without '{arguments.name}'")
     return 0

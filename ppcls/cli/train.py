@@ -117,10 +117,10 @@ def _train_config(arguments: argparse.Namespace) -> int:
 def _report(engine: "Engine") -> None:
     """Write the report of a run that has just ended; of several ranks none can compute alone."""
     from ppcls.engine import ranks
-    from ppcls.report.writing import write_after_training
+    from ppcls.report.writing import write_if_possible
 
     if ranks.world_size() == 1 and engine.config.DataLoader.Eval is not None and engine.state.step:
-        page = write_after_training(engine.folder)
+        page = write_if_possible(engine.folder)
         if page is not None:
             next_command.say("see how good it is", f"open {shlex.quote(str(page))} in a browser")
 

@@ -45,7 +45,7 @@ def _list(arguments: argparse.Namespace) -> int:
     findings = Findings()
     if os.path.isfile(arguments.path):
         return _convert(arguments, findings)
-    if arguments.images or arguments.labels:
+    if os.path.isdir(arguments.path) and (arguments.images or arguments.labels):
         raise ConfigError(f"--images, --labels: are of a file; received the folder '{arguments.path}'; remove them")
     splits = _sound(folders_at(arguments.path, findings), findings)
     unify(splits)  # a class that a split doesn't have must move no label

@@ -28,15 +28,17 @@ def read_corrections(path: str) -> dict[str, Correction]:
             reader = csv.reader(file)
             head = tuple(next(reader, ()))
             if head != COLUMNS:
-                raise DataError(
-                    f"{printable(path)}: needs the columns {', '.join(COLUMNS)}; received {', '.join(head)}"
-                )
+                received = ", ".join(head) or "an empty file"
+                raise DataError(f"{printable(path)}: needs the columns {', '.join(COLUMNS)}; received {received}")
             for row in filter(None, reader):
                 if len(row) != len(COLUMNS) or os.path.abspath(row[0]) in found:
                     raise DataError(f"{printable(path)}:{reader.line_num}: is no line of three, or repeats an image")
                 found[os.path.abspath(row[0])] = Correction(reader.line_num, row[1], row[2] or None)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{printable(path)}: can't be read as CSV; {error}; give a list that a report saved") from error
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(
+            f"{printable(path)}: can't be read as CSV; {reason}; give a list that a report saved"
+        ) from error
     return found
 
 

@@ -18,7 +18,7 @@ from ppcls.data.sources.packed import Pack
 from ppcls.doctor.files import FilesTask, PackTask, Task
 from ppcls.doctor.findings import Findings
 from ppcls.errors import DataError
-from ppcls.images.walk import Kind, entries, folders_in
+from ppcls.images.walk import Kind, entries, folders_in, is_image
 from ppcls.text import as_utf8, printable
 
 _IMAGES_PER_TASK = 256
@@ -87,12 +87,12 @@ def splits_at(path: str, findings: Findings) -> list[Split]:
     Raises: DataError if it is none of these.
     """
     if os.path.isfile(path):
+        if is_image(path):
+            raise DataError(f"{printable(path)}: is an image; give a folder, a list file or a pack")
         with open(path, "rb") as file:
             is_pack = file.read(5) == b"ppcls"
         folder = os.path.dirname(path) or "."
         return [from_pack("all", path) if is_pack else from_list("all", path, folder, findings)]
-    if not os.path.isdir(path):
-        raise DataError(f"{printable(path)}: does not exist; give a folder, a list file or a pack")
     found = [from_list(name, file, path, findings) for name, file in lists_in(path).items()]
     return found or folders_at(path, findings)
 
@@ -105,10 +105,14 @@ def lists_in(folder: str) -> dict[str, str]:
 
 def folders_at(path: str, findings: Findings) -> list[Split]:
     """Return the splits of a folder by its folders, whatever lists it has. Raises: DataError."""
-    folders = [name for name in _SPLITS if (Path(path) / name).is_dir()]
-    if folders:
-        return [from_folder(name, str(Path(path) / name), findings) for name in folders]
-    return [from_folder("all", path, findings)]
+    if not os.path.isdir(path):
+        raise DataError(f"'{printable(path)}' does not exist; check the path")
+    names = [name for name in _SPLITS if (Path(path) / name).is_dir()]
+    roots = {name: str(Path(path) / name) for name in names} or {"all": path}
+    for root in roots.values():
+        if os.access(root, os.R_OK) and not folders_in(root):
+            raise DataError(f"{printable(root)}: has no folders; give a folder with one folder per class, or a list")
+    return [from_folder(name, root, findings) for name, root in roots.items()]
 
 
 def unify(splits: Sequence[Split]) -> None:

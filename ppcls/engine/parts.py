@@ -136,9 +136,7 @@ class Parts:
         build.load_frozen_weights(self.model, names)
         if found is None:
             build.load_start_weights(config, self.model, new_head=True, class_names=names)
-        # Of all epochs, also if this run stops early: one that resumes from there must compute with the same.
-        images = config.Global.epochs * self.batches_per_epoch * self.train_loader.batch_size(0)
-        self.choose_operators(passes=3 * images)
+        self.choose_operators(passes=self.training_passes)
         self.precision.prepare(trained, optimizer)
         ema = Ema(trained, config.EMA.decay) if config.EMA else NoEma()
         state = TrainState(trained, optimizer, schedule, self.precision.scaler, ema)
@@ -179,6 +177,14 @@ class Parts:
             batches_per_epoch=self.batches_per_epoch,
             steps_per_epoch=-(-self.batches_per_epoch // freq),
         )
+
+    @property
+    def training_passes(self) -> int:
+        """What a training counts as in `choose_operators`: the images of all epochs, each as three.
+
+        Also if it stops early: one that resumes from there must compute with the same.
+        """
+        return 3 * self.config.Global.epochs * self.batches_per_epoch * self.train_loader.batch_size(0)
 
     def choose_operators(self, *, passes: float) -> None:
         """Choose what the model computes with, for so many images forward (see `operators.choose`)."""

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,13 +11,13 @@ from typing import Any, Optional
 import yaml
 from paddle import nn
 
-from ppcls.config import dump_config
+from ppcls.config import dump_config, load_config
 from ppcls.config.schema import RunConfig
 from ppcls.engine import checkpoints
 from ppcls.engine.checkpoints import Checkpoint
 from ppcls.engine.ranks import rows_of_ranks
 from ppcls.engine.state import TrainState
-from ppcls.errors import CheckpointError
+from ppcls.errors import CheckpointError, ConfigError
 
 logger = logging.getLogger("ppcls")
 
@@ -58,7 +59,7 @@ def restore(state: TrainState, saved: Checkpoint, config: RunConfig, pace: Pace)
     before = Pace(**saved.states["pace"])
     if before != pace:
         _move(state, before, pace)
-    changed = differences(yaml.safe_load(saved.states["config"]), yaml.safe_load(dump_config(config)))
+    changed = differences(_read_now(saved.states["config"]), yaml.safe_load(dump_config(config)))
     if changed:
         logger.warning(f"the config differs from the one of the checkpoint: {'; '.join(changed)}")
 
@@ -113,6 +114,19 @@ def _move(state: TrainState, before: Pace, now: Pace) -> None:
     )
     again = f"; {samples - groups * group} samples come again" if samples > groups * group else ""
     logger.warning(f"the checkpoint has another pace: {changes}; step {old_step} -> {state.step}{again}")
+
+
+def _read_now(written: str) -> Any:
+    """Return a config that an earlier version may have written, with the defaults of keys that came since.
+
+    What this version can't read stays as it was written: it differs.
+    """
+    before = yaml.safe_load(written)
+    try:
+        config = load_config(None, [f"{name}={json.dumps(section)}" for name, section in before.items()])
+    except ConfigError:
+        return before
+    return yaml.safe_load(dump_config(config))
 
 
 def differences(before: Any, now: Any, key: str = "") -> list[str]:

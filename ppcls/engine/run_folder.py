@@ -11,13 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-import yaml
-
 from ppcls import files
-from ppcls.config import dump_config
+from ppcls.config import load_config
 from ppcls.config.schema import GlobalSection, RunConfig
 from ppcls.engine import checkpoints, ranks
-from ppcls.errors import CheckpointError
+from ppcls.errors import CheckpointError, ConfigError
 
 logger = logging.getLogger("ppcls")
 
@@ -48,11 +46,11 @@ def resuming(config: RunConfig) -> RunConfig:
     if settings.checkpoints or settings.overwrite or not file.is_file() or not checkpoints.names_in(folder):
         return config
     try:
-        before = yaml.safe_load(file.read_bytes())
-    except yaml.YAMLError:  # somebody changed it: not this config
+        before = load_config(str(file))
+    except ConfigError:  # somebody changed it, or another version wrote it: not this config
         return config
     auto = dataclasses.replace(config, Global=dataclasses.replace(settings, checkpoints=checkpoints.AUTO))
-    if before not in (yaml.safe_load(dump_config(same)) for same in (config, auto)):
+    if before not in (config, auto):
         return config
     note = f"'{folder}' has the checkpoints of a run of this config, which resumes; anew: Global.overwrite=True"
     return dataclasses.replace(auto, notes=(*config.notes, note))

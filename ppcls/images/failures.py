@@ -20,7 +20,8 @@ class UnsupportedError(UndecodableError):
 def unforeseen(error: Exception) -> DataError:
     """Return the error for what was raised over one image; what the system refuses to read may be all of them."""
     if isinstance(error, OSError):
-        return DataError(f"can't be read; received '{error.strerror or error}'; check the disk")
+        what = "path" if isinstance(error, FileNotFoundError) else "disk"
+        return DataError(f"can't be read; received '{error.strerror or error}'; check the {what}")
     return UndecodableError(f"can't be used; {in_words(error)}; replace or remove the image")
 
 

@@ -17,7 +17,9 @@ def percent(value: float) -> str:
 
 
 def with_interval(found: Share) -> str:
-    """Return a share with its interval of 95 % confidence."""
+    """Return a share with its interval of 95 % confidence; a dash for one of nothing, which may be anything."""
+    if (found.low, found.high) == (0, 1):
+        return "-"
     text = f"{100 * found.value:.1f} ({100 * found.low:.1f} to {100 * found.high:.1f})"
     return text.replace(" ", "\u00a0")  # on one line
 

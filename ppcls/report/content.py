@@ -13,7 +13,7 @@ from ppcls.data.sources.lists import relabelled
 from ppcls.doctor.check import check
 from ppcls.doctor.findings import KINDS, Findings
 from ppcls.doctor.splits import split_of
-from ppcls.engine import build, manifest
+from ppcls.engine import manifest
 from ppcls.errors import DataError
 from ppcls.inference import honesty
 from ppcls.inference.honesty import Honesty
@@ -66,7 +66,7 @@ def described(source: Source, data: LabelledImages, measured: Evaluation) -> Con
 def _trained(source: Source) -> Optional[tuple[LabelledImages, Evaluation]]:
     if source.run is None or source.run.DataLoader.Train is None:
         return None
-    data_set = build.loader(source.run, source.run.DataLoader.Train, training=False).dataset
+    data_set = source.labelled(source.run.DataLoader.Train)
     if len(data_set) > MOST_TRAINED or data_set.labels.ndim > 1:
         return None
     return data_set, source.evaluate(data_set)

@@ -17,7 +17,7 @@ from ppcls.report.figures import THUMB_PX, Figures, name
 from ppcls.report.heat import Heat, painted
 from ppcls.report.suspects import SCRIPT, suspects
 
-NUM_WORST, _HEATED = 24, 12
+NUM_WORST, _HEATED, _NAMED = 24, 12, 10
 # Of the lines of a training: what is no curve, or tells of the machine.
 _NO_CURVE = ("phase", "step", "epoch", "batch", "ips", "ips_min", "ips_max", "batch_seconds", "data_wait", "memory_mib",
              "eta_seconds")  # fmt: skip
@@ -56,7 +56,12 @@ def _head(content: Content) -> Iterator[str]:
     shown = "".join(f"<div><b>{value}</b>{escape(what)}</div>" for what, value in tiles.items())
     yield f'<section class="card"><div class="tiles">{shown}</div>'
     bounds = f"{percent(accuracy.low)} to {percent(accuracy.high)}"
-    yield f"<p><small>With 95 % confidence, {bounds} of such images. Intervals are Wilson's.</small></p></section>"
+    yield f"<p><small>With 95 % confidence, {bounds} of such images. Intervals are Wilson's.</small></p>"
+    without = [escape(row.name) for row in measured.per_class if not row.support]
+    if without:
+        more = ", ..." if len(without) > _NAMED else ""
+        yield f"<p>Without images here, and so not measured: {', '.join(without[:_NAMED])}{more}</p>"
+    yield "</section>"
 
 
 def _training(content: Content) -> Iterator[str]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from paddle import nn
 
 from ppcls.config import load_config
+from ppcls.config.data_schema import DataSection
 from ppcls.config.schema import RunConfig
 from ppcls.data.sources.base import ImageFiles, LabelledImages
 from ppcls.doctor.findings import Findings
@@ -36,6 +37,8 @@ from ppcls.text import printable
 _PASSES = 5_000
 # The weights in a folder to use, the first that is there: of `Model.save` and `ppcls train FOLDER`, or of a training.
 WEIGHTS = ("model", "best_model", "latest")
+# What is saved with weights whose classes are no longer those of the run's lists: the names of those.
+LISTED_NAMES = "listed_names"
 # Of the splits at a path, the first of these that is there; the images of others may have been trained on.
 _HELD_OUT = ("val", "test")
 
@@ -53,6 +56,7 @@ class Source:
     run: Optional[RunConfig] = None
     thresholds: Union[float, NDArray[np.float64]] = 0.5  # of several classes an image
     network: Optional[nn.Layer] = None  # where it is in memory; else the weights that `run` names are read
+    listed_names: Optional[Sequence[str]] = None  # of the labels in the run's lists, where classes came or went since
 
     @property
     def records(self) -> Path:
@@ -88,8 +92,21 @@ class Source:
             return images_at(path, self.pipeline, self.class_names, several=several)
         if self.run is None:
             raise DataError(f"--data: an export comes without images; received '{self.path}' alone; give a folder")
-        section = self.run.require("DataLoader.Eval", "report without --data")
-        return build.loader(self.run, section, training=False).dataset
+        return self.labelled(self.run.require("DataLoader.Eval", "report without --data"))
+
+    def labelled(self, section: DataSection) -> LabelledImages:
+        """Return images of the run, of the classes that the model has still. Raises DataError if there is none."""
+        assert self.run is not None
+        if self.listed_names is None:
+            return build.loader(self.run, section, training=False).dataset
+        data = build.loader(of_classes(self.run, len(self.listed_names)), section, training=False).dataset
+        number_of = {name: number for number, name in enumerate(self.class_names)}
+        labels = np.array([number_of.get(name, -1) for name in self.listed_names])[data.labels]
+        kept = np.flatnonzero(labels >= 0).tolist()
+        if not kept:
+            raise DataError(f"{section.dataset.where}: has no images of the classes that were not removed")
+        paths = [data.where(place) for place in kept]
+        return ImageFiles(data.pipeline, image_root="", paths=paths, labels=labels[kept], label_names=self.class_names)
 
 
 def source_at(path: Path) -> Source:
@@ -119,12 +136,18 @@ def config_at(folder: Path) -> RunConfig:
     return load_config(str(folder / CONFIG), [f"{key}={json.dumps(value)}" for key, value in options.items()])
 
 
+def of_classes(config: RunConfig, class_num: int) -> RunConfig:
+    """Return a config for another number of classes."""
+    return replace(config, Arch=replace(config.Arch, args={**config.Arch.args, "class_num": class_num}))
+
+
 def of_config(config: RunConfig, folder: Path) -> Source:
     """Return the model whose weights a config names."""
-    post = build.postprocess(config)
+    post, weights = build.postprocess(config), build.start_weights(config)
     names = list(post.label_names) or [str(label) for label in range(config.class_num)]
     return Source(folder, config.Arch.name, names, post.activation, stream.pipeline(build.eval_transforms(config)),
-                  run=config, thresholds=thresholds_of(post))  # fmt: skip
+                  run=config, thresholds=thresholds_of(post),
+                  listed_names=about(weights).get(LISTED_NAMES) if weights else None)  # fmt: skip
 
 
 def thresholds_of(post: PostProcess) -> Union[float, NDArray[np.float64]]:

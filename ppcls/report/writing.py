@@ -1,5 +1,6 @@
 """The files of a report: the page, and beside it all numbers as JSON and CSV."""
 
+import contextlib
 import csv
 import io
 import json
@@ -21,6 +22,7 @@ from ppcls.report.sources import source_at
 logger = logging.getLogger("ppcls")
 
 PAGE, NUMBERS = "report.html", "report"
+_FILES = ("report.json", "predictions.csv", "classes.csv", "confusion.csv", "suspects.csv")
 _SUSPECTS = 10_000
 
 
@@ -44,8 +46,16 @@ def write_report(content: Content, out: Path) -> Path:
     return out / PAGE
 
 
-def write_after_training(run_folder: Path) -> Optional[Path]:
-    """Write the report of a run that has just ended into its folder; one that can't be is no end of a good run."""
+def remove_report(folder: Path) -> None:
+    """Remove what `write_report` has written into a folder, the page first."""
+    for file in (folder / PAGE, *(folder / NUMBERS / name for name in _FILES)):
+        file.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # it was not there, or has files of others
+        (folder / NUMBERS).rmdir()
+
+
+def write_if_possible(run_folder: Path) -> Optional[Path]:
+    """Write the report of a run with a new model into its folder; one that can't be is no end of a good run."""
     try:
         return write_report(collect(source_at(run_folder), None), run_folder)
     except UserError as error:

@@ -158,8 +158,8 @@ def test_a_class_that_joins_and_leaves_again_leaves_no_trace(run: ppcls.Run, sha
     again.remove_class("violet")
     logits = again.embed(images) @ again.network.get_head().weight.numpy() + again.network.get_head().bias.numpy()
     np.testing.assert_allclose(logits, two, atol=1e-5)
-    with pytest.raises(ConfigError, match="can't be removed; received 'violet'"):
-        again.remove_class("violet")
+    with pytest.raises(ConfigError, match="can't be removed; received 'red'"):
+        again.remove_class("red")
 
 
 def test_images_of_classes_that_a_model_does_not_know_are_refused(run: ppcls.Run, tmp_path: Path, shapes: Path) -> None:
@@ -209,18 +209,35 @@ def test_the_command_prints_the_yaml_or_trains_by_it(
     assert main(["train", "-c", str(folder / "config.yaml"), "--epochs", "3"]) == 2
 
 
-def test_the_commands_add_and_remove_change_the_folder_and_its_export(
+def test_the_commands_add_and_remove_change_the_folder_its_export_and_its_report(
     run: ppcls.Run, shapes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = tmp_path / "copy"
+    folder = tmp_path / run.folder.name
     shutil.copytree(run.folder, folder)
+    page, classes = folder / "report.html", folder / "report" / "classes.csv"
     assert main(["add", str(folder), "violet", str(shapes / "val" / "blue"), str(shapes / "val" / "red")]) == 0
-    assert "9 images of 'violet'; 4 classes: blue, green, red, violet" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "9 images of 'violet'; 4 classes: blue, green, red, violet" in shown and f"how good it is: {page}" in shown
     assert ppcls.Predictor(folder / "inference").class_num == 4
+    assert "not measured: violet" in page.read_text() and "\nviolet,0," in classes.read_text()
     assert main(["remove", str(folder), "blue"]) == 0
-    assert list(ppcls.load(folder).class_names) == ["green", "red", "violet"]
+    model = ppcls.load(folder)
+    assert list(model.class_names) == ["green", "red", "violet"]
+    evaluation = model.evaluate()  # blue was label 0 of the run's lists: those of the others must mean the same still
+    assert [Path(path).parent.name for path in evaluation.paths] == ["green"] * 4 + ["red"] * 5
+    assert [evaluation.class_names[label] for label in evaluation.labels] == ["green"] * 4 + ["red"] * 5
+    assert classes.read_text().splitlines()[1].startswith("green,4,")
     assert main(["remove", str(folder), "blue"]) == 2
+    assert "class: there is no 'blue'; the model has green, red, violet" in capsys.readouterr().err
     assert main(["add", str(folder), "red", str(tmp_path / "none.png")]) == 2
+    with pytest.raises(CheckpointError, match="added or removed since its training, which would be undone"):
+        ppcls.train(shapes, output=tmp_path, **QUICK)
+    config = folder / "config.yaml"
+    config.write_text(config.read_text().replace(str(shapes), str(tmp_path / "gone")))
+    capsys.readouterr()
+    assert main(["add", str(folder), "red", str(shapes / "val" / "red")]) == 0
+    assert "the report of the model before is removed" in capsys.readouterr().out
+    assert not page.exists() and not classes.parent.exists()
 
 
 def test_a_check_says_what_is_wrong(shapes: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from ppcls.doctor.check import Checkup, check
 from ppcls.doctor.findings import KINDS, Findings
 from ppcls.doctor.page import as_page
 from ppcls.doctor.report import as_json, as_tables
-from ppcls.doctor.splits import split_of, splits_at
+from ppcls.doctor.splits import folders_at, split_of, splits_at
 from ppcls.errors import DataError
 
 
@@ -208,10 +208,19 @@ def test_photographs_are_recognised_after_small_changes_and_no_others(
 
 
 def test_paths_of_nothing_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="/nowhere: does not exist; give a folder, a list file or a pack"):
-        splits_at("/nowhere", Findings())
-    with pytest.raises(DataError, match="image_root: has no folders"):
-        splits_at(str(tmp_path), Findings())
+    (tmp_path / "train").mkdir()
+    for path, problem in (
+        ("/nowhere.xml", "'/nowhere.xml' does not exist; check the path"),
+        ("", "'' does not exist"),
+        (f"{tmp_path}/train", f"{tmp_path}/train: has no folders; give a folder with one folder per class"),
+        (f"{tmp_path}", f"{tmp_path}/train: has no folders"),
+    ):
+        for read in (splits_at, folders_at):
+            with pytest.raises(DataError, match=f"^{problem}"):
+                read(path, Findings())
+    (tmp_path / "a.png").touch()
+    with pytest.raises(DataError, match="a.png: is an image; give a folder"):
+        splits_at(f"{tmp_path}/a.png", Findings())
     with pytest.raises(DataError, match="Train: the files of Cifar10 are checked whenever they are read"):
         split_of("Train", "Cifar10", {}, 10, Findings())
 

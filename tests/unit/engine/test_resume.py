@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from runs import MakeEngine, numbers, records_in, same_arrays, trained
 
+from ppcls import pdparams
 from ppcls.engine import checkpoints, log, resume
 from ppcls.engine.engine import Engine
 from ppcls.engine.resume import Pace
@@ -160,6 +161,17 @@ def test_other_settings_are_named(make: MakeEngine, caplog: pytest.LogCaptureFix
         "the config differs from the one of the checkpoint: Optimizer.lr.learning_rate: 0.02 -> 0.5; "
         "Metric.Train: [{'TopkAcc': {'topk': [1]}}] -> []"
     ]
+
+
+def test_keys_that_came_since_are_no_other_settings(make: MakeEngine, caplog: pytest.LogCaptureFixture) -> None:
+    engine = trained(make("Tiny", "run", "Global.epochs=1"))
+    states = engine.folder / "latest.pdstates"
+    content = pdparams.read(states)
+    earlier, count = re.subn("(  freeze_norms|  use_ssld|EMA): .*\n", "", content["config"])
+    assert count == 3
+    pdparams.write(states, {**content, "config": earlier})
+    make("Tiny", "run", "Global.epochs=1", f"Global.checkpoints={engine.folder}/latest").prepare()
+    assert not messages(caplog, "the config differs")
 
 
 def test_a_run_goes_on_with_other_batches_from_the_same_sample(

@@ -6,6 +6,7 @@ import paddle
 import pytest
 
 from ppcls.models import ARCHITECTURES
+from ppcls.models.layers import compute_with
 from ppcls.registry import Facts, Part
 from ppcls.report.heat import Heat, painted
 
@@ -30,6 +31,15 @@ def test_of_a_linear_classifier_on_means_it_is_the_class_activation_map() -> Non
     expected = (activation - activation.min()) / np.ptp(activation)
     assert found is not None and found.shape == (3, 3)
     assert found == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_operators_of_a_training_are_not_asked_and_stay() -> None:
+    model = built("PPLCNet_x0_25")
+    expected = Heat(model)(IMAGE[:, :64, :64], class_id=2)
+    others = object()
+    compute_with(model, others)
+    np.testing.assert_array_equal(Heat(model)(IMAGE[:, :64, :64], class_id=2), expected)
+    assert {layer.operators for layer in model.sublayers() if hasattr(layer, "operators")} == {others}
 
 
 @pytest.mark.parametrize(
