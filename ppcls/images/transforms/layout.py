@@ -1,7 +1,7 @@
 """The end of a pipeline, done for a whole batch at once: normalize and put the channels first."""
 
 from collections.abc import Sequence
-from typing import Literal, Optional, Union
+from typing import Any, Literal, Optional, Union
 
 import cv2
 import numpy as np
@@ -48,7 +48,7 @@ class NormalizeImage:
             for m, s in zip(mean_std["mean"], mean_std["std"])
         ]
 
-    def batch(self, images_NHWC: Image, out: Optional[NDArray[np.floating]] = None) -> NDArray[np.floating]:
+    def batch(self, images_NHWC: Image, out: Optional[NDArray[np.floating[Any]]] = None) -> NDArray[np.floating[Any]]:
         """Return the uint8 images as contiguous float32 (or float16) NCHW, in `out` if it is given."""
         count, height, width, _ = images_NHWC.shape
         finished = np.empty((count, self._channels, height, width), self._dtype) if out is None else out
@@ -63,7 +63,7 @@ class NormalizeImage:
                     plane[:] = cv2.LUT(channel, table)
         return finished
 
-    def restore(self, images_NCHW: NDArray[np.floating]) -> Image:
+    def restore(self, images_NCHW: NDArray[np.floating[Any]]) -> Image:
         """Return the uint8 NHWC images that `batch` made these of; what lies between two levels is rounded."""
         planes = [
             (images_NCHW[:, channel] - table[0, 0]) * (255 / (table[0, 255] - table[0, 0]))
