@@ -61,7 +61,8 @@ class Lending:
             return images
         flat = self._slots.flat(self._memory, slot)
         self._lent.add(slot)
-        weakref.finalize(flat, self._take_back, slot).atexit = False
+        finalizer: Any = weakref.finalize(flat, self._take_back, slot)  # mypy 1 does not know that `atexit` can be set
+        finalizer.atexit = False
         return flat[: math.prod(shape)].reshape(shape)
 
     def _take_back(self, slot: int) -> None:

@@ -40,7 +40,7 @@ class NormalizeImage:
             raise ValueError(f"channel_num: must be 3 or 4; received {channel_num}")
         self.order = order
         self._channels = channel_num
-        self._dtype = np.float16 if output_fp16 else np.float32
+        self._dtype: type[np.floating[Any]] = np.float16 if output_fp16 else np.float32
         levels = np.arange(256, dtype=np.float32) * np.float32(1 / 255 if scale is None else scale)
         # One table a channel: as fast as multiply and add, and rounded exactly as the formula is.
         self._tables = [

@@ -21,7 +21,7 @@ def relative_positions(height: int, width: int) -> NDArray[np.int64]:
     y, x = (axis.flatten() for axis in np.indices((height, width)))
     offset_y = y[:, None] - y + height - 1
     offset_x = x[:, None] - x + width - 1
-    return (offset_y * (2 * width - 1) + offset_x).astype("int64")
+    return np.asarray(offset_y * (2 * width - 1) + offset_x, "int64")
 
 
 def relative_positions_with_class_token(height: int, width: int) -> NDArray[np.int64]:
