@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any, BinaryIO, Callable, Optional, Union
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ppcls import pickles
 from ppcls.errors import CheckpointError
 from ppcls.files import replacing
 
-Array = np.ndarray[Any, Any]
+Array = NDArray[Any]
 
 
 def read(path: Union[str, Path]) -> dict[str, Any]:

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any, Callable, Optional
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ppcls import pickles
 from ppcls.errors import CheckpointError
 
-Array = np.ndarray[Any, Any]
+Array = NDArray[Any]
 
 # What the form before 1.6 begins with: a pickled number.
 OLD_START = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."

@@ -4,9 +4,10 @@ import logging
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 import numpy as np
+from numpy.typing import NDArray
 from paddle import nn
 
 from ppcls.api import ridge, stored
@@ -103,7 +104,7 @@ def _is_linear(network: nn.Layer) -> bool:
     return isinstance(head, Head) and head.bias is not None and network.num_features in head.weight.shape
 
 
-def _training_features(model: Model) -> tuple["np.ndarray", "np.ndarray", bool]:
+def _training_features(model: Model) -> tuple[NDArray[np.float32], NDArray[Any], bool]:
     """Return what the classifier takes of all images to train on, their labels, and whether each has several."""
     section = model.config.require("DataLoader.Train", "train")
     dataset = build.loader(model.config, section, training=True).dataset

@@ -205,8 +205,8 @@ class Transforms:
         self.parts = parts
         self._pipeline = stream.pipeline(parts)
 
-    def __call__(self, image: Source) -> NDArray[np.floating]:
-        finished: NDArray[np.floating] = self._pipeline.finish(_seen(image, self._pipeline)[None])[0]
+    def __call__(self, image: Source) -> NDArray[np.floating[Any]]:
+        finished: NDArray[np.floating[Any]] = self._pipeline.finish(_seen(image, self._pipeline)[None])[0]
         return finished
 
     def __repr__(self) -> str:

@@ -58,7 +58,7 @@ class Statistics:
         weight = np.linalg.solve(_regularised(centred, self.settings.strength), targets)
         return _as_logits(weight, shares - mean @ weight, self.settings.scale, several=False)
 
-    def with_images(self, name: str, features: NDArray[np.floating]) -> "Statistics":
+    def with_images(self, name: str, features: NDArray[np.floating[Any]]) -> "Statistics":
         """Return those with more images of a class, which may be a new one."""
         own = features.astype(np.float64)
         if not len(own):
@@ -116,7 +116,7 @@ def read(path: Path) -> Statistics:
 
 
 def gather(
-    features: NDArray[np.floating], labels: NDArray[np.int64], names: Sequence[str], chosen: Settings
+    features: NDArray[np.floating[Any]], labels: NDArray[np.int64], names: Sequence[str], chosen: Settings
 ) -> Statistics:
     """Return the statistics of features [N, width] with one class each."""
     own = [features[labels == label].astype(np.float64) for label in range(len(names))]
@@ -129,7 +129,9 @@ def gather(
     )
 
 
-def fit(features: NDArray[np.floating], targets: NDArray[np.floating], *, several: bool) -> tuple[Head, Settings]:
+def fit(
+    features: NDArray[np.floating[Any]], targets: NDArray[np.floating[Any]], *, several: bool
+) -> tuple[Head, Settings]:
     """Return the classifier of features [N, width] for targets [N, classes] of 0 and 1, and what was chosen for it.
 
     The strength is the one of the least error of each image by the regression on all others, and the scale the one

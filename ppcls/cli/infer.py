@@ -34,6 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ppcls.engine import build
     from ppcls.export.graph import scores_of
     from ppcls.images import stream
+    from ppcls.images.decode import Image
     from ppcls.images.sources import name_of, told_apart
     from ppcls.inference.postprocess import Prediction
 
@@ -47,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     model.eval()
 
     @paddle.no_grad()
-    def predict(images_NHWC: np.ndarray) -> list[Prediction]:
+    def predict(images_NHWC: Image) -> list[Prediction]:
         outputs = outputs_of(model(paddle.to_tensor(transforms.finish(images_NHWC))))
         return postprocess(scores_of(outputs["logits"], postprocess.activation).numpy())
 

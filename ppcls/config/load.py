@@ -12,7 +12,7 @@ from ppcls.config.deploy import DeployConfig
 from ppcls.config.faults import Faults, Where
 from ppcls.config.parse import parse, plain
 from ppcls.config.parts import keys_of
-from ppcls.config.read import RESOLVERS, Node, apply_options, bundled, compose, read_config
+from ppcls.config.read import Node, add_resolvers, apply_options, bundled, compose, read_config
 from ppcls.config.schema import RunConfig
 from ppcls.config.sweep import SweepConfig
 from ppcls.registry import Part
@@ -90,8 +90,7 @@ class _Dumper(yaml.SafeDumper):
         return super().represent_mapping(tag, mapping, False if len(mapping) > 5 else flow_style)
 
 
-for _tag, _pattern, _first in RESOLVERS:
-    _Dumper.add_implicit_resolver(_tag, _pattern, _first)
+add_resolvers(_Dumper)
 
 
 def dump_config(config: Union[RunConfig, DeployConfig]) -> str:

@@ -23,7 +23,7 @@ MAX_NODES = 100_000
 
 TAG = "tag:yaml.org,2002:"
 # (tag, plain scalars that have it, their possible first characters)
-RESOLVERS = tuple(
+_RESOLVERS = tuple(
     (TAG + tag, re.compile(rf"(?:{scalar})\Z"), first)
     for tag, scalar, first in (
         ("null", r"~|null|Null|NULL|None|", ["~", "n", "N", ""]),
@@ -40,8 +40,13 @@ class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
 
 
-for _tag, _pattern, _first in RESOLVERS:
-    _Loader.add_implicit_resolver(_tag, _pattern, _first)
+def add_resolvers(yaml_class: Any) -> None:
+    """Let a loader or a dumper of PyYAML know the plain scalars that have a tag here."""
+    for tag, pattern, first in _RESOLVERS:
+        yaml_class.add_implicit_resolver(tag, pattern, first)
+
+
+add_resolvers(_Loader)
 
 
 @dataclass(frozen=True)

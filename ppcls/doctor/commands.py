@@ -36,7 +36,7 @@ def _check(arguments: argparse.Namespace) -> int:
     write_text(folder / "report.json", as_json(checkup))
     write_text(folder / "report.html", as_page(checkup, arguments.path or arguments.config))
     print(as_tables(checkup))
-    errors, warnings = (findings.count(severity) for severity in ("error", "warning"))
+    errors, warnings = findings.count("error"), findings.count("warning")
     print(f"{errors} errors, {warnings} warnings; with images: {folder / 'report.html'}")
     return 1 if errors else 0
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ppcls.data.sources.listing import flags, read_list
 from ppcls.data.sources.names import Names
@@ -82,7 +83,7 @@ def from_csv(path: str, findings: Findings, labels: Optional[str], images: Optio
     return _split(_split_name(path), path, rows, found, names, root)
 
 
-def _split(name: str, path: str, rows: Sequence[_Row], labels: np.ndarray, names: Sequence[str], root: str) -> Split:
+def _split(name: str, path: str, rows: Sequence[_Row], labels: NDArray[Any], names: Sequence[str], root: str) -> Split:
     numbers = np.array([row.number for row in rows], np.int64)
     return Split(name, path, Names([row.path for row in rows]), labels, [*map(as_utf8, names)], root, numbers)
 
@@ -127,14 +128,14 @@ def _in_order(names: set[str]) -> list[str]:
     return sorted(names, key=int) if all(map(str.isdecimal, names)) else sorted(names)
 
 
-def _several(rows: Sequence[_Row]) -> tuple[np.ndarray, list[str]]:
+def _several(rows: Sequence[_Row]) -> tuple[NDArray[np.uint8], list[str]]:
     """Return labels uint8 [N, classes] of `daisy|rose`, and the names of the classes."""
     sets = [{name.strip() for name in row.cells[0].split(SEPARATOR)} - {""} for row in rows]
     names = _in_order(set().union(*sets))
     return np.array([[name in found for name in names] for found in sets], np.uint8), names
 
 
-def _flags(path: str, rows: Sequence[_Row], header: Optional[_Row]) -> tuple[np.ndarray, list[str]]:
+def _flags(path: str, rows: Sequence[_Row], header: Optional[_Row]) -> tuple[NDArray[np.uint8], list[str]]:
     """Return labels uint8 [N, classes] of `1,0,1`, and the names of the classes."""
     for row in rows:
         if not set(row.cells) <= {"0", "1"}:

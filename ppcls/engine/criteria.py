@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Union
 
 import numpy as np
+from numpy.typing import NDArray
 from paddle import nn
 
 from ppcls.batch import LabelKind, multi_hot_of
@@ -103,9 +104,9 @@ def _built(registry: Registry, part: Part, facts: Facts, loader: Images) -> Any:
     )
 
 
-def _class_counts(labels: np.ndarray, class_num: int) -> np.ndarray:
+def _class_counts(labels: NDArray[Any], class_num: int) -> NDArray[Any]:
     """Return how many images of each class there are."""
     if labels.ndim == 1:
         return np.bincount(labels, minlength=class_num)
-    counts: np.ndarray = multi_hot_of(labels).sum(axis=0)
+    counts: NDArray[Any] = multi_hot_of(labels).sum(axis=0)
     return counts

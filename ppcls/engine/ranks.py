@@ -45,7 +45,7 @@ def start(device: str) -> None:
         paddle.distributed.init_parallel_env()
 
 
-def sum_over_ranks(values: np.ndarray) -> np.ndarray:
+def sum_over_ranks(values: NDArray[Any]) -> NDArray[np.float64]:
     """Return the element-wise float64 sum of `values` over all ranks."""
     if world_size() == 1:
         return values.astype("float64")
@@ -54,7 +54,7 @@ def sum_over_ranks(values: np.ndarray) -> np.ndarray:
     return np.asarray(total.numpy())
 
 
-def rows_of_ranks(values: Sequence[float]) -> np.ndarray:
+def rows_of_ranks(values: Sequence[float]) -> NDArray[np.float64]:
     """Return the `values` of every rank as [rank, value], in float64; every rank must call it."""
     rows = np.zeros((world_size(), len(values)))
     rows[rank()] = values

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Optional, Union
 
-import numpy as np
 import paddle
+from numpy.typing import NDArray
 from paddle import nn
 
 from ppcls.engine import ranks
@@ -19,7 +19,7 @@ from ppcls.optim.state import load_optimizer_state, optimizer_state, refuse_misf
 PLAIN = ("epoch", "batches_done", "step", "best_metric", "num_worse", "results", "averages")
 
 
-def weights_of(model: nn.Layer) -> dict[str, np.ndarray]:
+def weights_of(model: nn.Layer) -> dict[str, NDArray[Any]]:
     """Return the model's state dict as numpy; 16-bit floating-point entries widened to float32."""
     return {
         name: (value.astype("float32") if _is_16_bit(value) else value).numpy()

@@ -7,10 +7,11 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Optional, Union
+from typing import Any, Optional, Union
 
 import numpy as np
 import paddle
+from numpy.typing import NDArray
 from paddle import nn
 
 import ppcls
@@ -25,6 +26,7 @@ from ppcls.export.portable import portable
 from ppcls.export.verify import compare, compare_on
 from ppcls.files import make_folder, sync_folder
 from ppcls.images import stream
+from ppcls.images.decode import Image
 from ppcls.images.failures import OneImage
 from ppcls.images.pipeline import Pipeline
 from ppcls.images.sources import name_of, read_file
@@ -158,7 +160,7 @@ def _measured(config: RunConfig) -> Mapping[str, float]:
     return {name: round(float(value), 5) for name, value in (results or {}).items()}
 
 
-def _images(pipeline: Pipeline, config: RunConfig) -> np.ndarray:
+def _images(pipeline: Pipeline, config: RunConfig) -> Image:
     """Return the image to compare on, uint8 [1, H, W, 3]: the first of `Infer.infer_imgs` that is there, or noise."""
     rng = np.random.default_rng(0)
     given = config.Infer.infer_imgs or ()
@@ -174,7 +176,7 @@ def _images(pipeline: Pipeline, config: RunConfig) -> np.ndarray:
         raise DataError(f"{name_of(first)}: {error}") from error
 
 
-def _require_shape(images_NCHW: np.ndarray, config: RunConfig) -> None:
+def _require_shape(images_NCHW: NDArray[np.floating[Any]], config: RunConfig) -> None:
     if images_NCHW.shape[1:] != config.Global.image_shape:
         raise ConfigError(
             f"{config.source}: Global.image_shape: {list(config.Global.image_shape)}; the transforms "

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import paddle
+from numpy.typing import NDArray
 from paddle import nn
 
 from ppcls.errors import CheckpointError, DataError
 from ppcls.images import stream
+from ppcls.images.decode import Image
 from ppcls.images.pipeline import Pipeline
 from ppcls.images.sources import name_of
 from ppcls.inference.predictor import Predictor
@@ -32,7 +34,7 @@ class Comparison:
         self.largest = 0.0
         self.worst = ""
 
-    def add(self, names: Sequence[str], images_NHWC: np.ndarray, expected: np.ndarray) -> None:
+    def add(self, names: Sequence[str], images_NHWC: Image, expected: NDArray[np.float32]) -> None:
         """Compare on a batch; `expected` are the scores of the trained model."""
         found = self.exported.scores(self.exported.finish(images_NHWC))
         differences = np.abs(expected - found).max(axis=1)
@@ -58,7 +60,7 @@ class Comparison:
             )
 
 
-def compare(scores: nn.Layer, pipeline: Pipeline, exported: Sequence[Predictor], images_NHWC: np.ndarray) -> None:
+def compare(scores: nn.Layer, pipeline: Pipeline, exported: Sequence[Predictor], images_NHWC: Image) -> None:
     """Raise CheckpointError unless each of `exported` gives for uint8 images the scores of the layer `scores`."""
     for predictor in exported:
         comparison = Comparison(predictor)
@@ -87,6 +89,6 @@ def compare_on(scores: nn.Layer, pipeline: Pipeline, exported: Sequence[Predicto
         logger.info(f"verified: {comparison}")
 
 
-def _expected(scores: nn.Layer, pipeline: Pipeline, images_NHWC: np.ndarray) -> np.ndarray:
+def _expected(scores: nn.Layer, pipeline: Pipeline, images_NHWC: Image) -> NDArray[np.float32]:
     with paddle.no_grad():
         return np.asarray(scores(paddle.to_tensor(pipeline.finish(images_NHWC))).numpy())

@@ -86,8 +86,8 @@ class Pipeline:
         images_NHWC: Image,
         *,
         rngs: Optional[Iterable[np.random.Generator]] = None,
-        out: Optional[NDArray[np.floating]] = None,
-    ) -> NDArray[np.floating]:
+        out: Optional[NDArray[np.floating[Any]]] = None,
+    ) -> NDArray[np.floating[Any]]:
         """Return the uint8 images of `sample` as contiguous, normalized float32 NCHW, in `out` if it is given.
 
         float16 if NormalizeImage has `output_fp16`. `rngs` are for what follows NormalizeImage, one per image; without
@@ -101,7 +101,7 @@ class Pipeline:
                     erasing.erase(image_CHW[:3].transpose(1, 2, 0), rng)
         return finished
 
-    def restore(self, images_NCHW: NDArray[np.floating]) -> Image:
+    def restore(self, images_NCHW: NDArray[np.floating[Any]]) -> Image:
         """Return finished images as uint8 NHWC, as they were before NormalizeImage."""
         return self._normalize.restore(images_NCHW)
 

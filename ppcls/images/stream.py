@@ -109,7 +109,7 @@ def batches(
 
     All have the height and width of `input_shape` [C, H, W]; without it, those of the first that can be used.
     """
-    height_width = input_shape[1:] if input_shape else None
+    height_width: Optional[tuple[int, ...]] = input_shape[1:] if input_shape else None
     waiting: deque[Future[Prepared]] = deque()
     with ThreadPoolExecutor(environment.physical_cores(), "decode") as threads:
         try:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ppcls.class_names import read_label_map
-from ppcls.inference.postprocess import Activation, Prediction, require_one_each
+from ppcls.inference.postprocess import Activation, Prediction, Scores, require_one_each
 
 
 class Attributes(ABC):
@@ -36,7 +36,7 @@ class Attributes(ABC):
         self.thresholds = np.array(usual if thresholds is None else thresholds, np.float64)
         require_one_each("thresholds", self.thresholds, len(label_names))
 
-    def __call__(self, scores: np.ndarray) -> list[Prediction]:
+    def __call__(self, scores: Scores) -> list[Prediction]:
         return [self._prediction(row) for row in scores]
 
     def _prediction(self, row: NDArray[np.float32]) -> Prediction:

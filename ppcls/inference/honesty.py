@@ -6,6 +6,7 @@ below which the answer is "none of these"; and a bar above which a class belongs
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,17 +36,17 @@ class Honesty:
     set_above: float = required("classes of at least this score are the set of possible ones")
     images: int = required("how many it was fitted to")
 
-    def calibrated(self, scores: NDArray[np.floating]) -> Scores:
+    def calibrated(self, scores: NDArray[np.floating[Any]]) -> Scores:
         """Return softmax scores [N, classes] as they are at the temperature; each row adds up to 1."""
         return _softmax(_logits(scores) / self.temperature)
 
-    def sets(self, calibrated: NDArray[np.floating]) -> NDArray[np.bool_]:
+    def sets(self, calibrated: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
         """Return which classes [N, classes] belong to the sets of calibrated scores; the best one always does."""
         inside: NDArray[np.bool_] = calibrated >= np.minimum(self.set_above, calibrated.max(axis=1, keepdims=True))
         return inside
 
 
-def fit(scores: NDArray[np.floating], labels: NDArray[np.int64]) -> Honesty:
+def fit(scores: NDArray[np.floating[Any]], labels: NDArray[np.int64]) -> Honesty:
     """Fit it to softmax scores [N, classes] of images that the model was not trained on.
 
     The temperature has the least cross-entropy, with Platt's targets, so that a model that is always right does not
@@ -88,7 +89,7 @@ def _temperature(logits: Scores, labels: NDArray[np.int64]) -> float:
     return 2.0 / (low + high)
 
 
-def _logits(scores: NDArray[np.floating]) -> Scores:
+def _logits(scores: NDArray[np.floating[Any]]) -> Scores:
     """Return logits that have these scores; those too small for float32 are taken for its smallest."""
     logits: Scores = np.log(np.maximum(scores.astype(np.float64), np.finfo(np.float32).tiny))
     return logits

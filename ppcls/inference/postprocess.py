@@ -15,6 +15,7 @@ from ppcls.text import printable
 logger = logging.getLogger("ppcls")
 
 Activation = Literal["softmax", "sigmoid", "none"]
+Scores = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class PostProcess(Protocol):
     activation: Activation
     label_names: Sequence[str]
 
-    def __call__(self, scores: np.ndarray) -> list[Prediction]: ...
+    def __call__(self, scores: Scores) -> list[Prediction]: ...
 
 
 class Topk:
@@ -109,7 +110,7 @@ class Topk:
         self.topk = topk
         self.label_names: Sequence[str] = _names(label_names, class_num, class_id_map_file, delimiter)
 
-    def __call__(self, scores: np.ndarray) -> list[Prediction]:
+    def __call__(self, scores: Scores) -> list[Prediction]:
         best = np.argsort(-scores, axis=1, kind="stable")[:, : self.topk]
         return [_prediction(ids, row, self.label_names) for ids, row in zip(best, scores)]
 
@@ -123,7 +124,7 @@ class HonestTopk:
         self.label_names = topk.label_names
         self._topk, self._honesty = topk, honesty
 
-    def __call__(self, scores: np.ndarray) -> list[Prediction]:
+    def __call__(self, scores: Scores) -> list[Prediction]:
         calibrated = self._honesty.calibrated(scores)
         sets = self._honesty.sets(calibrated)
         return [
@@ -131,7 +132,7 @@ class HonestTopk:
             for prediction, row, inside in zip(self._topk(calibrated), calibrated, sets)
         ]
 
-    def _doubt(self, row: np.ndarray, inside: np.ndarray) -> Doubt:
+    def _doubt(self, row: Scores, inside: Scores) -> Doubt:
         order = np.argsort(-row, kind="stable")
         found = _prediction(order[inside[order]], row, self.label_names)
         return Doubt(bool(row.max() < self._honesty.reject_below), found.class_ids, found.label_names)
@@ -165,7 +166,7 @@ class ThreshOutput:
         self.default = default_label_index
         self.label_names = [label_0, label_1] if two else _names(label_names, class_num, class_id_map_file, delimiter)
 
-    def __call__(self, scores: np.ndarray) -> list[Prediction]:
+    def __call__(self, scores: Scores) -> list[Prediction]:
         if scores.shape[1] == 2:
             chosen = (scores[:, 1] >= self.threshold).astype(int)
         else:
@@ -194,7 +195,7 @@ class MultiLabelThreshOutput:
         require_one_each("threshold", self.thresholds, class_num)
         self.label_names = _names(label_names, class_num, class_id_map_file, delimiter)
 
-    def __call__(self, scores: np.ndarray) -> list[Prediction]:
+    def __call__(self, scores: Scores) -> list[Prediction]:
         return [_prediction(np.flatnonzero(row >= self.thresholds), row, self.label_names) for row in scores]
 
 
@@ -213,11 +214,11 @@ class ScoreOutput:
         self.decimal_places = decimal_places
         self.label_names = label_names
 
-    def __call__(self, scores: np.ndarray) -> list[Prediction]:
+    def __call__(self, scores: Scores) -> list[Prediction]:
         rounded = scores.round(self.decimal_places)
         return [_prediction(range(scores.shape[1]), row, self.label_names) for row in rounded]
 
 
-def _prediction(ids: Iterable[int], scores: np.ndarray, names: Sequence[str]) -> Prediction:
+def _prediction(ids: Iterable[int], scores: Scores, names: Sequence[str]) -> Prediction:
     ids = [int(index) for index in ids]
     return Prediction(ids, [float(scores[index]) for index in ids], [names[index] for index in ids] if names else [])

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Callable, Optional, TypeVar, Union
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ppcls import environment
 from ppcls.config.deploy import DeployConfig
@@ -47,7 +48,7 @@ class Embedding:
     """What became of one image: features float32 [D], or, where it could not be used, the problem."""
 
     source: Any
-    features: Optional[np.ndarray]
+    features: Optional[NDArray[np.float32]]
     problem: str = ""
 
 
@@ -172,7 +173,7 @@ class Predictor:
                 yield Embedding(one.source, None if one.image is None else next(rows), one.problem)
 
     def _answers(
-        self, batch: Sequence[Prepared], postprocess: Callable[[np.ndarray], list[Answer]], times: Times
+        self, batch: Sequence[Prepared], postprocess: Callable[[NDArray[np.float32]], list[Answer]], times: Times
     ) -> list[Answer]:
         images = [one.image for one in batch if one.image is not None]
         if not images:
@@ -191,11 +192,11 @@ class Predictor:
             return self.postprocess
         return choosing.honest(Topk(self.postprocess.label_names, self.class_num, topk=topk), self.artifact)
 
-    def finish(self, images_NHWC: Image) -> np.ndarray:
+    def finish(self, images_NHWC: Image) -> NDArray[Any]:
         """Return the model's input made of uint8 images [N, H, W, 3], which `pipeline.sample` made."""
         return images_NHWC if self.artifact.input_type == "uint8" else self.pipeline.finish(images_NHWC)
 
-    def scores(self, images: np.ndarray) -> np.ndarray:
+    def scores(self, images: NDArray[Any]) -> NDArray[np.float32]:
         """Return the scores, or the features, float32 [N, class_num] of finished images, float32 [N, C, H, W].
 
         (uint8 [N, H, W, C] for a model that normalizes by itself.) Raises DataError for images of another size.
@@ -215,7 +216,7 @@ class Predictor:
         twin._runtime = self._runtime.clone()
         return twin
 
-    def _probe(self) -> np.ndarray:
+    def _probe(self) -> NDArray[Any]:
         """Return an input of one image: blocks of noise."""
         return self.finish(self.pipeline.sample(_blocks(), np.random.default_rng(0))[None])
 
@@ -240,7 +241,7 @@ def _blocks() -> Image:
     return blocks.repeat(32, axis=0).repeat(32, axis=1)
 
 
-def _problem(runtime: Runtime, images: np.ndarray) -> str:
+def _problem(runtime: Runtime, images: NDArray[Any]) -> str:
     try:
         scores = runtime.scores(images)
     except RuntimeError as error:

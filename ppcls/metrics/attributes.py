@@ -66,7 +66,8 @@ class ATTRMetric(RowMetric):
 
 
 def _shares(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
-    return part / np.maximum(whole, 1)
+    shares: NDArray[np.float64] = part / np.maximum(whole, 1)
+    return shares
 
 
 def _f1(precision: Any, recall: float) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import paddle
+from numpy.typing import NDArray
 from paddle import nn
 
 from ppcls.models.layers import (
@@ -27,7 +28,7 @@ TEMPERATURE = 10000.0
 class KeylessAttention(RelativeAttention):
     """RelativeAttention with biases of queries and values alone."""
 
-    def __init__(self, width: int, num_heads: int, index: np.ndarray, **options: Any) -> None:
+    def __init__(self, width: int, num_heads: int, index: NDArray[np.int64], **options: Any) -> None:
         super().__init__(width, num_heads, index, qkv_bias=False, **options)
         self.q_bias = self.create_parameter([width], is_bias=True)
         self.v_bias = self.create_parameter([width], is_bias=True)
@@ -36,7 +37,7 @@ class KeylessAttention(RelativeAttention):
         return self.qkv(x) + keyless_bias(self.q_bias, self.v_bias)
 
 
-def waves(grid: tuple[int, int], width: int) -> np.ndarray:
+def waves(grid: tuple[int, int], width: int) -> NDArray[np.float32]:
     """Return fixed positions of patches, float32 [1, 1 + patches, width]; that of the class token is zero."""
     y, x = (axis.flatten()[:, None] for axis in np.indices(grid))
     frequencies = TEMPERATURE ** -(np.arange(width // 4) / (width // 4))

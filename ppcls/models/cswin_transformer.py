@@ -27,6 +27,7 @@ from ppcls.models.layers import (
 from ppcls.models.model import Model
 
 Four = tuple[int, int, int, int]
+Size = tuple[Optional[int], Optional[int]]
 
 
 class StripeAttention(nn.Layer):
@@ -35,9 +36,7 @@ class StripeAttention(nn.Layer):
     `size`: height and width of the windows; None: that of the image.
     """
 
-    def __init__(
-        self, width: int, num_heads: int, size: tuple[Optional[int], Optional[int]], *, attention_dropout: float
-    ) -> None:
+    def __init__(self, width: int, num_heads: int, size: Size, *, attention_dropout: float) -> None:
         super().__init__()
         self.num_heads = num_heads
         self.scale = (width // num_heads) ** -0.5
@@ -77,7 +76,7 @@ class Block(nn.Layer):
         super().__init__()
         self.norm1 = LayerNorm(width)
         self.qkv = Linear(width, 3 * width)
-        sizes = [(None, None)] if stripe is None else [(None, stripe), (stripe, None)]
+        sizes: list[Size] = [(None, None)] if stripe is None else [(None, stripe), (stripe, None)]
         self.attns = nn.LayerList(
             StripeAttention(width // len(sizes), num_heads // len(sizes), size, attention_dropout=attention_dropout)
             for size in sizes

@@ -9,6 +9,7 @@ from functools import partial
 
 import numpy as np
 import paddle
+from numpy.typing import NDArray
 from paddle import nn
 
 from ppcls.config.groups import Group
@@ -88,7 +89,7 @@ class Attention(nn.Layer):
         return tokens.reshape([0, 0, self.num_heads, -1]).transpose([0, 2, 1, 3])
 
 
-def distances(grid: int, stride: int) -> np.ndarray:
+def distances(grid: int, stride: int) -> NDArray[np.int64]:
     """Return the numbers of the distances from every `stride`-th token to all, int64 [queries, grid * grid]."""
     y, x = (axis.flatten() for axis in np.indices((grid, grid)))
     from_y, from_x = (axis.flatten() for axis in stride * np.indices(2 * [-(-grid // stride)]))

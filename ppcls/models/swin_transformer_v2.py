@@ -11,6 +11,7 @@ from typing import Any, Optional
 import numpy as np
 import paddle
 import paddle.nn.functional as F
+from numpy.typing import NDArray
 from paddle import nn
 
 from ppcls.models.layers import (
@@ -40,7 +41,7 @@ LARGEST_LOGIT_SCALE = 100.0
 Four = tuple[int, int, int, int]
 
 
-def log_spaced_offsets(window: int, pretrained_window: int) -> np.ndarray:
+def log_spaced_offsets(window: int, pretrained_window: int) -> NDArray[np.float32]:
     """Return all offsets (down, right) within a window, float32 [1, 2 * window - 1, 2 * window - 1, 2].
 
     An offset from edge to edge of the window of the pretraining is log2(9) / 3. Source: equation 4.

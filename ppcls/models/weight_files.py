@@ -8,13 +8,14 @@ from typing import Any, Union
 
 import numpy as np
 import safetensors
+from numpy.typing import NDArray
 
 from ppcls import pdparams, torch_file
 from ppcls.download import fetch, name_of
 from ppcls.errors import CheckpointError
 from ppcls.files import sha256_of
 
-Arrays = dict[str, np.ndarray[Any, Any]]
+Arrays = dict[str, NDArray[Any]]
 
 PDPARAMS, SAFETENSORS, TORCH = ".pdparams", ".safetensors", (".pth", ".pt")
 SUFFIXES = (PDPARAMS, SAFETENSORS, *TORCH)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import paddle
+from numpy.typing import NDArray
 from paddle import nn
 
 from ppcls.errors import CheckpointError
@@ -88,7 +89,7 @@ def _by_our_names(path: Path, arrays: Arrays, model: nn.Layer) -> Arrays:
     return arrays
 
 
-def _widened(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _widened(array: NDArray[Any]) -> NDArray[Any]:
     """Return bfloat16, which comes as uint16, as float32: it is the upper half of one."""
     return (array.astype(np.uint32) << 16).view(np.float32) if array.dtype == np.uint16 else array
 

@@ -93,7 +93,7 @@ class Evaluation:
         same = np.equal(self.predicted, self.labels).reshape(len(self.labels), -1)
         return np.asarray(same.all(axis=1))
 
-    def reliability(self, scores: NDArray[np.floating]) -> list[Bin]:
+    def reliability(self, scores: NDArray[np.floating[Any]]) -> list[Bin]:
         """Return how often the answers of these scores, or of others such as calibrated ones, are right."""
         return bins_of(scores.max(axis=1), scores.argmax(axis=1) == self.labels)
 

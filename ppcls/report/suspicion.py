@@ -1,7 +1,7 @@
 """Which labels may be wrong: a closed-form classifier, fitted to the other images, would give another one."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ class Doubts(NamedTuple):
     instead: NDArray[np.int64]
 
 
-def of_scores(scores: NDArray[np.floating], labels: NDArray[np.int64]) -> Doubts:
+def of_scores(scores: NDArray[np.floating[Any]], labels: NDArray[np.int64]) -> Doubts:
     """Return the doubts that scores [N, classes] give."""
     rows, others = np.arange(len(labels)), scores.astype(np.float64)
     own = others[rows, labels]
@@ -27,7 +27,7 @@ def of_scores(scores: NDArray[np.floating], labels: NDArray[np.int64]) -> Doubts
     return Doubts(others[rows, instead] - own, instead.astype(np.int64))
 
 
-def out_of_fold(features: NDArray[np.floating], labels: NDArray[np.int64], class_num: int) -> Doubts:
+def out_of_fold(features: NDArray[np.floating[Any]], labels: NDArray[np.int64], class_num: int) -> Doubts:
     """Return the doubts of ridge regressions on features [N, width], each fitted to the images of the other folds.
 
     The strength is the one whose answers, out of the folds, agree with the most labels. With fewer images than

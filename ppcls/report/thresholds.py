@@ -1,7 +1,7 @@
 """From which score on each label is an answer, fitted to labelled images that the model was not trained on."""
 
 from dataclasses import replace
-from typing import Literal, NamedTuple, Optional
+from typing import Any, Literal, NamedTuple, Optional
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ class Goal(NamedTuple):
     least: float = 0.0
 
 
-def fit(scores: NDArray[np.floating], there: NDArray[np.bool_], goal: Goal) -> Optional[float]:
+def fit(scores: NDArray[np.floating[Any]], there: NDArray[np.bool_], goal: Goal) -> Optional[float]:
     """Return the threshold of one label by its scores [N]; None where no image has it, or none reaches the goal.
 
     It lies in the middle between the lowest score that is an answer and the highest that is not.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ppcls.images.decode import Image
 
-Scores = NDArray[np.floating]
+Scores = NDArray[np.float32]
 
 
 @dataclass(frozen=True)

@@ -207,7 +207,7 @@ class Loader:
     def _start(self) -> Pool:
         image, available = self._first_image(), available_bytes()
         self._image_shape = image.shape[1:]
-        shapes = [(count, image.shape[1], *size) for size, count in self._sampler.sizes.items()]
+        shapes: list[tuple[int, ...]] = [(count, image.shape[1], *size) for size, count in self._sampler.sizes.items()]
         largest = max(shapes or [(self._sampler.batch_size, *image.shape[1:])], key=math.prod)
         slots = Slots(1 + MOST_LENT, largest, image.dtype.type)
         if slots.all_bytes > available:

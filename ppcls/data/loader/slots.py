@@ -3,12 +3,12 @@
 import math
 import weakref
 from collections import deque
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-Images = NDArray[np.floating]
+Images = NDArray[np.floating[Any]]
 
 # The batch at hand, and the one before, which a loop variable holds until it gets the next.
 MOST_LENT = 2
@@ -19,7 +19,7 @@ class Slots(NamedTuple):
 
     batches: int
     batch_shape: tuple[int, ...]
-    dtype: type[np.floating]
+    dtype: type[np.floating[Any]]
 
     @property
     def batch_bytes(self) -> int:
@@ -61,7 +61,8 @@ class Lending:
             return images
         flat = self._slots.flat(self._memory, slot)
         self._lent.add(slot)
-        weakref.finalize(flat, self._take_back, slot).atexit = False
+        finalizer: Any = weakref.finalize(flat, self._take_back, slot)  # mypy 1 does not know that `atexit` can be set
+        finalizer.atexit = False
         return flat[: math.prod(shape)].reshape(shape)
 
     def _take_back(self, slot: int) -> None:

@@ -3,7 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Annotated, Optional, Protocol, Union
+from typing import Annotated, Any, Optional, Protocol, Union
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from ppcls.config.parts import Named, Within, required
 from ppcls.images import BATCH_TRANSFORMS
 from ppcls.registry import Facts, Part
 
-Images = NDArray[np.floating]
+Images = NDArray[np.floating[Any]]
 # Class ids, int64 [N], or soft labels, float32 [N, classes].
 Labels = NDArray[np.generic]
 
@@ -170,7 +170,7 @@ class OpSampler:
         return images, softened(labels, self._class_num)
 
 
-def softened(labels: Labels, num_classes: int) -> NDArray[np.floating]:
+def softened(labels: Labels, num_classes: int) -> NDArray[np.floating[Any]]:
     """Return labels as probabilities [N, classes], one-hot where they are class ids."""
     return labels.astype(np.float32) if labels.ndim == 2 else np.eye(num_classes, dtype=np.float32)[labels]
 
@@ -182,10 +182,10 @@ def span(length: int, part: float, rng: np.random.Generator) -> slice:
 
 
 def _blend(
-    values: NDArray[np.generic], partners: NDArray[np.int64], share: Union[np.floating, NDArray[np.floating]]
-) -> NDArray[np.floating]:
+    values: NDArray[np.generic], partners: NDArray[np.int64], share: Union[np.floating[Any], NDArray[np.floating[Any]]]
+) -> NDArray[np.floating[Any]]:
     """Return `share * values + (1 - share) * values[partners]`."""
-    blended: NDArray[np.floating] = np.multiply(values, share, dtype=values.dtype)
+    blended: NDArray[np.floating[Any]] = np.multiply(values, share, dtype=values.dtype)
     # Row by row: a temporary of one image stays in the cache, one of the batch would not.
     for row, partner in zip(blended, partners):
         row += values[partner] * (1 - share)

@@ -121,7 +121,7 @@ class GridMask(Erasing):
             kept = cv2.warpAffine(kept, turn, sides[::-1], flags=cv2.INTER_NEAREST)
         top, left = (sides[0] - height) // 2, (sides[1] - width) // 2
         kept = kept[top : top + height, left : left + width]
-        return 1 - kept if self._squares else kept
+        return np.uint8(1) - kept if self._squares else kept
 
 
 class RandomErasing(Erasing):

@@ -1,7 +1,7 @@
 """The end of a pipeline, done for a whole batch at once: normalize and put the channels first."""
 
 from collections.abc import Sequence
-from typing import Literal, Optional, Union
+from typing import Any, Literal, Optional, Union
 
 import cv2
 import numpy as np
@@ -40,7 +40,7 @@ class NormalizeImage:
             raise ValueError(f"channel_num: must be 3 or 4; received {channel_num}")
         self.order = order
         self._channels = channel_num
-        self._dtype = np.float16 if output_fp16 else np.float32
+        self._dtype: type[np.floating[Any]] = np.float16 if output_fp16 else np.float32
         levels = np.arange(256, dtype=np.float32) * np.float32(1 / 255 if scale is None else scale)
         # One table a channel: as fast as multiply and add, and rounded exactly as the formula is.
         self._tables = [
@@ -48,7 +48,7 @@ class NormalizeImage:
             for m, s in zip(mean_std["mean"], mean_std["std"])
         ]
 
-    def batch(self, images_NHWC: Image, out: Optional[NDArray[np.floating]] = None) -> NDArray[np.floating]:
+    def batch(self, images_NHWC: Image, out: Optional[NDArray[np.floating[Any]]] = None) -> NDArray[np.floating[Any]]:
         """Return the uint8 images as contiguous float32 (or float16) NCHW, in `out` if it is given."""
         count, height, width, _ = images_NHWC.shape
         finished = np.empty((count, self._channels, height, width), self._dtype) if out is None else out
@@ -63,7 +63,7 @@ class NormalizeImage:
                     plane[:] = cv2.LUT(channel, table)
         return finished
 
-    def restore(self, images_NCHW: NDArray[np.floating]) -> Image:
+    def restore(self, images_NCHW: NDArray[np.floating[Any]]) -> Image:
         """Return the uint8 NHWC images that `batch` made these of; what lies between two levels is rounded."""
         planes = [
             (images_NCHW[:, channel] - table[0, 0]) * (255 / (table[0, 255] - table[0, 0]))

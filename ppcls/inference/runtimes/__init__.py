@@ -3,9 +3,10 @@
 import importlib.util
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Optional, Protocol
+from typing import Any, Literal, Optional, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ppcls.errors import DeviceError
 
@@ -39,7 +40,7 @@ class Runtime(Protocol):
     # What an ONNX file carries; None for Paddle's formats, where it stands beside the model.
     description: Optional[str]
 
-    def scores(self, images: np.ndarray) -> np.ndarray:
+    def scores(self, images: NDArray[Any]) -> NDArray[np.float32]:
         """Return the scores float32 [N, class_num] of a batch of the model's input."""
 
     def clone(self) -> "Runtime": ...

@@ -7,9 +7,10 @@ import sys
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ppcls import environment
 from ppcls.errors import PpclsError
@@ -53,7 +54,7 @@ class Isolated:
             raise answer
         return answer  # type: ignore[no-any-return]
 
-    def scores(self, images: np.ndarray) -> np.ndarray:
+    def scores(self, images: NDArray[Any]) -> NDArray[np.float32]:
         if self._process.poll() is not None:
             self._start()
         self._send(images)
@@ -93,7 +94,7 @@ def _ignore_signals() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
-def _scores(loaded: runtime.Runtime, images: np.ndarray) -> object:
+def _scores(loaded: runtime.Runtime, images: NDArray[Any]) -> object:
     try:
         return loaded.scores(images)
     except RuntimeError as error:

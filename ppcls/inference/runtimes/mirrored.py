@@ -1,6 +1,9 @@
 """Test-time augmentation: each image and its mirror image."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from ppcls.inference.runtimes import Runtime
 
@@ -13,9 +16,9 @@ class Mirrored:
         self.about = f"{runtime.about}, twice: with mirror images"
         self.description = runtime.description
 
-    def scores(self, images: np.ndarray) -> np.ndarray:
+    def scores(self, images: NDArray[Any]) -> NDArray[np.float32]:
         mirrored = np.ascontiguousarray(np.flip(images, self.width_axis))
-        mean: np.ndarray = (self.runtime.scores(images) + self.runtime.scores(mirrored)) / 2
+        mean: NDArray[np.float32] = np.mean([self.runtime.scores(batch) for batch in (images, mirrored)], axis=0)
         return mean
 
     def clone(self) -> "Mirrored":

@@ -1,10 +1,11 @@
 """An ONNX model run by ONNX Runtime, in float32 on the CPU."""
 
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 import numpy as np
 import onnxruntime
+from numpy.typing import NDArray
 
 from ppcls.errors import DeviceError
 from ppcls.inference.runtimes import METADATA, Settings
@@ -28,7 +29,7 @@ class OnnxRuntime:
         self.description: Optional[str] = self._session.get_modelmeta().custom_metadata_map.get(METADATA)
         self.about = f"ONNX Runtime {onnxruntime.__version__}, float32, {settings.threads} CPU thread(s)"
 
-    def scores(self, images: np.ndarray) -> np.ndarray:
+    def scores(self, images: NDArray[Any]) -> NDArray[np.float32]:
         return np.asarray(self._session.run(None, {self._input: images})[0])
 
     def clone(self) -> "OnnxRuntime":

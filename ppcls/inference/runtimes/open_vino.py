@@ -2,10 +2,11 @@
 
 import copy
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 import numpy as np
 import openvino
+from numpy.typing import NDArray
 
 from ppcls.errors import DeviceError
 from ppcls.inference.runtimes import METADATA, Settings
@@ -35,7 +36,7 @@ class OpenVino:
         version = openvino.__version__.partition("-")[0]
         self.about = f"OpenVINO {version}, {settings.precision}, {settings.threads} CPU thread(s)"
 
-    def scores(self, images: np.ndarray) -> np.ndarray:
+    def scores(self, images: NDArray[Any]) -> NDArray[np.float32]:
         return np.asarray(self._request.infer({0: images})[0])
 
     def clone(self) -> "OpenVino":

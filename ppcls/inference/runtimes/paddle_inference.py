@@ -6,6 +6,7 @@ from typing import Any, Optional
 
 import numpy as np
 import paddle
+from numpy.typing import NDArray
 from paddle import inference
 
 from ppcls import device
@@ -34,7 +35,7 @@ class PaddleInference:
         place = f"{settings.threads} CPU thread(s)" if settings.device == "cpu" else settings.device
         self.about = f"Paddle Inference {paddle.__version__}{kernels}, {settings.precision}, {place}"
 
-    def scores(self, images: np.ndarray) -> np.ndarray:
+    def scores(self, images: NDArray[Any]) -> NDArray[np.float32]:
         self._input.reshape(images.shape)
         self._input.copy_from_cpu(np.ascontiguousarray(images))
         self._predictor.run()

@@ -52,7 +52,7 @@ class Adapter:
         if not all(sign in arrays for sign in (*self.signs, *([self.tall] if self.tall else []))):
             return False
         rows, columns = arrays[self.tall].shape if self.tall else (1, 0)
-        return rows > columns
+        return bool(rows > columns)
 
     def convert(self, model: nn.Layer, arrays: Arrays) -> Arrays:
         """Return the arrays by our names and in our shapes; names that are none of the program's stay."""

@@ -7,12 +7,13 @@ from typing import Any, Optional
 
 import numpy as np
 import paddle
+from numpy.typing import NDArray
 from paddle import nn
 
 from ppcls.models.layers.attention import Attention
 
 
-def relative_positions(height: int, width: int) -> np.ndarray:
+def relative_positions(height: int, width: int) -> NDArray[np.int64]:
     """Return a number for the offset of each two pixels, int64 [height * width, height * width].
 
     Numbers go from 0 to (2 * height - 1) * (2 * width - 1) - 1, first by the vertical offset.
@@ -20,10 +21,10 @@ def relative_positions(height: int, width: int) -> np.ndarray:
     y, x = (axis.flatten() for axis in np.indices((height, width)))
     offset_y = y[:, None] - y + height - 1
     offset_x = x[:, None] - x + width - 1
-    return (offset_y * (2 * width - 1) + offset_x).astype("int64")
+    return np.asarray(offset_y * (2 * width - 1) + offset_x, "int64")
 
 
-def relative_positions_with_class_token(height: int, width: int) -> np.ndarray:
+def relative_positions_with_class_token(height: int, width: int) -> NDArray[np.int64]:
     """Return `relative_positions` after a first row and column, of the class token, with three numbers of their own."""
     num_offsets = (2 * height - 1) * (2 * width - 1)
     index = np.pad(relative_positions(height, width), ((1, 0), (1, 0)))
@@ -34,7 +35,7 @@ def relative_positions_with_class_token(height: int, width: int) -> np.ndarray:
 class RelativeAttention(Attention):
     """Attention whose scores have a learned bias for each head and each number of `index` [L, L]."""
 
-    def __init__(self, width: int, num_heads: int, index: np.ndarray, **options: Any) -> None:
+    def __init__(self, width: int, num_heads: int, index: NDArray[np.int64], **options: Any) -> None:
         super().__init__(width, num_heads, **options)
         zero = nn.initializer.Constant(0.0)
         self.relative_position_bias_table = self.create_parameter(
