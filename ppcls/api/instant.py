@@ -22,6 +22,7 @@ from ppcls.report.evaluation import Evaluation
 logger = logging.getLogger("ppcls")
 
 FOLDER = "instant"  # in that of the run
+STAGES = ("look", "fit", "evaluate", "export")  # of making it; the end of a run has the same
 
 
 def prefix(folder: Path) -> Path:
@@ -29,9 +30,10 @@ def prefix(folder: Path) -> Path:
     return folder / FOLDER / stored.MODEL
 
 
-def make(folder: Path, config: RunConfig) -> bool:
+def make(folder: Path, config: RunConfig, began: float) -> bool:
     """Make the instant model of a run and export it, unless it is there; return whether there is one.
 
+    `began`: when, by the monotonic clock, the command began, whose first seconds go into looking at the images.
     There is none for a model whose classifier is no linear layer on its features; the log says so.
     """
     if prefix(folder).with_suffix(".pdstates").is_file():
@@ -46,7 +48,8 @@ def make(folder: Path, config: RunConfig) -> bool:
     model.results = model.engine.evaluate(model.engine.evaluators[0])
     evaluated = time.monotonic()
     model.replace(folder)
-    seconds = {"fit": fitted - started, "evaluate": evaluated - fitted, "export": time.monotonic() - evaluated}
+    moments = [began, started, fitted, evaluated, time.monotonic()]
+    seconds = {name: end - start for name, start, end in zip(STAGES, moments, moments[1:])}
     model.save(folder / FOLDER, seconds=seconds)
     name, _ = model.engine.evaluators[0].crown()
     logger.info(

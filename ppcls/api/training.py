@@ -123,7 +123,7 @@ def train_in(folder: Path, started: float, loggers: Sequence[Scalars] = (), on_e
             "give another --output, or remove the folder"
         )
     config = load_config(str(folder / recipe.CONFIG))
-    has_instant = instant.make(folder, config)
+    has_instant = instant.make(folder, config, started)
     if has_instant and (config.Arch.pretrained or config.Global.pretrained_model):
         config = recipe.settle(folder, [f"Global.pretrained_model={instant.prefix(folder)}"])
     elif not has_instant and (faster := recipe.with_new_head(config)):

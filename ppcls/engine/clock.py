@@ -149,10 +149,10 @@ class TimedClock(Clock):
             return
         around = self.begun + self.budget - self.end
         least = around + LEAST * self._seconds_per_step + self.eval_seconds
+        update = f", an update {self._seconds_per_step:.2f} s" if self.durations else ""
         raise ConfigError(
-            f"Global.minutes: too short to train anything here: start and end take {around:.0f} s, an update "
-            f"{self._seconds_per_step:.2f} s; received {self.budget / 60:g}; give {least / 60 + 0.1:.1f} or more, or "
-            "smaller images or a smaller model"
+            f"Global.minutes: too short to train anything here: start and end take {around:.0f} s{update}; "
+            f"received {self.budget / 60:g}; give {least / 60 + 0.1:.1f} or more, or smaller images or a smaller model"
         )
 
 
