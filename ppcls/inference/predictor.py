@@ -57,12 +57,12 @@ class Predictor:
 
     `device`: `cpu`, `gpu`, `xpu` or the name of a plug-in device such as `sdaa`. `threads`: of the CPU; None: its
     physical cores. `precision`: float16 needs a GPU; bfloat16 the CPU, and where that lacks it, a warning says so and
-    float32 is computed. `engine`: None takes, for a folder with an ONNX file on the CPU, OpenVINO or ONNX Runtime if
-    they are installed, and else Paddle Inference. `about` says what computes, in which precision. `deploy`: a deploy
-    YAML (or what it was read into) whose PreProcess and PostProcess replace the model's own. `onednn` and `optimise`
-    switch off kernels and graph passes of Paddle. `gpu_mem_mib`: first size of the memory pool on a GPU. `profile`:
-    print a table of operators at the end. `isolated`: compute in a process of its own; Paddle Inference would stop all
-    threads of this one meanwhile.
+    float32 is computed. `engine`: None takes, for a folder with an ONNX file on the CPU, OpenVINO or ONNX Runtime, if
+    they are installed, and of both the faster one; else Paddle Inference. `about` says what computes, in which
+    precision. `deploy`: a deploy YAML (or what it was read into) whose PreProcess and PostProcess replace the model's
+    own. `onednn` and `optimise` switch off kernels and graph passes of Paddle. `gpu_mem_mib`: first size of the memory
+    pool on a GPU. `profile`: print a table of operators at the end. `isolated`: compute in a process of its own; Paddle
+    Inference would stop all threads of this one meanwhile.
 
     One thread at a time may use it; `clone` makes more. Raises CheckpointError for a damaged folder, ConfigError for
     a description that can't be, DeviceError for a device, engine or precision that is not there.
@@ -93,7 +93,7 @@ class Predictor:
         if not isinstance(deploy, DeployConfig):
             deploy = DeployConfig() if deploy is None else load_deploy_config(str(deploy))
         settings = engines.computable(files, settings, engine)
-        chosen = engine or engines.fastest(files, settings)
+        chosen, *others = [engine] if engine else engines.candidates(files, settings)
         runtime, settings = engines.load_here(chosen, files, settings)
         self.artifact = _description(Path(model), runtime.description)
         if self.artifact.output == "features" and (tta or deploy.PostProcess is not None):
@@ -102,6 +102,8 @@ class Predictor:
         self.pipeline = _pipeline(self.artifact, deploy, model)
         self.input_shape = self.artifact.input_shape or _shape_of_input(self.pipeline)
         self._runtime = self._checked(runtime, chosen, files, settings)
+        for other in others:
+            self._runtime = engines.faster(self._runtime, engines.load(other, files, settings), self._probe())
         if tta:
             self._runtime = Mirrored(self._runtime, 2 if self.artifact.input_type == "uint8" else 3)
         self.class_num = int(self._runtime.scores(self._probe()).shape[1])
