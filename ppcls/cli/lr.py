@@ -38,6 +38,9 @@ def run(arguments: argparse.Namespace) -> int:
     rows = "".join(f"{rate:.6g},{loss:.6g}\n" for rate, loss in zip(found.rates, found.losses))
     write_text(folder / "lr.csv", f"learning_rate,loss\n{rows}")
     write_text(folder / "lr.svg", lr_finder.curve(found))
+    if found.suggested < arguments.first / 2:  # a tenth of the first one
+        print(f"no learning rate found: the loss only rose; see {folder}/lr.svg; try a lower --first, larger batches")
+        return 1
     print(
         f"learning rate {found.suggested:.2g}: -o Optimizer.lr.learning_rate={found.suggested:.2g}; see {folder}/lr.svg"
     )
