@@ -34,7 +34,8 @@ def as_page(checkup: Checkup, title: str) -> str:
 def _head(checkup: Checkup) -> Iterator[str]:
     yield f"<section class=card><p>{_counted(checkup, 'error')}, {_counted(checkup, 'warning')}</p>"
     yield '<div class="wide"><table>'
-    yield "<tr><th>split<th>from<th class=n>images<th class=n>megabytes<th>formats<th class=n>width (px)<th class=n>height (px)</tr>"
+    yield "<tr><th>split<th>from<th class=n>images<th class=n>megabytes<th>formats"
+    yield "<th class=n>width (px)<th class=n>height (px)</tr>"
     for place, split in enumerate(checkup.splits):
         records = checkup.records_of(place)
         shown = ", ".join(f"{name} {number}" for name, number in formats(records).items())
