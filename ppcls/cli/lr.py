@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Find the rate, print it and write the curve; return the exit status."""
     from ppcls.config import load_config
-    from ppcls.errors import ConfigError
+    from ppcls.errors import ConfigError, TrainingError
     from ppcls.files import make_folder, write_text
 
     if not 0 < arguments.first < arguments.last:
@@ -38,6 +38,11 @@ def run(arguments: argparse.Namespace) -> int:
     rows = "".join(f"{rate:.6g},{loss:.6g}\n" for rate, loss in zip(found.rates, found.losses))
     write_text(folder / "lr.csv", f"learning_rate,loss\n{rows}")
     write_text(folder / "lr.svg", lr_finder.curve(found))
+    if found.suggested < arguments.first:
+        raise TrainingError(
+            f"lr: the loss is least near the lowest rate; see {folder}/lr.svg; received --first {arguments.first}; "
+            "lower it, or take larger batches"
+        )
     print(
         f"learning rate {found.suggested:.2g}: -o Optimizer.lr.learning_rate={found.suggested:.2g}; see {folder}/lr.svg"
     )

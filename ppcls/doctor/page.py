@@ -21,26 +21,31 @@ _THUMBS, _LINES, _FEW, _GROUPS, _GROUP = 10, 50, 3, 60, 6
 def as_page(checkup: Checkup, title: str) -> str:
     """Return the page."""
     title = f"Data check of {as_utf8(title)}"
-    parts = (_head(checkup, title), _classes(checkup), _findings(checkup), _groups(checkup))
+    sections = {
+        f"Images per class ({checkup.class_num} classes)": _classes(checkup),
+        "Findings": _findings(checkup),
+        f"Groups of images that are or look the same: {len(checkup.groups):,}": _groups(checkup),
+    }
     with Complaints():  # of damaged images, which are known by now
-        cards = ["\n".join(part) for part in parts]
-    return pages.page(title, (f'<div class="card">{card}</div>' for card in cards if card))
+        cards = [pages.section(heading, parts) for heading, parts in sections.items()]
+    return pages.page(title, [f"<header><h1>{escape(title)}</h1></header>", *_head(checkup), *cards])
 
 
-def _head(checkup: Checkup, title: str) -> Iterator[str]:
-    yield f"<h1>{escape(title)}</h1>"
-    yield f"<p>{_counted(checkup, 'error')}, {_counted(checkup, 'warning')}</p>"
+def _head(checkup: Checkup) -> Iterator[str]:
+    yield f"<section class=card><p>{_counted(checkup, 'error')}, {_counted(checkup, 'warning')}</p>"
     yield '<div class="wide"><table>'
-    yield "<tr><th>split<th>from<th>images<th>megabytes<th>formats<th>width (px)<th>height (px)</tr>"
+    yield "<tr><th>split<th>from<th class=n>images<th class=n>megabytes<th>formats"
+    yield "<th class=n>width (px)<th class=n>height (px)</tr>"
     for place, split in enumerate(checkup.splits):
         records = checkup.records_of(place)
         shown = ", ".join(f"{name} {number}" for name, number in formats(records).items())
         sides = [f"{q['smallest']} - <b>{q['median']}</b> - {q['largest']}" for q in sizes(records).values()]
         yield (
             f"<tr><td>{escape(split.name)}<td><code>{escape(as_utf8(split.source))}</code><td class=n>{len(split):,}"
-            f"<td class=n>{records['bytes'].sum(dtype=np.int64) / 1e6:,.1f}<td>{shown}<td>{'<td>'.join(sides)}</tr>"
+            f"<td class=n>{records['bytes'].sum(dtype=np.int64) / 1e6:,.1f}<td>{shown}"
+            f"<td class=n>{'<td class=n>'.join(sides)}</tr>"
         )
-    yield "</table></div><p><small>Widths and heights: smallest - median - largest.</small></p>"
+    yield "</table></div><p><small>Widths and heights: smallest - median - largest.</small></p></section>"
 
 
 def _counted(checkup: Checkup, severity: Severity) -> str:
@@ -51,14 +56,13 @@ def _counted(checkup: Checkup, severity: Severity) -> str:
 def _classes(checkup: Checkup) -> Iterator[str]:
     counts = checkup.class_counts()
     most = max(max(own.max(initial=0) for own in counts), 1)
-    yield f"<h2>Images per class ({checkup.class_num} classes)</h2>"
     yield f"<details {'open' if checkup.class_num <= 30 else ''}><summary>all classes</summary>"
     yield '<div class="wide"><table><tr><th>class'
     yield "".join(f"<th>{escape(split.name)}" for split in checkup.splits) + "<th></tr>"
     for label in range(checkup.class_num):
         numbers = "".join(f"<td class=n>{own[label]:,}" for own in counts)
         bars = "<br>".join(
-            f'<span class="bar{" later" if place else ""}" style="width:{own[label] / most * 24:.2f}rem"></span>'
+            f'<span class="bar{" later" if place else ""}" style="--share:{own[label] / most:.4f}"></span>'
             for place, own in enumerate(counts)
         )
         yield f"<tr><td>{escape(checkup.class_name(label))}{numbers}<td>{bars}</tr>"
@@ -66,21 +70,23 @@ def _classes(checkup: Checkup) -> Iterator[str]:
 
 
 def _findings(checkup: Checkup) -> Iterator[str]:
-    yield "<h2>Findings</h2>"
     for found in checkup.findings.sorted():
         yield from _finding(checkup, found)
     if not checkup.findings.sorted():
-        yield "<p>Nothing was found to be wrong.</p>"
+        yield '<p class="good">Nothing was found to be wrong.</p>'
 
 
 def _finding(checkup: Checkup, found: Finding) -> Iterator[str]:
     kind = KINDS[found.kind]
-    yield f'<h3><span class="{kind.severity}">{kind.severity}: {found.kind}</span> in {escape(found.split)}: '
-    yield f"{found.count:,}</h3><p>{escape(kind.meaning.capitalize())}. <small>{escape(kind.advice)}</small></p>"
+    where = f" in {escape(found.split)}" if len(checkup.splits) > 1 else ""
+    advice = "" if kind.severity == "note" else f" <small>{escape(kind.advice)}</small>"
+    yield f'<h3><span class="{kind.severity}">{kind.severity}: {found.kind}</span>{where}: {found.count:,}</h3>'
+    yield f"<p>{escape(kind.meaning[:1].upper() + kind.meaning[1:])}.{advice}</p>"
     shown = [example for example in found.examples if example.image is not None][:_THUMBS]
     if shown:
         yield '<div class="thumbs">' + "".join(_figure(checkup, example) for example in shown) + "</div>"
-    shown_lines = f"the first {min(_LINES, len(found.examples))} of {found.count:,}"
+    num_shown = min(_LINES, len(found.examples))
+    shown_lines = "where" if num_shown == found.count else f"where: the first {num_shown} of {found.count:,}"
     yield f"<details {'open' if found.count <= _FEW else ''}><summary>{shown_lines}</summary>"
     for example in found.examples[:_LINES]:
         yield f"<p><code>{escape(example.where)}</code> {escape(example.detail)}</p>"
@@ -96,8 +102,8 @@ def _groups(checkup: Checkup) -> Iterator[str]:
     # Those that reach over several splits first.
     spans = [{checkup.place(number)[0] for number in group} for group in checkup.groups]
     order = sorted(range(len(spans)), key=lambda group: -len(spans[group]))[:_GROUPS]
-    if order:
-        yield f"<h2>Images that are or look the same: {len(spans):,} groups</h2>"
+    if not order:
+        yield '<p class="good">None.</p>'
     for place in order:
         group = checkup.groups[place]
         figures = "".join(_image(checkup, *checkup.place(number)) for number in group[:_GROUP])

@@ -106,7 +106,7 @@ def lists_in(folder: str) -> dict[str, str]:
 def folders_at(path: str, findings: Findings) -> list[Split]:
     """Return the splits of a folder by its folders, whatever lists it has. Raises: DataError."""
     if not os.path.isdir(path):
-        raise DataError(f"'{printable(path)}' does not exist; check the path")
+        raise DataError(f"{printable(path) or 'PATH'}: does not exist; check the path")
     names = [name for name in _SPLITS if (Path(path) / name).is_dir()]
     roots = {name: str(Path(path) / name) for name in names} or {"all": path}
     for root in roots.values():

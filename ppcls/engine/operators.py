@@ -1,5 +1,6 @@
 """Which operators a model computes with on the CPU: Paddle's own, or oneDNN's (docs/cpu.md)."""
 
+import functools
 import logging
 from math import prod
 
@@ -45,7 +46,13 @@ def choose(config: RunConfig, model: nn.Layer, *, device: str, bfloat16: bool, p
         raise DeviceError(reason)
     # Of a compiler's many lines the first says enough.
     reason = " ".join(reason.splitlines()[:2])
-    logger.info(f"Paddle's own operators, not oneDNN's, which are about {GAIN:g} times as fast: {reason}")
+    _say(f"Paddle's own operators, not oneDNN's, which are about {GAIN:g} times as fast: {reason}")
+
+
+@functools.cache
+def _say(line: str) -> None:
+    """Log a line once in a process: a run chooses for its start, its training and its end."""
+    logger.info(line)
 
 
 def onednn(config: RunConfig, *, bfloat16: bool) -> OneDNN:

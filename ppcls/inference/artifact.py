@@ -104,14 +104,18 @@ def files_of(path: Path) -> Files:
     """Return what there is at `path`: an exported folder, or one `.onnx` file. Raises CheckpointError."""
     if path.suffix == ".onnx" and path.is_file():
         return Files(onnx=path)
+    if not path.exists():
+        raise CheckpointError(
+            f"inference_model_dir, --model: '{path}' does not exist; give the folder that `ppcls export` wrote"
+        )
     there = {name: path / name for name in (MODEL, OLD_MODEL, WEIGHTS, ONNX, DESCRIPTION) if (path / name).is_file()}
     model = there.get(MODEL, there.get(OLD_MODEL))
     wanted = ((DESCRIPTION, DESCRIPTION in there), (MODEL, model is not None), (WEIGHTS, WEIGHTS in there))
     missing = [name for name, found in wanted if not found]
     if ONNX not in there and (MODEL in missing or WEIGHTS in missing):
-        raise CheckpointError(
-            f"inference_model_dir: '{path}' has no {missing[0]}; give the folder that tools/export_model.py wrote"
-        )
+        inside = path / "inference"  # as `ppcls train FOLDER` has it in that of its run
+        known = f"'{inside}'" if (inside / DESCRIPTION).is_file() else "the folder that tools/export_model.py wrote"
+        raise CheckpointError(f"inference_model_dir: '{path}' has no {missing[0]}; give {known}")
     return Files(model if WEIGHTS in there else None, there.get(WEIGHTS), there.get(ONNX), there.get(DESCRIPTION))
 
 

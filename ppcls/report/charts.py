@@ -30,7 +30,7 @@ def diagram(title: str, before: Sequence[Bin], after: Sequence[Bin]) -> str:
     square = (0.0, 1.0)
     parts = [_frame(square, square)]
     corners = f'x1="{_x(0, square)}" y1="{_y(0, square)}" x2="{_x(1, square)}" y2="{_y(1, square)}"'
-    parts.append(f'<line class="grid" {corners}/>')
+    parts.append(f'<line class="ideal" {corners}/>')
     for style, bins in zip(_STYLES, (before, after)):
         drawn = " ".join(f"{_x(one.score, square):.1f},{_y(one.right, square):.1f}" for one in bins)
         parts.append(f'<polyline class="line {style}" points="{drawn}"/>')

@@ -87,5 +87,9 @@ def compare(first: Source, second: Source, path: Optional[str]) -> Comparison:
     two = Evaluation(one.paths, one.labels, scores, one.class_names, thresholds=thresholds)
     made = [manifest.read(source.records) if source.run else {} for source in (first, second)]
     facts = [facts_of(source, facts) for source, facts in zip((first, second), made)]
+    if (first.run is None) != (second.run is None):  # or all that is known of a run would differ
+        facts = [
+            {"what it is": "a run" if one.run else "an export, with nothing of its training"} for one in (first, second)
+        ]
     pair = (one, two) if owner is first else (two, one)
     return Comparison((first, second), data, *pair, list(between(*facts)))

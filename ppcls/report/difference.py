@@ -46,8 +46,8 @@ def facts_of(source: Source, made: Mapping[str, Any]) -> dict[str, str]:
     """Return what is known of how a model was made, flat."""
     found = {}
     if source.run is not None:
-        config = flat(yaml.safe_load(dump_config(source.run)))
-        found = {what: value for what, value in config.items() if what not in _PLACES}
+        config, here = flat(yaml.safe_load(dump_config(source.run))), f"{source.run.Global.output_dir}/"
+        found = {what: value.removeprefix(here) for what, value in config.items() if what not in _PLACES}
     for name, data in made.get("data", {}).items():
         found[f"images of {name}"] = f"{data['num_images']}"
         found[f"sha256 of {name}"] = data["sha256"]

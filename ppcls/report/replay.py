@@ -27,8 +27,12 @@ _TIMES = ("ips", "ips_min", "ips_max", "batch_seconds", "data_wait", "memory_mib
 def replay(folder: Path) -> list[str]:
     """Train the run in a folder again, up to where its `latest` is; return what differs, in lines, first things first.
 
+    Of `ppcls train FOLDER` the run is one folder deeper.
     Raises: CheckpointError for a folder without a manifest or with a run that is within an epoch.
     """
+    deeper = [file.parent for file in folder.glob(f"*/{manifest.MANIFEST}")]
+    if not (folder / manifest.MANIFEST).is_file() and len(deeper) == 1:
+        (folder,) = deeper
     made = manifest.read(folder)
     if not made or not (folder / CONFIG).is_file():
         raise CheckpointError(

@@ -210,8 +210,8 @@ def test_photographs_are_recognised_after_small_changes_and_no_others(
 def test_paths_of_nothing_are_refused(tmp_path: Path) -> None:
     (tmp_path / "train").mkdir()
     for path, problem in (
-        ("/nowhere.xml", "'/nowhere.xml' does not exist; check the path"),
-        ("", "'' does not exist"),
+        ("/nowhere.xml", "/nowhere.xml: does not exist; check the path"),
+        ("", "PATH: does not exist"),
         (f"{tmp_path}/train", f"{tmp_path}/train: has no folders; give a folder with one folder per class"),
         (f"{tmp_path}", f"{tmp_path}/train: has no folders"),
     ):

@@ -26,6 +26,7 @@ def config(*, amp: bool = False, **settings: Any) -> RunConfig:
 
 def chosen(run: RunConfig, *, passes: float = LONG, device: str = "cpu", bfloat16: bool = False) -> Any:
     model = create_model("ResNet18", class_num=2)
+    operators._say.cache_clear()
     operators.choose(run, model, device=device, bfloat16=bfloat16, passes=passes)
     assert model.training
     return model.operators
