@@ -26,7 +26,8 @@ class ConvBlock(nn.Layer):
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         for name in self.conv_names:
-            x = self.act(getattr(self, name)(x))
+            x = getattr(self, name)(x)
+            x = self.act(x)  # on a line of its own, so that what the convolution took is gone by now
         return self.max_pool(x)
 
 
