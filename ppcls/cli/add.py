@@ -38,5 +38,5 @@ def replace(model: "Model", folder: str, change: str) -> None:
 
     model.replace(folder)
     print(f"{change}; {model.about_classes}; exported to {folder}/inference", flush=True)
-    page = write_if_possible(Path(folder))
+    page = write_if_possible(Path(folder), model.answering(Path(folder)))
     print(f"how good it is: {page}" if page else "the report of the model before is removed")

@@ -17,7 +17,7 @@ from ppcls.metrics.calibration import expected_error
 from ppcls.report.content import Content, collect, speed_of
 from ppcls.report.evaluation import Evaluation
 from ppcls.report.page import as_page
-from ppcls.report.sources import source_at
+from ppcls.report.sources import Source, source_at
 
 logger = logging.getLogger("ppcls")
 
@@ -54,10 +54,13 @@ def remove_report(folder: Path) -> None:
         (folder / NUMBERS).rmdir()
 
 
-def write_if_possible(run_folder: Path) -> Optional[Path]:
-    """Write the report of a run with a new model into its folder; one that can't be is no end of a good run."""
+def write_if_possible(run_folder: Path, source: Optional[Source] = None) -> Optional[Path]:
+    """Write the report of a run with a new model into its folder; one that can't be is no end of a good run.
+
+    `source`: the model, where it is in memory.
+    """
     try:
-        return write_report(collect(source_at(run_folder), None), run_folder)
+        return write_report(collect(source or source_at(run_folder), None), run_folder)
     except UserError as error:
         logger.warning(f"there is no report: {error}")
         return None
