@@ -1,6 +1,7 @@
 """The devices that Paddle has here, and the one that a run computes on."""
 
 import os
+import sys
 
 import paddle
 from paddle.device import custom_device
@@ -50,6 +51,11 @@ def require_many(name: str, ranks: int, asked_by: str) -> None:
             f"{asked_by}: '{name}' is one device for {ranks} ranks; give '{kind_of(name)}', and each takes one of its "
             "own"
         )
+
+
+def memory_bytes(kind: str) -> int:
+    """Return the memory of an accelerator of this kind; where Paddle doesn't tell, more than there is."""
+    return int(paddle.device.cuda.get_device_properties().total_memory) if kind == "gpu" else sys.maxsize
 
 
 def peak_memory_mib() -> float:

@@ -100,7 +100,7 @@ def train(
         planned = recipe.plan(str(source), options)
         _, resumes = recipe.folder_of(planned, Path(output))
         folder = recipe.write(planned, Path(output))
-        for line in planned.why:
+        for line in recipe.why_of(folder):  # of the run, which may have begun with other memory
             logger.info(line)
         logger.info(f"all of it is in '{folder / recipe.CONFIG}'")
         try:

@@ -43,21 +43,17 @@ class Recipe:
         counts = f"{self.data.num_train} images, {len(self.data.lines['val'])} held out, {self.data.class_num} classes"
         return f"# {self.request}\n# data: {counts}, sha256 {self.data.sha256}\n"
 
-    @property
-    def why(self) -> list[str]:
-        """What was chosen, and what there is to know of the images, in lines."""
-        return [printable(line) for line in (*self.choice.why, *self.data.notes)]
-
     def text(self, folder: Path) -> str:
         """Return the YAML of the run in a folder, in which its lists are."""
         content = overridden(content_of(self.data, self.choice, self.options, folder), self.options.override)
-        return self.identity + "".join(f"# {line}\n" for line in self.why) + "\n" + dump(content)
+        why = "".join(f"# {printable(line)}\n" for line in (*self.choice.why, *self.data.notes))
+        return self.identity + why + "\n" + dump(content)
 
 
 def plan(source: str, options: Options, machine: Optional[Machine] = None) -> Recipe:
     """Return the recipe for the images at `source`. Raises DataError or ConfigError."""
-    machine = machine or this_machine()
     given = overridden({}, options.override)
+    machine = machine or this_machine(given)
     data = found.find(source, options.labels, machine.cores)
     return Recipe(options.command(os.path.normpath(source)), data, choose(data, options, machine, given), options)
 
@@ -98,6 +94,12 @@ def write(recipe: Recipe, output: Path) -> Path:
         return folder
 
 
+def why_of(folder: Path) -> list[str]:
+    """Return the lines of a run's `config.yaml` that say what was chosen, and why."""
+    head = (folder / CONFIG).read_text(encoding="utf-8").partition("\n\n")[0]
+    return [line.lstrip("# ") for line in head.splitlines()[2:]]  # behind the identity
+
+
 def settle(folder: Path, options: Sequence[str], *, without: Sequence[str] = ()) -> RunConfig:
     """Write into the `config.yaml` of a run what was decided meanwhile, `without` keys of Global; return the config."""
     path = folder / CONFIG
@@ -135,6 +137,8 @@ def content_of(data: Data, choice: Choice, options: Options, folder: Path) -> di
         content["Arch"]["pretrained"] = True
     if choice.fine_tunes:  # few images of few classes have other statistics, which change all features at once
         content["Global"]["freeze_norms"] = True
+    if choice.update_freq > 1:
+        content["Global"]["update_freq"] = choice.update_freq
     if options.minutes is not None:
         content["Global"]["minutes"] = options.minutes
         content["Global"]["save_minutes"] = max(0.5, options.minutes / 10)

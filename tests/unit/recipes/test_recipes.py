@@ -69,6 +69,26 @@ def test_the_yaml_says_what_was_chosen_and_loads(flowers: Path, tmp_path: Path) 
     assert (folder / "labels.txt").read_text() == "0 daisy\n1 rose\n"
 
 
+def test_less_memory_changes_the_batches_alone(flowers: Path) -> None:
+    options = Options(model="ResNet18", size=224, override=SCRATCH)
+    texts = [
+        recipe.plan(str(flowers), options, Machine("cpu", 2, int(gib * 2**30))).text(Path("run")) for gib in (1.25, 64)
+    ]
+    scarce, ample = map(yaml.safe_load, texts)
+    assert "# 2 images at a time, 2 times per update: 4 would take up to 1.0 GiB of 1.2 GiB" in texts[0].splitlines()
+    assert scarce["Global"].pop("update_freq") == 2
+    sections = [content["DataLoader"][split]["sampler"] for content in (scarce, ample) for split in ("Train", "Eval")]
+    assert [section.pop("batch_size") for section in sections] == [2, 2, 4, 4]
+    assert scarce == ample
+
+
+def test_batches_that_the_user_has_chosen_stay_whatever_the_memory(flowers: Path) -> None:
+    options = Options(override=(*SCRATCH, "DataLoader.Train.sampler.batch_size=512"))
+    content = yaml.safe_load(recipe.plan(str(flowers), options, Machine("cpu", 2, 1)).text(Path("run")))
+    assert content["DataLoader"]["Train"]["sampler"]["batch_size"] == 512
+    assert "update_freq" not in content["Global"]
+
+
 def test_images_are_normalised_as_those_that_the_weights_were_trained_on(flowers: Path) -> None:
     found = planned(flowers, model="ViT_small_patch16_224", override=("Arch.pretrained=/weights.pdparams",))
     content = yaml.safe_load(found.text(Path("run")))
