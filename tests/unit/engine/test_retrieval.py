@@ -116,7 +116,7 @@ def test_two_models_learn_retrieval_from_each_other(folder: Path, tmp_path: Path
     content = config(folder, tmp_path)
     content["Global"].update(epochs=1, eval_interval=1, iter_per_epoch=1)
     arch = content["Arch"]
-    arch["Backbone"]["pretrained"] = str(tmp_path / "start")
+    arch["Backbone"].update(pretrained=str(tmp_path / "start"), use_ssld=True)  # which PaddleClas ignores then
     content["Arch"] = {"name": "DistillationModel", "models": [{"Teacher": arch}, {"Student": arch}]}
     pair = {"key": "logits", "model_name_pairs": [["Student", "Teacher"]]}
     content["Loss"]["Train"] = [
