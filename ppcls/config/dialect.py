@@ -149,7 +149,8 @@ def _query_and_gallery(root: Node, notes: Notes) -> Node:
     """Read `DataLoader.Eval: {Query, Gallery}`, whose queries are what an evaluation sees, and `eval_mode` by it."""
     eval_ = get(root, "DataLoader.Eval")
     query, gallery, loader = get(eval_, "Query"), get(eval_, "Gallery"), get(root, "DataLoader")
-    if query and gallery and loader:
+    others = eval_ is not None and isinstance(eval_.value, dict) and len(eval_.value) > 2  # which have no place then
+    if query and gallery and loader and not others:
         root = put(root, "DataLoader", put(put(loader, "Eval", query), "Gallery", gallery))
     mode = get(root, "Global.eval_mode")
     if mode and mode.value == "retrieval" and get(root, "DataLoader.Gallery"):

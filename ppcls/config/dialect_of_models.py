@@ -92,8 +92,10 @@ MODEL_RULES = (
         "ppcls/arch/backbone/legendary_models/resnet.py",
         _without_ssld,
     ),
-    Rule("Arch.models.*.*", "the same", "ppcls/arch/backbone/legendary_models/resnet.py", _without_ssld),
-    Rule("Arch.Backbone", "the same", "ppcls/arch/backbone/legendary_models/resnet.py", _without_ssld),
+    *(
+        Rule(arch, "the same", "ppcls/arch/backbone/legendary_models/resnet.py", _without_ssld)
+        for arch in ("Arch.models.*.*", "Arch.Backbone", "Arch.models.*.*.Backbone")
+    ),
     Rule(
         "Arch",
         "`class_num` beside `models` that state theirs is ignored",

@@ -297,5 +297,8 @@ class RunConfig(Root):
 
     def deployed(self) -> "RunConfig":
         """Return the config of the model that is deployed, without those that it learned from."""
-        arch = replace(self.Arch.deployed(), args={**self.Arch.deployed().args, "class_num": self.class_num})
-        return replace(self, Arch=arch) if self.Arch.members else self
+        if not self.Arch.members:
+            return self
+        arch = self.Arch.deployed()
+        classes = {} if "Backbone" in arch.args else {"class_num": self.class_num}  # whose Head has its own
+        return replace(self, Arch=replace(arch, args={**arch.args, **classes}))

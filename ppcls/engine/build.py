@@ -29,7 +29,7 @@ from ppcls.models.cards import resolve_pretrained
 from ppcls.models.distillation import DistillationModel, load_frozen, load_learners
 from ppcls.models.layers import synchronise
 from ppcls.models.ml_decoder import put_ml_decoder
-from ppcls.models.rec_model import RecModel
+from ppcls.models.rec_model import RecModel, load_backbone
 from ppcls.models.taps import tap
 from ppcls.models.weight_files import saved_names
 from ppcls.models.weights import load_weights
@@ -92,10 +92,7 @@ def load_start_weights(config: RunConfig, built: nn.Layer, *, new_head: bool, cl
     if isinstance(built, DistillationModel) and new_head:
         load_learners(built, class_names)
     if isinstance(built, RecModel) and new_head:
-        part = built.backbone_part
-        source = resolve_pretrained(part.name, part.pretrained, part.use_ssld)
-        if source is not None:
-            load_weights(built.backbone, source, class_names=class_names)
+        load_backbone(built, class_names)
     if weights is not None:
         load_weights(built, weights, new_head=new_head, class_names=class_names, inside=config.Arch.inside)
 

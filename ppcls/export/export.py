@@ -166,8 +166,7 @@ def _images(pipeline: Pipeline, config: RunConfig) -> Image:
     given = config.Infer.infer_imgs or ()
     there = [path for path in ([given] if isinstance(given, str) else given) if Path(path).exists()]
     if not there:
-        blocks = rng.integers(0, 256, (16, 16, 3), dtype="uint8")
-        return pipeline.sample(blocks.repeat(32, axis=0).repeat(32, axis=1), rng)[None]
+        return pipeline.sample(stream.noise(*config.Global.image_shape[1:]), rng)[None]
     first = next(stream.find(there))
     try:
         with OneImage():

@@ -33,6 +33,13 @@ def pipeline(parts: Sequence[Part]) -> Pipeline:
         raise ConfigError(f"{parts[0].where}: {error}") from error
 
 
+def noise(height: int, width: int) -> Image:
+    """Return an image of 16 x 16 random colours, each time the same, to try a model on: uint8 [height, width, 3]."""
+    colours = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype="uint8")
+    rows, columns = (np.arange(side) * 16 // side for side in (height, width))
+    return colours[rows[:, None], columns]
+
+
 def find(paths: Union[str, Sequence[str]], *, say: bool = True) -> Iterator[str]:
     """Yield the images that each path means: one file, all below a folder (sorted), or the lines of a `.txt`.
 

@@ -220,7 +220,8 @@ class Predictor:
 
     def _probe(self) -> NDArray[Any]:
         """Return an input of one image: blocks of noise."""
-        return self.finish(self.pipeline.sample(_blocks(), np.random.default_rng(0))[None])
+        image = stream.noise(*self.input_shape[1:])
+        return self.finish(self.pipeline.sample(image, np.random.default_rng(0))[None])
 
     def _checked(self, runtime: Runtime, engine: EngineName, files: Files, settings: Settings) -> Runtime:
         """Return the runtime if it computes what it must, and otherwise, after a warning, one that does."""
@@ -236,11 +237,6 @@ class Predictor:
                 logger.warning(f"bfloat16 changes {change}; computing in float32")
                 return exact
         return runtime
-
-
-def _blocks() -> Image:
-    blocks = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype="uint8")
-    return blocks.repeat(32, axis=0).repeat(32, axis=1)
 
 
 def _problem(runtime: Runtime, images: NDArray[Any]) -> str:
@@ -289,5 +285,6 @@ def _pipeline(about: Artifact, deploy: DeployConfig, model: Union[str, Path]) ->
 
 
 def _shape_of_input(pipeline: Pipeline) -> tuple[int, int, int]:
-    _, channels, height, width = pipeline.finish(pipeline.sample(_blocks(), np.random.default_rng(0))[None]).shape
+    image = stream.noise(512, 512)
+    _, channels, height, width = pipeline.finish(pipeline.sample(image, np.random.default_rng(0))[None]).shape
     return channels, height, width

@@ -20,11 +20,9 @@ class TopkAcc(SumMetric):
     takes = ONE_CLASS
 
     def __init__(self, class_num: int, *, topk: Union[int, Sequence[int]] = (1, 5)) -> None:
-        self.topk = [topk] if isinstance(topk, int) else list(topk)
+        self.topk = list(dict.fromkeys([topk] if isinstance(topk, int) else topk))  # PaddleClas's YAMLs have [1, 1]
         if not self.topk or min(self.topk) < 1:
             raise ValueError(f"topk: not one or more positive numbers; received {self.topk}; set topk: [1]")
-        if len(set(self.topk)) < len(self.topk):
-            raise ValueError(f"topk: a number twice; received {self.topk}; set topk: {list(dict.fromkeys(self.topk))}")
         if max(self.topk) > class_num:
             possible = sorted({min(k, class_num) for k in self.topk})
             raise ValueError(f"topk: more than the {class_num} classes; received {self.topk}; set topk: {possible}")

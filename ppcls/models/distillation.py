@@ -13,6 +13,7 @@ from ppcls.config.schema import ArchPart
 from ppcls.errors import CheckpointError
 from ppcls.models import ARCHITECTURES
 from ppcls.models.cards import resolve_pretrained
+from ppcls.models.rec_model import RecModel, load_backbone
 from ppcls.models.taps import tap
 from ppcls.models.weight_files import is_remote, saved_names
 from ppcls.models.weights import load_weights
@@ -91,19 +92,23 @@ class Several(nn.Layer):
                 taught[name] = model.teach(images_NCHW)
         return taught
 
-    def outputs_of_model(self, name: str, inputs: Any, taught: Mapping[str, Any]) -> Outputs:
+    def outputs_of_model(
+        self, name: str, inputs: Any, labels: Optional[paddle.Tensor], taught: Mapping[str, Any]
+    ) -> Outputs:
         """Return the outputs of one model for its inputs, or what the frozen ones have `taught`."""
         if name in self.frozen:
             found: Outputs = taught[name]
             return found
         model = self.model(name)
-        return outputs_of(model(inputs, taught[name]) if name in taught else model(inputs))
+        if isinstance(model, Several):
+            return outputs_of(model(inputs, labels, taught[name]))
+        return outputs_of(model(inputs, labels) if isinstance(model, RecModel) else model(inputs))
 
 
 class DistillationModel(Several):
     """Models that see the same images; their outputs are `Student.logits`, `Teacher.blocks5` and so on.
 
-    "logits" alone are those of `infer_model_name`: it is evaluated and deployed.
+    Names such as "logits" alone are those of `infer_model_name`: it is evaluated and deployed.
     """
 
     def __init__(
@@ -123,14 +128,21 @@ class DistillationModel(Several):
             raise ValueError(f"infer_model_name: no such model; received '{infer_model_name}'; choose from {known}")
         self.infer_model_name = infer_model_name
 
-    def forward(self, images_NCHW: paddle.Tensor, taught: Optional[Mapping[str, Any]] = None) -> Outputs:
+    def forward(
+        self,
+        images_NCHW: paddle.Tensor,
+        labels: Optional[paddle.Tensor] = None,
+        taught: Optional[Mapping[str, Any]] = None,
+    ) -> Outputs:
         """Return the outputs of all models; `taught` is what `teach` returns, where it is known."""
         taught = self.teach(images_NCHW) if taught is None else taught
         outputs: dict[str, paddle.Tensor] = {}
+        deployed: Outputs = {}
         for name in self.parts:
-            for key, value in self.outputs_of_model(name, images_NCHW, taught).items():
-                outputs[f"{name}.{key}"] = value
-        return {"logits": outputs[f"{self.infer_model_name}.logits"], **outputs}
+            found = self.outputs_of_model(name, images_NCHW, labels, taught)
+            outputs.update({f"{name}.{key}": value for key, value in found.items()})
+            deployed = found if name == self.infer_model_name else deployed
+        return {**deployed, **outputs}
 
 
 class AttentionModel(Several):
@@ -153,13 +165,18 @@ class AttentionModel(Several):
                 f"{freeze_params_list}; unfreeze them"
             )
 
-    def forward(self, images_NCHW: paddle.Tensor, taught: Optional[Mapping[str, Any]] = None) -> Outputs:
+    def forward(
+        self,
+        images_NCHW: paddle.Tensor,
+        labels: Optional[paddle.Tensor] = None,
+        taught: Optional[Mapping[str, Any]] = None,
+    ) -> Outputs:
         """Return the outputs of all models; `taught` is what `teach` returns, where it is known."""
         taught = self.teach(images_NCHW) if taught is None else taught
         outputs: dict[str, paddle.Tensor] = {}
         inputs: Any = images_NCHW
         for name in self.parts:
-            inputs = self.outputs_of_model(name, inputs, taught)
+            inputs = self.outputs_of_model(name, inputs, labels, taught)
             outputs.update(inputs)
         return outputs
 
@@ -186,6 +203,8 @@ def load_frozen(model: Several, class_names: Sequence[str] = ()) -> None:
 def load_learners(model: Several, class_names: Sequence[str] = ()) -> None:
     """Load the weights that the other models start from, where their sections name some."""
     for _, part, one in _members(model, frozen=False):
+        if isinstance(one, RecModel):
+            load_backbone(one, class_names)
         source = resolve_pretrained(part.name, part.pretrained, part.use_ssld)
         if source is not None:
             load_weights(one, source, class_names=class_names)

@@ -1,7 +1,7 @@
 """Models for retrieval: a backbone, a neck to the features that are compared, and a head for the training."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Annotated, Literal, Optional
@@ -13,7 +13,9 @@ from ppcls.config.groups import Group
 from ppcls.config.parts import key, required
 from ppcls.config.schema import ArchPart
 from ppcls.models import ARCHITECTURES, HEADS, NECKS
+from ppcls.models.cards import resolve_pretrained
 from ppcls.models.model import Model
+from ppcls.models.weights import load_weights
 from ppcls.registry import Facts, Part
 
 
@@ -72,6 +74,14 @@ def _inside(group: Group) -> Group:
     """Return a parameter group of the backbone as one of the whole model."""
     start = r"^backbone\." if group.pattern.startswith("^") else r"^backbone\..*"
     return dataclasses.replace(group, pattern=f"{start}(?:{group.pattern.removeprefix('^')})")
+
+
+def load_backbone(model: RecModel, class_names: Sequence[str] = ()) -> None:
+    """Load the weights that the backbone starts from, where its section names some."""
+    part = model.backbone_part
+    source = resolve_pretrained(part.name, part.pretrained, part.use_ssld)
+    if source is not None:
+        load_weights(model.backbone, source, class_names=class_names)
 
 
 def stop_after(model: Model, name: str) -> None:

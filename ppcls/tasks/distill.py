@@ -20,5 +20,5 @@ class Distill(Classify):
         super().__init__(model, losses)
 
     def forward(self, run: Callable[..., Any], batch: Batch) -> Outputs:
-        outputs: Outputs = run(batch.images, self.trained.teach(batch.images))
+        outputs: Outputs = run(batch.images, batch.labels, self.trained.teach(batch.images))
         return outputs

@@ -149,6 +149,12 @@ def test_names_of_paddleclas_and_paddlex_are_known(load: Any) -> None:
     assert data(padded).dataset.transform_ops == (Part("Pad", {"padding": 4, "padding_mode": "reflect"}),)
 
 
+def test_options_for_eval_are_not_lost_beside_those_for_its_queries(load: Any) -> None:
+    parts = [f"DataLoader.Eval.{name}={{dataset: {{name: VeriWild}}}}" for name in ("Query", "Gallery")]
+    with pytest.raises(ConfigError, match=r"unknown key 'DataLoader\.Eval\.Query'"):
+        load(*parts, "DataLoader.Eval.sampler={batch_size: 4}")
+
+
 def test_a_cutout_of_none_has_a_random_colour(load: Any) -> None:
     config = load("DataLoader.Train.dataset.transform_ops.1.Cutout.fill_value=none")
     assert data(config).dataset.transform_ops[1].args["fill_value"] is None

@@ -98,6 +98,22 @@ def test_one_score_that_is_no_number_is_not_forgotten(write: Export) -> None:
         comparison.require_equal()
 
 
+def test_large_scores_are_equal_up_to_rounding(write: Export) -> None:
+    bright = "Infer.transforms=[ResizeImage: {size: 32}, NormalizeImage: {std: [1.e-8, 1.e-8, 1.e-8]}]"
+    predictor = Predictor(write("Arch.infer_add_softmax=False", bright))
+    images = np.full((1, 32, 32, 3), 255, np.uint8)
+    scores = predictor.scores(predictor.finish(images))
+    assert np.abs(scores).max() > 1e5
+    comparison = Comparison(predictor)
+    comparison.add(["a"], images, 2 * scores)
+    with pytest.raises(CheckpointError, match="other scores than the trained one .by 0.5 for a"):
+        comparison.require_equal()
+
+
+def test_transforms_without_a_size_take_images_of_the_models(write: Export) -> None:
+    assert Predictor(write("Infer.transforms=[NormalizeImage: ]")).input_shape == (3, 32, 32)
+
+
 def test_a_model_that_differs_is_not_written(
     write: Export, images: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -174,16 +174,9 @@ def test_a_check_builds_everything_and_writes_nothing(make: MakeEngine) -> None:
     assert not engine.folder.exists()
 
 
-@pytest.mark.parametrize(
-    ("metrics", "message"),
-    [
-        ("[{TopkAcc: {topk: [1, 2]}}, {TopkAcc: {topk: 1}}]", "'top1' already comes from the TopkAcc at -o"),
-        ("[{TopkAcc: {topk: [2, 2]}}]", r"topk: a number twice; received \[2, 2\]; set topk: \[2\]"),
-    ],
-)
-def test_two_numbers_of_one_name_are_refused_before_the_start(make: MakeEngine, metrics: str, message: str) -> None:
-    engine = make("Tiny", "run", f"Metric.Eval={metrics}")
-    with pytest.raises(ConfigError, match=f"-o Metric.Eval=.*: TopkAcc: {message}"):
+def test_two_metrics_of_one_name_are_refused_before_the_start(make: MakeEngine) -> None:
+    engine = make("Tiny", "run", "Metric.Eval=[{TopkAcc: {topk: [1, 2]}}, {TopkAcc: {topk: 1}}]")
+    with pytest.raises(ConfigError, match="-o Metric.Eval=.*: TopkAcc: 'top1' already comes from the TopkAcc at -o"):
         engine.train()
     assert not engine.folder.exists()
 

@@ -6,9 +6,11 @@ from typing import Any
 
 import cv2
 import numpy as np
+import paddle
 import pytest
 import yaml
 
+from ppcls import create_model, pdparams
 from ppcls.config import dump_config, load_config
 from ppcls.engine import build
 from ppcls.engine.engine import Engine
@@ -105,6 +107,36 @@ def test_the_weights_of_a_training_give_its_evaluation_again(folder: Path, tmp_p
     assert set(run.state.results) == {"recall1", "recall5", "mAP"}
     again = engine(content, tmp_path / "c.yaml", [f"Global.pretrained_model={run.folder}/latest"])
     assert again.evaluate_weights() == run.state.results
+
+
+def test_two_models_learn_retrieval_from_each_other(folder: Path, tmp_path: Path) -> None:
+    paddle.seed(7)
+    weights = {name: entry.numpy() for name, entry in create_model("ResNet18").state_dict().items()}
+    pdparams.write(tmp_path / "start.pdparams", weights)
+    content = config(folder, tmp_path)
+    content["Global"].update(epochs=1, eval_interval=1, iter_per_epoch=1)
+    arch = content["Arch"]
+    arch["Backbone"].update(pretrained=str(tmp_path / "start"), use_ssld=True)  # which PaddleClas ignores then
+    content["Arch"] = {"name": "DistillationModel", "models": [{"Teacher": arch}, {"Student": arch}]}
+    pair = {"key": "logits", "model_name_pairs": [["Student", "Teacher"]]}
+    content["Loss"]["Train"] = [
+        {"DistillationGTCELoss": {"key": "logits", "model_names": ["Student", "Teacher"]}},
+        {"DistillationDMLLoss": pair},
+    ]
+    run = engine(content, tmp_path / "c.yaml")
+    run.prepare()
+    for name in ("Teacher", "Student"):
+        for key, entry in run.model.model(name).backbone.state_dict().items():
+            np.testing.assert_array_equal(entry.numpy(), weights[key])
+    batch = next(run.train_batches())
+    outputs = run.task.forward(run.parallel_model, batch)
+    assert outputs["Student.logits"].abs().max() > 1.1, "the head that knows the labels scales its cosines"
+    run = engine(content, tmp_path / "c.yaml")
+    assert run.train() is not None and set(run.state.results) == {"recall1", "recall5", "mAP"}
+    weights_of_run = f"Global.pretrained_model={run.folder}/latest"
+    options = [weights_of_run, f"Global.save_inference_dir={tmp_path}/exported", "Global.image_shape=[3,16,16]"]
+    student = Predictor(export(engine({**content, "Infer": {"transforms": OPS}}, tmp_path / "c.yaml", options)))
+    assert student.artifact.output == "features" and student.class_num == 16
 
 
 def test_the_resolved_config_has_queries_and_gallery_and_loads_again(folder: Path, tmp_path: Path) -> None:

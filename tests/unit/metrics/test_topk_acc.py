@@ -24,7 +24,7 @@ def count(logits: np.ndarray, labels: np.ndarray, k: int) -> int:
     return int((order == labels[:, None]).any(axis=1).sum())
 
 
-@pytest.mark.parametrize("topk", [1, [1, 5], (2, 3, 10)])
+@pytest.mark.parametrize("topk", [1, [1, 5], (2, 3, 10), [1, 1]])
 def test_it_counts_the_labels_among_the_highest_logits(topk: object) -> None:
     ks = [topk] if isinstance(topk, int) else list(topk)  # type: ignore[call-overload]
     assert counted(LOGITS, LABELS, topk) == {f"top{k}": count(LOGITS, LABELS, k) for k in ks}
