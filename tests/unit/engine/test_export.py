@@ -19,7 +19,7 @@ from ppcls.inference.predictor import Predictor
 
 SMALL = """
 Global: {{device: cpu, image_shape: [3, 32, 32], save_inference_dir: {folder}/exported, output_dir: {folder}/output}}
-Arch: {{name: ResNet18, class_num: 2}}
+Arch: {{name: RegNetX_200MF, class_num: 2}}
 Infer:
   transforms:
     - DecodeImage:
