@@ -21,7 +21,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # Random weights: where only the way to the scores matters, not the scores.
 SMALL_MODEL = """
 Global: {{device: cpu, image_shape: [3, 32, 32], output_dir: {folder}/output, save_inference_dir: {folder}/exported}}
-Arch: {{name: ResNet18, class_num: 10}}
+Arch: {{name: RegNetX_200MF, class_num: 10}}
 Infer:
   transforms:
     - DecodeImage:
@@ -108,7 +108,7 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of an exported ResNet18 of 10 classes, of 32 x 32 pixels."""
+    """The folder of an exported RegNetX_200MF of 10 classes, of 32 x 32 pixels."""
     folder = tmp_path_factory.mktemp("model")
     (folder / "labels.txt").write_text("".join(f"{index} digit {index}\n" for index in range(10)))
     return _exported(folder, SMALL_MODEL)

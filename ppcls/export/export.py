@@ -20,7 +20,7 @@ from ppcls.config.schema import RunConfig
 from ppcls.engine import build
 from ppcls.engine.engine import Engine
 from ppcls.errors import CheckpointError, ConfigError, DataError
-from ppcls.export.graph import Features, OfPixels, Scores
+from ppcls.export.graph import Features, OfPixels, Scores, static
 from ppcls.export.onnx import convert, require_opset
 from ppcls.export.portable import portable
 from ppcls.export.verify import compare, compare_on
@@ -60,7 +60,8 @@ def export(
         require_opset(onnx_opset)
     description = dataclasses.replace(_description(engine, postprocess), calibration=calibration)
     pipeline = stream.pipeline(description.transforms)
-    images_NHWC = _images(pipeline, config)
+    # Twice the same: a graph of one image only is no graph of batches.
+    images_NHWC = _images(pipeline, config).repeat(2, axis=0)
     _require_shape(pipeline.finish(images_NHWC), config)
     build.load_start_weights(config, engine.model, new_head=False)
     engine.log_to("export.log")
@@ -68,8 +69,7 @@ def export(
     expected = _answering(engine, engine.model)
     graph = _graph(engine, pipeline)
     with _new_folder(target) as folder:
-        spec = [graph.input_spec(config.Global.image_shape)]
-        paddle.jit.save(paddle.jit.to_static(graph, input_spec=spec, full_graph=True), str(folder / "inference"))
+        paddle.jit.save(static(graph, config.Global.image_shape), str(folder / "inference"))
         if not (folder / artifact.MODEL).exists():
             raise ConfigError(
                 "export: Paddle wrote its old format; received FLAGS_enable_pir_api="

@@ -14,7 +14,7 @@ import paddle
 
 from ppcls import download, environment
 from ppcls.errors import CheckpointError
-from ppcls.export.graph import Scores
+from ppcls.export.graph import Scores, static
 from ppcls.files import write_text
 from ppcls.inference.artifact import MODEL, WEIGHTS
 from ppcls.inference.runtimes import Settings, load
@@ -56,8 +56,7 @@ def _time(name: str) -> float:
     graph.eval()
     side = size_of(name).image_px
     with tempfile.TemporaryDirectory() as folder:
-        static = paddle.jit.to_static(graph, input_spec=[graph.input_spec((3, side, side))], full_graph=True)
-        paddle.jit.save(static, f"{folder}/inference")
+        paddle.jit.save(static(graph, (3, side, side)), f"{folder}/inference")
         settings = Settings(threads=environment.physical_cores())
         runtime = load("paddle", Path(folder, MODEL), Path(folder, WEIGHTS), settings)
     image = np.zeros((1, 3, side, side), "float32")

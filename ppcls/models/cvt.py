@@ -19,6 +19,7 @@ from ppcls.models.layers import (
     attend,
     draw_linears,
     drop_rates,
+    for_each_image,
     split_heads,
     truncated_normal,
 )
@@ -86,10 +87,10 @@ class Stage(nn.Layer):
     def forward(self, x_NCHW: paddle.Tensor) -> paddle.Tensor:
         """Return the class token of each image, [N, width]; without one, images [N, width, rows, columns]."""
         x_NHWC = self.patch_embed(x_NCHW)
-        num_images, rows, columns, width = x_NHWC.shape
+        _, rows, columns, width = x_NHWC.shape
         tokens = x_NHWC.flatten(1, 2)
         if self.cls_token is not None:
-            tokens = paddle.concat([self.cls_token.expand([num_images, -1, -1]), tokens], axis=1)
+            tokens = paddle.concat([for_each_image(self.cls_token, x_NHWC), tokens], axis=1)
         for block in self.blocks:
             tokens = block(tokens, rows, columns)
         if self.cls_token is not None:

@@ -10,6 +10,7 @@ import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
+from ppcls.models.layers import for_each_image
 from ppcls.models.model import Model
 
 
@@ -56,7 +57,7 @@ class MLDecoder(nn.Layer):
     def forward(self, features: paddle.Tensor) -> paddle.Tensor:
         maps_NCHW = features.unsqueeze([2, 3]) if features.ndim == 2 else features
         places = F.relu(self.input_proj(maps_NCHW)).flatten(2).transpose([0, 2, 1])
-        queries = self.query_pos_embed.weight.unsqueeze(0).expand([maps_NCHW.shape[0], -1, -1])
+        queries = for_each_image(self.query_pos_embed.weight.unsqueeze(0), maps_NCHW)
         for layer in self.decoder.layers:
             queries = layer(queries, places)
         grouped = self.group_conv(queries.flatten(1).unsqueeze([2, 3]))

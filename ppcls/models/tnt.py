@@ -18,6 +18,7 @@ from ppcls.models.layers import (
     attend,
     draw_linears,
     drop_rates,
+    for_each_image,
     positions_for,
     split_heads,
     split_windows,
@@ -139,11 +140,11 @@ class TNT(Model):
         draw_linears(self)
 
     def features(self, images_NCHW: paddle.Tensor) -> paddle.Tensor:
-        num_images, _, height, width = images_NCHW.shape
+        _, _, height, width = images_NCHW.shape
         rows, columns = height // PATCH_SIZE, width // PATCH_SIZE
         pixels = self.pixel_embed(images_NCHW) + self.pixel_pos
         patches = project(self, pixels, num_patches=rows * columns)
-        patches = paddle.concat([self.cls_token.expand([num_images, -1, -1]), patches], axis=1)
+        patches = paddle.concat([for_each_image(self.cls_token, images_NCHW), patches], axis=1)
         patches = self.pos_drop(patches + positions_for(self.patch_pos, GRID, rows, columns))
         for block in self.blocks:
             pixels, patches = block(pixels, patches)

@@ -21,6 +21,7 @@ from ppcls.models.layers import (
     TransformerBlock,
     draw_linears,
     drop_rates,
+    for_each_image,
     positions_for,
     relative_positions_with_class_token,
     truncated_normal,
@@ -123,10 +124,10 @@ class VisionTransformer(Model):
     def encode(self, images_NCHW: paddle.Tensor) -> paddle.Tensor:
         """Return the tokens after the last block, the extra ones first: [N, extra + patches, width]."""
         patches = self.patch_embed(images_NCHW)
-        num_images, rows, columns, _ = patches.shape
+        _, rows, columns, _ = patches.shape
         if self.form.positions != "absolute":
             check_image_size(images_NCHW, self.form.image_size, self.form.image_size)
-        tokens = [getattr(self, name).expand([num_images, -1, -1]) for name in self.token_names]
+        tokens = [for_each_image(getattr(self, name), patches) for name in self.token_names]
         x = paddle.concat([*tokens, patches.flatten(1, 2).astype(tokens[0].dtype)], axis=1)
         if self.pos_embed is not None:
             positions = positions_for(self.pos_embed, self.form.grid, rows, columns, num_extra=len(tokens))

@@ -22,7 +22,7 @@ REPO = Path(__file__).resolve().parents[2]
 SMALL = """
 Global: {{device: cpu, image_shape: [3, 32, 32], save_inference_dir: {folder}/exported, output_dir: {folder}/output,
   pretrained_model: {folder}/weights.pdparams}}
-Arch: {{name: ResNet18, class_num: 10}}
+Arch: {{name: RegNetX_200MF, class_num: 10}}
 Infer:
   transforms:
     - DecodeImage:
@@ -50,7 +50,7 @@ def user(tmp_path_factory: pytest.TempPathFactory, photos: list[bytes]) -> Path:
     (folder / "small.yaml").write_text(SMALL.format(folder=folder))
     (folder / "labels.txt").write_text("".join(f"{index} digit {index}\n" for index in range(10)))
     paddle.seed(0)
-    paddle.save(ppcls.create_model("ResNet18", class_num=10).state_dict(), str(folder / "weights.pdparams"))
+    paddle.save(ppcls.create_model("RegNetX_200MF", class_num=10).state_dict(), str(folder / "weights.pdparams"))
     (folder / "images").mkdir()
     for number, photo in enumerate(photos):
         (folder / f"images/{number:02}.jpg").write_bytes(photo)

@@ -162,7 +162,7 @@ def test_the_page_shows_the_answer_to_a_chosen_a_dropped_and_a_pasted_image(
         origin = f"http://127.0.0.1:{running.port}/"
         page.open(origin, width=1100, height=900)
         page.wait_for("document.querySelectorAll('#card dd').length > 4")
-        assert page.value("document.title") == "ResNet18"
+        assert page.value("document.title") == "RegNetX_200MF"
         page.choose_file("#file", photo)
         page.wait_for(f"{bars}.length === 5")
         assert page.value(f"{bars}[0]") == f"digit {best[0]}"

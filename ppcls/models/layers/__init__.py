@@ -36,7 +36,7 @@ from ppcls.models.layers.linear import ConvHead, Head, Linear, Mlp, UniformLinea
 from ppcls.models.layers.norm import BatchNorm, ImageNorm, LayerNorm, LayerNorm2D, batch_norms
 from ppcls.models.layers.operators import STOCK, Activation, DataFormat, activate, compute_with, computing_layers
 from ppcls.models.layers.patch_pixels import fold_patches, unfold_patches
-from ppcls.models.layers.patches import PatchEmbed, positions_for
+from ppcls.models.layers.patches import PatchEmbed, for_each_image, positions_for
 from ppcls.models.layers.pools import AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool
 from ppcls.models.layers.relative_position import (
     RelativeAttention,
@@ -109,6 +109,7 @@ __all__ = [
     "attend_in_windows",
     "BatchNorm",
     "batch_norms",
+    "for_each_image",
     "channel_shuffle",
     "compute_with",
     "computing_layers",

@@ -66,3 +66,10 @@ def positions_for(
     resized = F.interpolate(patches.astype("float32"), [rows, columns], mode="bicubic")
     resized = resized.flatten(2).transpose([0, 2, 1]).astype(embedding.dtype)
     return paddle.concat([embedding[:, :num_extra], resized], axis=1)
+
+
+def for_each_image(embedding: paddle.Tensor, x: paddle.Tensor) -> paddle.Tensor:
+    """Return an embedding [1, L, width] for each of the N images that `x` [N, ...] is of: [N, L, width]."""
+    # While a graph is written the size of its batches is open, and so a tensor.
+    num_images = x.shape[0] if paddle.in_dynamic_mode() else paddle.shape(x)[0]
+    return embedding.expand([num_images, -1, -1])

@@ -3,20 +3,23 @@ from pathlib import Path
 from typing import Any, Callable
 
 import numpy as np
+import paddle
 import pytest
+from paddle import nn
 from runs import MakeEngine
 
 from ppcls.config import load_config
 from ppcls.engine.engine import Engine
 from ppcls.errors import CheckpointError, ConfigError, DataError
 from ppcls.export.export import export
+from ppcls.export.graph import Scores, static
 from ppcls.export.verify import Comparison
 from ppcls.inference import artifact
 from ppcls.inference.predictor import Predictor
 
 SMALL = """
 Global: {{device: cpu, image_shape: [3, 32, 32], save_inference_dir: {folder}/exported, output_dir: {folder}/output}}
-Arch: {{name: ResNet18, class_num: 2}}
+Arch: {{name: RegNetX_200MF, class_num: 2}}
 Infer:
   transforms:
     - DecodeImage:
@@ -163,3 +166,26 @@ def test_the_results_of_the_last_evaluation_travel_with_the_model(make: MakeEngi
     weights = f"Global.pretrained_model={engine.folder}/best_model"
     measured = artifact.read(export(make("Tiny", "run", weights))).measured
     assert {"loss", "top1"} <= set(measured) and 0 <= measured["top1"] <= 1
+
+
+class Conditional(nn.Layer):
+    """A layer that computes by what is in its images, and by how many they are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(12, 2)
+
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        x = x.reshape([x.shape[0], -1])
+        if x.mean() > 0:
+            x = x * 2
+        return self.linear(x)
+
+
+@pytest.mark.parametrize("level", [-1.0, 1.0])
+def test_the_conditions_of_a_users_layers_are_exported(tmp_path: Path, level: float) -> None:
+    graph = Scores(Conditional(), "none")
+    paddle.jit.save(static(graph, (3, 2, 2)), str(tmp_path / "inference"))
+    images = paddle.full([4, 3, 2, 2], level)
+    exported = paddle.jit.load(str(tmp_path / "inference"))
+    np.testing.assert_allclose(exported(images).numpy(), graph(images).numpy(), rtol=1e-6)

@@ -35,7 +35,7 @@ def test_the_description_says_all_that_a_predictor_needs(exported: Path) -> None
     content = yaml.safe_load((exported / "inference.yml").read_text())
     sections, facts = ["Global", "PreProcess", "PostProcess"], ["input_shape", "input_type", "class_num", "measured"]
     assert list(content) == [*sections, *facts, "sha256"]
-    assert content["Global"]["model_name"] == "ResNet18"
+    assert content["Global"]["model_name"] == "RegNetX_200MF"
     assert [next(iter(op)) for op in content["PreProcess"]["transform_ops"]] == [
         "ResizeImage",
         "CropImage",

@@ -162,7 +162,7 @@ def test_an_old_export_with_a_deploy_yaml_of_paddleclas_predicts_the_same(
 import paddle, ppcls
 from ppcls.export.graph import Scores
 paddle.seed(0)
-graph = Scores(ppcls.create_model("ResNet18", class_num=10), "softmax")
+graph = Scores(ppcls.create_model("RegNetX_200MF", class_num=10), "softmax")
 graph.eval()
 spec = [graph.input_spec((3, 32, 32))]
 paddle.jit.save(paddle.jit.to_static(graph, input_spec=spec, full_graph=True), {str(tmp_path / "model/inference")!r})
@@ -189,7 +189,7 @@ PostProcess:
     assert prediction.label_names == [f"digit {index}" for index in prediction.class_ids]
     # The description of PaddleClas 2.6 says the same, but for the shapes.
     (tmp_path / "model/inference.yml").write_text(f"""
-Global: {{model_name: ResNet18}}
+Global: {{model_name: RegNetX_200MF}}
 Hpi: {{backend_configs: {{}}}}
 PreProcess:
   transform_ops:

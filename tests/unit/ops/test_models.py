@@ -30,8 +30,9 @@ def pair(operators: OneDNN, name: str, **arguments: Any) -> tuple[nn.Layer, nn.L
     return stock, fast
 
 
-@pytest.mark.parametrize("name", ["ResNet18", "ResNet18_vd", "ResNet50", "ResNet50_vc"])
-@pytest.mark.parametrize("size", [64, 75])
+@pytest.mark.parametrize(
+    ("name", "size"), [("ResNet18", 64), ("ResNet18_vd", 75), ("ResNet50", 75), ("ResNet50_vc", 64)]
+)
 def test_logits_and_statistics_are_those_of_paddle(onednn: OneDNN, name: str, size: int) -> None:
     stock, fast = pair(onednn, name)
     for training in (True, False):
