@@ -1,4 +1,4 @@
-"""The launcher's flags, one by one, and what it makes of mistakes; tests/dist runs it."""
+"""The launcher's flags, one by one, and what it makes of mistakes; tests/ranks runs it."""
 
 import shlex
 import sys

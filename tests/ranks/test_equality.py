@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from launches import LAUNCHER, PADDLE_LAUNCHER, REPO, SMALL, Launch, Run
 
-RECORDED_RUN = str(REPO / "tests/dist/recorded_run.py")
+RECORDED_RUN = str(REPO / "tests/ranks/recorded_run.py")
 GLOBAL_BATCH = 8
 STEPS = 20  # of two batches each: their gradients are added up before they are shared
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from launches import PADDLE_LAUNCHER, REPO, Launch
 
-UNEVEN_RUN = str(REPO / "tests/dist/uneven_run.py")
+UNEVEN_RUN = str(REPO / "tests/ranks/uneven_run.py")
 # Of 40 training images: in a global batch of 8 the ranks lose none, one or several of their 4.
 CORRUPT = (0, 1, 2, 3, 5, 8, 13, 14, 15, 21, 34)
 
