@@ -18,8 +18,9 @@ demo: $(VENV)/ready
 ops: $(VENV)/ready
 	$(BIN)/python -m ppcls.ops.compiled
 
+# Two files at a time: few tests keep two cores busy.
 test: $(VENV)/ready
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .

@@ -9,6 +9,8 @@ import paddle
 from paddle import nn
 
 from ppcls.config.groups import Group
+from ppcls.errors import ConfigError
+from ppcls.models.cards import sizes
 from ppcls.models.layers import STOCK, DataFormat, Head
 
 # Normalisation that PaddleClas does not decay, where convolution and norm are `conv` and `bn`.
@@ -38,6 +40,18 @@ class Model(nn.Layer):
     stays: Sequence[str] = ()
     operators: Any = STOCK
     data_format: DataFormat = "NCHW"
+
+    def __call__(self, images_NCHW: paddle.Tensor, *others: Any) -> Any:
+        """Compute. Raises ConfigError for images of a size, or of channels, that the model has no weights for."""
+        try:
+            return super().__call__(images_NCHW, *others)
+        except ValueError as error:
+            name = getattr(self, "arch_name", type(self).__name__)
+            made_for = f"; it is made for {sizes()[name].image_px} pixels" if name in sizes() else ""
+            raise ConfigError(
+                f"images: {name} can't compute images of this shape, [N, C, H, W]; received "
+                f"{list(images_NCHW.shape)}{made_for}; change their size, or the model"
+            ) from error
 
     def features(self, images_NCHW: paddle.Tensor) -> paddle.Tensor:
         """Return what the head takes, [N, num_features]."""
@@ -88,10 +102,10 @@ def check_list(name: str, values: Sequence[Any], stages: Sequence[str], *, least
 
 
 def check_image_size(images_NCHW: paddle.Tensor, height: int, width: int) -> None:
-    """Raise ValueError unless images have the size, in pixels, that a model has weights for."""
+    """Raise ConfigError unless images have the size, in pixels, that a model has weights for."""
     if images_NCHW.shape[2:] != [height, width]:
         received_height, received_width = images_NCHW.shape[2:]
-        raise ValueError(
+        raise ConfigError(
             f"images: the model has weights for positions within {height} x {width} pixels; "
             f"received {received_height} x {received_width}; resize the images"
         )

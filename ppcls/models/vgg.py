@@ -9,7 +9,7 @@ from ppcls.models.layers import Act, Conv2D, Dropout, Flatten, Head, Linear, Max
 from ppcls.models.model import Model
 
 STAGE_CHANNELS = (64, 128, 256, 512, 512)
-HIDDEN = 4096
+HIDDEN, MAP_SIDE = 4096, 7
 
 
 class ConvBlock(nn.Layer):
@@ -83,6 +83,8 @@ class VGG(Model):
         x = self.operators.images(self, images_NCHW)
         for name in self.block_names:
             x = getattr(self, name)(x)
+        if x.shape.count(MAP_SIDE) < 2:
+            raise ValueError(f"images: must leave {MAP_SIDE} x {MAP_SIDE} places; received {images_NCHW.shape}")
         x = self.dropout(self.act(self.fc1(self.flatten(x))))
         x = self.fc2(x)
         # Behind a sigmoid a ReLU changes nothing, but Paddle Inference with oneDNN computes it in the sigmoid's place.

@@ -5,11 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Optional
 
+import paddle
+
 from ppcls import environment
 from ppcls.config import load_config
 from ppcls.data.loader.memory import available_bytes
 from ppcls.engine.build import start_weights
 from ppcls.errors import CheckpointError, ConfigError
+from ppcls.models import ARCHITECTURES
+from ppcls.models.cards import sizes
 from ppcls.models.weight_files import download
 from ppcls.recipes.data import Data
 from ppcls.recipes.memory import Batches, fit
@@ -23,7 +27,7 @@ LEAST_EPOCHS, MOST_EPOCHS = 5, 90
 # For 32 images a batch. A fine-tuning starts from the instant model: a higher one spoils more than it teaches.
 TUNING_RATE, SCRATCH_RATE = 0.0005, 0.05
 BATCH_KEYS = ("DataLoader.Train.sampler.batch_size", "Global.update_freq")
-# Of an image's side: 224 is what the official weights were trained at; from scratch a CPU takes its time.
+# Of an image's side, for a model that says nothing else; from scratch a CPU takes its time.
 USUAL_PX, SCRATCH_CPU_PX, STEP_PX = 224, 128, 32
 SMALL_PX = 112  # images below gain nothing from 224
 
@@ -78,7 +82,7 @@ def choose(data: Data, options: Options, machine: Machine, given: Mapping[str, A
     own = next((value for value in asked if value is not None), None)
     missing = unreachable(model) if own is None else "" if own else "as you say"
     fine_tunes = not missing
-    size_px = options.size or _size_px(data, machine, fine_tunes)
+    size_px = _size_px(model, data, options, machine, fine_tunes)
     epochs = options.epochs or _epochs(data, machine, fine_tunes)
     if options.minutes is not None:  # more than there can be: it only bounds what the clock ends
         fastest = FASTEST[machine.kind] * (USUAL_PX / size_px) ** 2
@@ -127,11 +131,34 @@ def unreachable(model: str) -> str:
     return ""
 
 
-def _size_px(data: Data, machine: Machine, fine_tunes: bool) -> int:
+def _size_px(model: str, data: Data, options: Options, machine: Machine, fine_tunes: bool) -> int:
+    """Return the size that the user wants, or one that fits the images. Raises ConfigError if the model can't take it.
+
+    Some models take no other size than that they are made for.
+    """
+    usual = sizes()[model].image_px if model in sizes() else USUAL_PX
     stepped = max(STEP_PX, -(-data.side_px // STEP_PX) * STEP_PX)
     if fine_tunes:
-        return USUAL_PX if data.side_px >= SMALL_PX else max(stepped, 64)
-    return min(stepped, SCRATCH_CPU_PX if machine.kind == "cpu" else USUAL_PX)
+        size_px = usual if data.side_px >= SMALL_PX else max(stepped, 64)
+    else:
+        size_px = min(stepped, SCRATCH_CPU_PX if machine.kind == "cpu" else usual)
+    size_px = options.size or size_px
+    try:
+        if size_px != usual:
+            _try(model, size_px)
+    except ConfigError:
+        if options.size:
+            raise
+        return usual
+    return size_px
+
+
+def _try(model: str, size_px: int) -> None:
+    network = ARCHITECTURES.load(model)(class_num=2)
+    network.arch_name = model
+    network.eval()
+    with paddle.no_grad():
+        network(paddle.zeros([1, 3, size_px, size_px]))
 
 
 def _epochs(data: Data, machine: Machine, fine_tunes: bool) -> int:

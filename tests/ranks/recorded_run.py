@@ -18,14 +18,14 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from ppcls.models.layers import ConvNormAct, Head, synchronise
 from ppcls.batch import Batch
 from ppcls.config import load_config
+from ppcls.engine import log, ranks
 from ppcls.engine.engine import Engine
-from ppcls.engine import ranks, log
 from ppcls.engine.parts import Parts
 from ppcls.engine.updates import Updates
 from ppcls.losses.base import total_of
+from ppcls.models.layers import ConvNormAct, Head, synchronise
 
 
 class RecordingEngine(Engine):

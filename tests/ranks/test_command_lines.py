@@ -17,9 +17,7 @@ ONE_CARD = (
 TWO_NODES = "--model_name resnet18 --nproc_per_node 1 --nnode 2 --bs 8 --lr 0.064 --device cpu --step 2".split()
 
 
-def test_a_smoke_run_stops_after_its_steps_and_says_so_at_its_end(
-    launch: Launch, images: Path, tmp_path: Path
-) -> None:
+def test_a_smoke_run_stops_after_its_steps_and_says_so_at_its_end(launch: Launch, images: Path, tmp_path: Path) -> None:
     run = launch(*ONE_CARD, "--dataset_path", str(images), *SMALL)
     assert run.wait() == 0, run.printed()
     lines = run.printed().splitlines()
@@ -42,9 +40,7 @@ def check_nodes(nodes: list[Run]) -> None:
     assert [(node.folder / "output/ResNet18").exists() for node in nodes] == [True, False]
 
 
-def test_two_nodes_on_one_machine_train_together(
-    launch: Launch, images: Path, tmp_path: Path, free_port: int
-) -> None:
+def test_two_nodes_on_one_machine_train_together(launch: Launch, images: Path, tmp_path: Path, free_port: int) -> None:
     addresses = ("--master_addr", "127.0.0.1,127.0.0.1", "--master_port", str(free_port))
     flags = (*TWO_NODES, *addresses, "--dataset_path", str(images), *SMALL, "-o", "Global.log_ranks=0,1")
     check_nodes([launch(*flags, "--node_rank", str(rank), folder=tmp_path / str(rank)) for rank in range(2)])

@@ -25,5 +25,8 @@ def test_the_page_runs_as_written_and_two_ranks_evaluate_like_one(environment: d
     one, two = re.findall(r"\[Eval\]\[Epoch 0\]\[Avg\](.*)", done.stdout + done.stderr)
     (loss, *accuracies), (other, *others) = (re.findall(r"[\d.]+(?=,|$)", line) for line in (one, two))
     assert accuracies == others and float(loss) == pytest.approx(float(other), abs=2e-5)
-    sizes = [(tmp_path / "repo/output" / name).stat().st_size for name in ("digits/ResNet18/best_model.pdparams", "student/inference.pdiparams")]
+    sizes = [
+        (tmp_path / "repo/output" / name).stat().st_size
+        for name in ("digits/ResNet18/best_model.pdparams", "student/inference.pdiparams")
+    ]
     assert sizes[1] < sizes[0] / 10

@@ -68,9 +68,7 @@ def eval_line(run: Run) -> tuple[float, float]:
     return float(found[1]), float(found[2])
 
 
-def test_every_number_of_ranks_evaluates_the_trained_model_alike(
-    launch: Launch, images: Path, tmp_path: Path
-) -> None:
+def test_every_number_of_ranks_evaluates_the_trained_model_alike(launch: Launch, images: Path, tmp_path: Path) -> None:
     flags = "--model_name resnet18 --nproc_per_node 2 --bs 4 --lr 0.01 --device cpu --num_workers 0 --epoch 1".split()
     train = launch(*flags, "--dataset_path", str(images), *SMALL, "-o", "Global.iter_per_epoch=3", script=LAUNCHER)
     assert train.wait() == 0, train.printed()

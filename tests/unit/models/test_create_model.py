@@ -3,6 +3,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import paddle
 import pytest
 
 import ppcls
@@ -47,3 +48,12 @@ def test_a_wrong_name_or_argument_is_refused_with_the_nearest_one() -> None:
         ppcls.create_model("ResNet18", class_nums=3)
     with pytest.raises(ConfigError, match="unknown argument of ResNet18 'depth'; known: class_num, data_format"):
         ppcls.create_model("ResNet18", depth=3)
+
+
+def test_images_of_a_size_that_a_model_has_no_weights_for_are_refused() -> None:
+    model = ppcls.create_model("AlexNet", class_num=2)
+    message = (
+        r"images: AlexNet can't compute .* received \[2, 3, 64, 64\]; it is made for 224 pixels; change their size"
+    )
+    with pytest.raises(ConfigError, match=message):
+        model(paddle.zeros([2, 3, 64, 64]))

@@ -36,6 +36,7 @@ def trained(model: paddle.nn.Layer) -> list[tuple[str, paddle.Tensor]]:
 @pytest.mark.parametrize("constructor", [ResNet18, ResNet18_vd, ResNet50_vc, SE_ResNet18_vd])
 @pytest.mark.parametrize("size", [64, 75])
 def test_the_layout_changes_nothing_but_the_speed(constructor: typing.Any, size: int) -> None:
+    paddle.seed(0)
     nchw = constructor(class_num=7)
     nhwc = constructor(class_num=7, data_format="NHWC")
     nhwc.set_state_dict(nchw.state_dict())
@@ -43,7 +44,8 @@ def test_the_layout_changes_nothing_but_the_speed(constructor: typing.Any, size:
     nhwc.eval()
     expected = nchw(images(size))
     assert expected.shape == [2, 7]
-    np.testing.assert_allclose(nhwc(images(size)), expected, rtol=1e-4, atol=1e-4)
+    largest = float(expected.abs().max())  # some hundreds: rounding of that is what a logit near 0 shows
+    np.testing.assert_allclose(nhwc(images(size)), expected, rtol=1e-4, atol=1e-6 * largest)
 
 
 def test_training_reaches_every_parameter() -> None:

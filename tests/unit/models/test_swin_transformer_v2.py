@@ -4,6 +4,7 @@ import numpy as np
 import paddle
 import pytest
 
+from ppcls.errors import ConfigError
 from ppcls.models import ARCHITECTURES
 from ppcls.models.swin_transformer_v2 import SwinTransformerV2, log_spaced_offsets
 
@@ -77,5 +78,5 @@ def test_it_learns_and_every_parameter_takes_part(model: SwinTransformerV2) -> N
 
 
 def test_images_of_another_size_are_refused_with_a_reason(model: SwinTransformerV2) -> None:
-    with pytest.raises(ValueError, match="within 64 x 64 pixels; received 32 x 32; resize the images"):
+    with pytest.raises(ConfigError, match="within 64 x 64 pixels; received 32 x 32; resize the images"):
         model(images(32))

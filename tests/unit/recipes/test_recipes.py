@@ -191,3 +191,10 @@ def test_a_csv_with_faults_says_where(flowers: Path) -> None:
 def test_options_that_cannot_be_are_refused(options: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Options(**options)  # type: ignore[arg-type]
+
+
+def test_a_size_that_a_model_can_not_take_is_refused_or_not_chosen(flowers: Path) -> None:
+    found = planned(flowers, model="LeViT_128S", override=SCRATCH)  # 32 pixels for others
+    assert found.choice.size_px == 224
+    with pytest.raises(ConfigError, match="within 224 x 224 pixels; received 64 x 64; resize the images"):
+        planned(flowers, model="LeViT_128S", size=64, override=SCRATCH)
