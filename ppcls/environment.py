@@ -1,14 +1,17 @@
 """What this machine has, and what must be set before Paddle and OpenCV are imported."""
 
 import atexit
+import contextlib
 import ctypes
 import logging
 import os
 import re
 import shutil
 import signal
+import sys
 import tempfile
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +108,19 @@ def peak_memory_mib() -> float:
     status = Path("/proc/self/status")
     found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text()) if status.exists() else None
     return int(found[1]) / 1024 if found else 0.0
+
+
+@contextlib.contextmanager
+def stdout_as_stderr() -> Iterator[None]:
+    """Let what libraries print meanwhile go to standard error, so that it is not among results."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def cache(kind: str) -> Path:

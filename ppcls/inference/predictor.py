@@ -241,7 +241,8 @@ class Predictor:
 
 def _problem(runtime: Runtime, images: NDArray[Any]) -> str:
     try:
-        scores = runtime.scores(images)
+        with environment.stdout_as_stderr():  # Paddle 3.3 prints "ReduceMeanCheckIfOneDNNSupport" at the first run
+            scores = runtime.scores(images)
     except RuntimeError as error:
         return engines.last_line(error)
     return "" if np.isfinite(scores).all() else "its scores are not finite"

@@ -61,6 +61,13 @@ def test_a_model_that_normalizes_by_itself_takes_bytes_and_gives_the_same_scores
         np.testing.assert_allclose(one.scores, other.scores, atol=1e-5)
 
 
+def test_what_paddle_prints_is_not_among_results(write: Export, images: str, capfd: pytest.CaptureFixture[str]) -> None:
+    exported = write("Arch.name=PVT_V2_B0")  # whose end is a mean
+    capfd.readouterr()
+    Predictor(exported, engine="paddle").predict(images)
+    assert capfd.readouterr().out == ""
+
+
 def test_what_the_graph_cannot_normalize_is_refused(write: Export) -> None:
     transforms = "Infer.transforms=[ResizeImage: {size: 32}, NormalizeImage: {output_fp16: True}]"
     with pytest.raises(ConfigError, match="Global.export_with_preprocess: needs a NormalizeImage .* float16"):
