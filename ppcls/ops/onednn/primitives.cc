@@ -17,14 +17,11 @@ std::atomic<int> num_threads{1};
 // OpenMP itself must not be called here: its own handler of the fork may come later.
 void compute_alone() { num_threads = 1; }
 
-// The number of threads is a setting of each calling thread in OpenMP; this makes it one of the library.
+// The number of threads is a setting of each calling thread in OpenMP; this makes it one of the library. Others change
+// it meanwhile: Paddle Inference leaves 1 wherever it has loaded a model.
 const dnnl::stream& stream() {
   static thread_local dnnl::stream own(engine());
-  static thread_local int known = 0;
-  if (known != num_threads) {
-    known = num_threads;
-    omp_set_num_threads(known);
-  }
+  if (omp_get_max_threads() != num_threads) omp_set_num_threads(num_threads);
   return own;
 }
 

@@ -46,6 +46,21 @@ def test_onednn_itself_takes_the_threads_that_it_is_given(onednn: OneDNN, count:
     assert printed(NUM_THREADS, threads=count) == str(count - 1)  # the one that calls computes too
 
 
+BESIDE_PADDLE_INFERENCE = """
+import ctypes
+from ppcls import Predictor
+run("convolution", x, w, [1] * 8, 1, True)
+Predictor({exported!r}, engine="paddle")  # as an export does, to verify it
+run("convolution", x, w, [1] * 8, 1, True)
+openmp = next(line.split()[-1] for line in open("/proc/self/maps") if "libiomp5" in line)
+print(ctypes.CDLL(openmp).omp_get_max_threads())
+"""
+
+
+def test_a_model_that_paddle_inference_loads_takes_no_threads_away(onednn: OneDNN, exported: Path) -> None:
+    assert printed(BESIDE_PADDLE_INFERENCE.format(exported=str(exported))) == "2"
+
+
 FORKED = """
 before, = run("convolution", x, w, [1] * 8, 1, True)
 expected = before.numpy()
