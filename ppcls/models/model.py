@@ -41,10 +41,10 @@ class Model(nn.Layer):
     operators: Any = STOCK
     data_format: DataFormat = "NCHW"
 
-    def __call__(self, images_NCHW: paddle.Tensor, *others: Any) -> Any:
+    def __call__(self, images_NCHW: paddle.Tensor, *others: Any, **named: Any) -> Any:
         """Compute. Raises ConfigError for images of a size, or of channels, that the model has no weights for."""
         try:
-            return super().__call__(images_NCHW, *others)
+            return super().__call__(images_NCHW, *others, **named)
         except ValueError as error:
             name = getattr(self, "arch_name", type(self).__name__)
             made_for = f"; it is made for {sizes()[name].image_px} pixels" if name in sizes() else ""
