@@ -69,19 +69,18 @@ def fit(model: Model) -> None:
 
 
 def keep_statistics(model: Model, trained: Optional[Evaluation]) -> None:
-    """Keep the statistics of the images that a model was trained on, by which classes can be added to it.
+    """Keep the statistics of the images, of one class each, that a model was trained on: classes can be added by them.
 
     `trained`: what the model says of them, where that is known.
     """
     if not _is_linear(model.network):
         return
     if trained is None or trained.features is None:
-        features, labels, several = _training_features(model)
+        features, labels, _ = _training_features(model)
     else:
-        features, labels, several = trained.features, trained.labels, trained.several
-    if not several:
-        _, chosen = ridge.fit(features, np.eye(len(model.class_names))[labels], several=False)
-        model.statistics = ridge.gather(features, labels, model.class_names, chosen)
+        features, labels = trained.features, trained.labels
+    _, chosen = ridge.fit(features, np.eye(len(model.class_names))[labels], several=False)
+    model.statistics = ridge.gather(features, labels, model.class_names, chosen)
 
 
 def timing(folder: Path, started: float) -> Timing:

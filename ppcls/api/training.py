@@ -156,7 +156,7 @@ def finished(folder: Path, engine: Engine, instant_prefix: Optional[Path]) -> Ru
         model = Model(stored.with_global(config, pretrained_model=str(best)))
     model.engine.choose_operators(passes=engine.training_passes)
     content = collect(model.answering(folder), None)
-    if not instant_wins:
+    if not (instant_wins or content.measured.several):  # none are kept of several classes an image
         instant.keep_statistics(model, content.trained[1] if content.trained else None)
     model.replace(folder)
     return Run(folder, model.results, False, load(folder), content.measured, write_report(content, folder))
