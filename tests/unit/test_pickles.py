@@ -93,10 +93,10 @@ def read(content: bytes) -> Any:
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_file_is_refused_soon_in_one_short_line(name: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(CheckpointError) as caught:
         read(START + b"}U\x01w" + HOSTILE[name] + b"s.")
-    assert time.perf_counter() - began < 10
+    assert time.process_time() - began < 10
     message = str(caught.value)
     assert message.isprintable() and len(message) < 500
 
@@ -176,13 +176,13 @@ def read_many(count: int, seed: int) -> tuple[int, float]:
     """Read hand-made pickles; return how many were taken, and the longest time of one."""
     rng, taken, longest = random.Random(seed), 0, 0.0
     for _ in range(count):
-        content, began = hand_made(rng), time.perf_counter()
+        content, began = hand_made(rng), time.process_time()
         try:
             read(content)
             taken += 1
         except CheckpointError as error:
             assert len(str(error)) < 500, content
-        longest = max(longest, time.perf_counter() - began)
+        longest = max(longest, time.process_time() - began)
     return taken, longest
 
 

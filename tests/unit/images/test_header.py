@@ -168,10 +168,10 @@ HOSTILE = {
 
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_hostile_files_take_no_time(kind: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     header = read_header(HOSTILE[kind])
     assert header is not None and kind.startswith(header.format)
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
 
 
 def test_no_bytes_whatever_raise() -> None:
