@@ -7,13 +7,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ppcls.errors import ConfigError
+from ppcls.errors import CheckpointError, ConfigError
 from ppcls.inference import artifact
 from ppcls.inference.artifact import Artifact
 from ppcls.inference.runtimes import METADATA
 
 # paddle2onnx ends the whole process for a newer one.
 OPSETS = range(7, 22)
+
+LARGEST = 2_000_000_000  # bytes that protobuf can hold
 
 
 def require_opset(opset: int) -> None:
@@ -28,16 +30,32 @@ def require_opset(opset: int) -> None:
 
 
 def convert(folder: Path, description: Artifact, opset: int) -> Path:
-    """Write `inference.onnx` beside the Paddle model in `folder`: input `x`, output by its name, any batch size."""
+    """Write `inference.onnx` beside the Paddle model in `folder`: input `x`, output by its name, any batch size.
+
+    Raises ConfigError for a model that can't be one, CheckpointError for a file that is not whole.
+    """
     import onnx
     import onnxslim
+    from google.protobuf.message import DecodeError
 
+    num_bytes = (folder / artifact.WEIGHTS).stat().st_size
+    if num_bytes > LARGEST:
+        raise ConfigError(
+            f"--format onnx: an ONNX file holds at most {LARGEST / 1e9:g} GB; received {num_bytes / 1e9:.1f} GB of "
+            "weights; export it without ONNX"
+        )
     file = folder / artifact.ONNX
     _convert(folder, file, opset)
-    model = onnxslim.slim(onnx.load(str(file)))
-    _name(model.graph, description.output)
-    model.metadata_props.add(key=METADATA, value=artifact.text(description))
-    onnx.checker.check_model(model)
+    try:
+        model = onnxslim.slim(onnx.load(str(file)))
+        _name(model.graph, description.output)
+        model.metadata_props.add(key=METADATA, value=artifact.text(description))
+        onnx.checker.check_model(model)
+    except (DecodeError, onnx.checker.ValidationError) as error:
+        raise CheckpointError(
+            f"--format onnx: the file that paddle2onnx wrote is not whole ({str(error).splitlines()[0]}); is the "
+            "disk full?"
+        ) from error
     onnx.save(model, str(file))
     return file
 
@@ -62,7 +80,7 @@ def _convert(folder: Path, file: Path, opset: int) -> None:
         [sys.executable, "-m", "paddle2onnx.command", *words], cwd=folder, capture_output=True, text=True
     )
     if done.returncode or not file.exists():
-        faults = re.findall(r"\[ERROR\]\[Paddle2ONNX\] (.*)", done.stdout + done.stderr)
+        faults = re.findall(r"\[ERROR\](?:\[Paddle2ONNX\]|\t) ?([^\x1b\n]*)", done.stdout + done.stderr)
         reason = f"it says: {faults[0]}" if faults else f"it ended with status {done.returncode}"
         raise ConfigError(
             f"--format onnx: paddle2onnx can't convert this model to opset {opset}; {reason}; export it without "

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from ppcls.cli import main
-from ppcls.errors import CheckpointError, DeviceError
+from ppcls.errors import CheckpointError, ConfigError, DeviceError
+from ppcls.export import onnx as onnx_export
 from ppcls.inference import artifact
 from ppcls.inference.predictor import Predictor
 
@@ -145,6 +146,21 @@ def test_an_opset_that_would_end_the_process_is_refused(user: Path, tmp_path: Pa
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "--opset: must be from 7 to 21; received 22" in done.stderr
     assert not (tmp_path / "x").exists()
+
+
+def test_a_model_of_more_than_the_format_holds_is_refused(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnx_export, "LARGEST", 1_000_000)
+    with pytest.raises(ConfigError, match="an ONNX file holds at most 0.001 GB; received 0.0 GB"):
+        onnx_export.convert(exported, artifact.read(exported), 17)
+
+
+def test_half_a_file_is_told(exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(exported, tmp_path / "full")
+    file = tmp_path / "full/inference.onnx"
+    content = file.read_bytes()
+    monkeypatch.setattr(onnx_export, "_convert", lambda *_: file.write_bytes(content[: len(content) // 2]))
+    with pytest.raises(CheckpointError, match="the file that paddle2onnx wrote is not whole .*; is the disk full"):
+        onnx_export.convert(tmp_path / "full", artifact.read(exported), 17)
 
 
 def test_what_an_engine_does_not_do_is_refused(exported: Path) -> None:
