@@ -5,7 +5,8 @@ import hashlib
 import io
 import os
 import secrets
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Union
@@ -59,6 +60,29 @@ def replacing(path: Union[str, Path]) -> Iterator[BinaryIO]:
         sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_folder(parent: Path) -> Iterator[Path]:
+    """Make a temporary folder in another one. Raises CheckpointError where it can't be made."""
+    with _reported(parent):
+        folder = tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=parent)
+    with folder as name:
+        yield Path(name)
+
+
+def move(names: Iterable[str], source: Path, target: Path) -> None:
+    """Let the files of a folder take the place of those in another one on the same disk, in this order.
+
+    What `source` lacks is gone from `target` then. Raises CheckpointError.
+    """
+    for name in names:
+        with _reported(target / name):
+            if (source / name).exists():
+                os.replace(source / name, target / name)
+            else:
+                (target / name).unlink(missing_ok=True)
+    sync_folder(target)
 
 
 def sync_folder(folder: Path) -> None:

@@ -20,7 +20,6 @@ from ppcls.engine.engine import Engine
 from ppcls.errors import ConfigError, DataError
 from ppcls.export.export import export
 from ppcls.export.graph import scores_of
-from ppcls.files import make_folder
 from ppcls.images import stream
 from ppcls.images.decode import Image
 from ppcls.images.pipeline import Pipeline
@@ -54,7 +53,7 @@ class Model:
         weights = build.start_weights(config)
         facts = about(weights) if weights else {}
         self.results: Mapping[str, float] = facts.get("results") or {}  # of the evaluation of these weights
-        self.statistics: Optional[Statistics] = stored.statistics_beside(weights)
+        self.statistics: Optional[Statistics] = stored.statistics_beside(weights, facts)
         self.listed_names: Optional[Sequence[str]] = facts.get(LISTED_NAMES)
         self.postprocess = build.postprocess(config, names if start else None)
         names = list(self.postprocess.label_names)
@@ -122,11 +121,8 @@ class Model:
 
     def save(self, folder: Union[str, Path], **facts: Any) -> Path:
         """Write it to a folder from which `ppcls.load` gets it back, with plain `facts` to keep."""
-        if self.statistics is not None:
-            make_folder(Path(folder), "folder")
-            self.statistics.write(Path(folder) / stored.STATISTICS)
         facts = {**facts, "results": dict(self.results), LISTED_NAMES: self.listed_names}
-        return stored.write(Path(folder), self.config, self.network, self.class_names, **facts)
+        return stored.write(Path(folder), self.config, self.network, self.class_names, self.statistics, **facts)
 
     def export(self, folder: Union[str, Path]) -> Path:
         """Write what `ppcls predict`, `ppcls serve` and `ppcls.Predictor` run. Raises CheckpointError if it differs."""
@@ -136,10 +132,13 @@ class Model:
             return export(Engine(stored.with_global(self.config, save_inference_dir=str(folder), **names)))
 
     def replace(self, folder: Union[str, Path]) -> None:
-        """Write it, and its export in `inference`, over what is in a folder; the report there was of another."""
+        """Write it, and its export in `inference`, over what is in a folder; the report there was of another.
+
+        The export first, which is checked: what stops here stops with the model before, and can be repeated.
+        """
+        self.export(Path(folder) / "inference")
         remove_report(Path(folder))
         self.save(folder)
-        self.export(Path(folder) / "inference")
 
     def features(self, images_NCHW: paddle.Tensor) -> NDArray[np.float32]:
         """Return what the classifier takes of finished images, float32 [N, num_features]."""

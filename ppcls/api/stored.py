@@ -17,23 +17,35 @@ from ppcls.config.schema import RunConfig
 from ppcls.engine.state import weights_of
 from ppcls.errors import CheckpointError, did_you_mean
 from ppcls.export.by_name import options_of
-from ppcls.files import make_folder, sha256_of, write_text
+from ppcls.files import make_folder, move, new_folder, sha256_of, write_text
 from ppcls.inference.artifact import DESCRIPTION
 from ppcls.models import ARCHITECTURES
 from ppcls.recipes.recipe import CONFIG
 from ppcls.report.sources import config_at
 
 MODEL, STATISTICS = "model", "statistics.npz"
+WEIGHTS, STATES = f"{MODEL}.pdparams", f"{MODEL}.pdstates"
 
 
-def write(folder: Path, config: RunConfig, network: nn.Layer, class_names: Sequence[str], **facts: Any) -> Path:
-    """Write a model; its `config.yaml` is left alone where there is one. Raises CheckpointError."""
+def write(
+    folder: Path,
+    config: RunConfig,
+    network: nn.Layer,
+    class_names: Sequence[str],
+    statistics: Optional[ridge.Statistics],
+    **facts: Any,
+) -> Path:
+    """Write a model, whole, over what is there; but a `config.yaml` is left alone. Raises CheckpointError."""
     make_folder(folder, "folder")
-    weights, states = folder / f"{MODEL}.pdparams", folder / f"{MODEL}.pdstates"
-    states.unlink(missing_ok=True)  # it must never be beside the weights of another
-    pdparams.write(weights, weights_of(network))
-    names = {"label_names": list(class_names), "class_num": len(class_names)}
-    pdparams.write(states, {**facts, **names, "sha256": {".pdparams": sha256_of(weights)}})
+    with new_folder(folder) as new:
+        pdparams.write(new / WEIGHTS, weights_of(network))
+        sums = {".pdparams": sha256_of(new / WEIGHTS)}
+        if statistics is not None:
+            statistics.write(new / STATISTICS)
+            sums[STATISTICS] = sha256_of(new / STATISTICS)
+        names = {"label_names": list(class_names), "class_num": len(class_names)}
+        pdparams.write(new / STATES, {**facts, **names, "sha256": sums})
+        move((STATISTICS, WEIGHTS, STATES), new, folder)  # the checksums last: they fit only when all are the new ones
     if not (folder / CONFIG).exists():
         write_text(folder / CONFIG, dump_config(config))
     return folder
@@ -58,12 +70,22 @@ def named(name: str, *, pretrained: bool) -> RunConfig:
     return load_config(None, as_overrides(options_of(name, pretrained=pretrained)))
 
 
-def statistics_beside(weights: Optional[str]) -> Optional[ridge.Statistics]:
-    """Return the statistics of a model's images that are stored with its weights. Raises CheckpointError."""
-    if weights is None or Path(weights).name not in (MODEL, f"{MODEL}.pdparams"):
+def statistics_beside(weights: Optional[str], facts: Mapping[str, Any]) -> Optional[ridge.Statistics]:
+    """Return the statistics of a model's images that are stored with its weights, of which `facts` tell.
+
+    Raises CheckpointError.
+    """
+    if weights is None or not facts or Path(weights).name not in (MODEL, WEIGHTS):
         return None
     file = Path(weights).parent / STATISTICS
-    return ridge.read(file) if file.is_file() else None
+    if not file.is_file():
+        return None
+    if facts.get("sha256", {}).get(STATISTICS) not in (None, sha256_of(file)):
+        raise CheckpointError(
+            f"{file}: not the file that {STATES} beside it tells of (its checksum does not fit); it is damaged or of "
+            "another model; get it again, or remove it if no class is to be added"
+        )
+    return ridge.read(file)
 
 
 def put_head(network: nn.Layer, head: ridge.Head) -> None:

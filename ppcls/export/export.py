@@ -24,7 +24,7 @@ from ppcls.export.graph import Features, OfPixels, Scores, static
 from ppcls.export.onnx import convert, require_opset
 from ppcls.export.portable import portable
 from ppcls.export.verify import compare, compare_on
-from ppcls.files import make_folder, sync_folder
+from ppcls.files import make_folder, move
 from ppcls.images import stream
 from ppcls.images.decode import Image
 from ppcls.images.failures import OneImage
@@ -82,7 +82,9 @@ def export(
         compare(expected, pipeline, exported, images_NHWC)
         if verify is not None:
             compare_on(expected, pipeline, exported, verify)
-        _replace(folder, target)
+        make_folder(target, "Global.save_inference_dir")
+        # The description last: its checksums fit only when all files are the new ones.
+        move((artifact.MODEL, artifact.WEIGHTS, artifact.ONNX, artifact.DESCRIPTION), folder, target)
     logger.info(
         f'Export succeeded! The inference model exported has been saved in "{config.Global.save_inference_dir}".'
     )
@@ -104,17 +106,6 @@ def _graph(engine: Engine, pipeline: Pipeline) -> Union[Scores, Features, OfPixe
     graph = OfPixels(answering, pipeline) if engine.config.Global.export_with_preprocess else answering
     graph.eval()
     return graph
-
-
-def _replace(folder: Path, target: Path) -> None:
-    make_folder(target, "Global.save_inference_dir")
-    if not (folder / artifact.ONNX).exists():
-        (target / artifact.ONNX).unlink(missing_ok=True)  # one of another model
-    # The description last: its checksums fit only when all files are the new ones.
-    for name in (artifact.MODEL, artifact.WEIGHTS, artifact.ONNX, artifact.DESCRIPTION):
-        if (folder / name).exists():
-            os.replace(folder / name, target / name)
-    sync_folder(target)
 
 
 @contextmanager

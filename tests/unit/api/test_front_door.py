@@ -1,7 +1,9 @@
 """From a folder of images to a model, in Python and by the command."""
 
+import contextlib
 import dataclasses
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -238,6 +240,49 @@ def test_the_commands_add_and_remove_change_the_folder_its_export_and_its_report
     assert main(["add", str(folder), "red", str(shapes / "val" / "red")]) == 0
     assert "the report of the model before is removed" in capsys.readouterr().out
     assert not page.exists() and not classes.parent.exists()
+
+
+def test_a_class_whose_export_fails_leaves_all_as_it_was(
+    run: ppcls.Run, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(engine: Any) -> Path:
+        raise CheckpointError("the disk is full")
+
+    folder = tmp_path / "run"
+    shutil.copytree(run.folder, folder)
+    before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    monkeypatch.setattr("ppcls.api.model.export", fail)
+    assert main(["add", str(folder), "violet", str(shapes / "val" / "blue")]) == 2
+    assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
+
+
+@pytest.mark.parametrize("done", range(4))
+def test_a_model_killed_while_it_is_replaced_is_no_mix_of_two(
+    run: ppcls.Run, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, done: int
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(run.folder, folder)
+    model = ppcls.load(folder)
+    model.add_class("violet", shapes / "val" / "blue")
+    move, moved = os.replace, []
+
+    def killed(source: Path, target: Path) -> None:
+        if Path(target).parent == folder:  # else it is written into the temporary folder
+            if len(moved) == done:
+                raise KeyboardInterrupt
+            moved.append(target)
+        move(source, target)
+
+    monkeypatch.setattr("ppcls.files.os.replace", killed)
+    with contextlib.suppress(KeyboardInterrupt):
+        model.save(folder)
+    assert len(moved) == min(done, 3)
+    monkeypatch.undo()
+    if done in (0, 3):
+        assert ("violet" in ppcls.load(folder).class_names) == (done == 3)
+    else:
+        with pytest.raises(CheckpointError, match="its checksum does not fit"):
+            ppcls.load(folder)
 
 
 def test_a_check_says_what_is_wrong(shapes: Path, tmp_path: Path) -> None:
