@@ -33,7 +33,7 @@ def export(name: str, folder: Path) -> None:
 
     import ppcls
     from ppcls.config.deploy import PreProcessSection
-    from ppcls.export.graph import Scores
+    from ppcls.export.graph import Scores, static
     from ppcls.export.onnx import convert
     from ppcls.inference import artifact
     from ppcls.registry import Part
@@ -43,8 +43,7 @@ def export(name: str, folder: Path) -> None:
     settle(model)
     graph = Scores(model, "softmax")
     graph.eval()
-    static = paddle.jit.to_static(graph, input_spec=[graph.input_spec(SHAPE)], full_graph=True)
-    paddle.jit.save(static, str(folder / "inference"))
+    paddle.jit.save(static(graph, SHAPE), str(folder / "inference"))
     about = artifact.Artifact(
         artifact.ModelSection(name),
         PreProcessSection(tuple(Part(transform, arguments) for transform, arguments in TRANSFORMS)),

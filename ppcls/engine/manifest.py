@@ -41,12 +41,19 @@ def read(folder: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def _command() -> str:
+    """Return the command of this process as it can be typed again."""
+    program = Path(sys.argv[0])
+    words = ["python", "-m", "ppcls"] if program.parts[-2:] == ("ppcls", "__main__.py") else [program.name]
+    return as_utf8(shlex.join([*words, *sys.argv[1:]]))
+
+
 def described() -> dict[str, Any]:
     """Return the command, the packages and the machine of this process."""
     installed = {one.metadata["Name"]: one.version for one in importlib.metadata.distributions()}
     packages = {name: installed[name] for name in PACKAGES if name in installed}
     return {
-        "command": as_utf8(shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])),
+        "command": _command(),
         "packages": {"python": platform.python_version(), "ppcls": ppcls.__version__, **packages},
         "source_sha256": _source(),
         "machine": {

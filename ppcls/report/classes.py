@@ -12,8 +12,8 @@ MOST_IN_MATRIX = 40
 
 
 def percent(value: float) -> str:
-    """Return a share as it is shown."""
-    return f"{100 * value:.1f} %"
+    """Return a share as a page shows it, whose sign stays on the line of its number."""
+    return f"{100 * value:.1f}\N{NO-BREAK SPACE}%"
 
 
 def with_interval(found: Share) -> str:
