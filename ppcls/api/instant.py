@@ -1,6 +1,7 @@
 """A model before the first epoch: a closed-form classifier on the features of the weights to start from."""
 
 import logging
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ from ppcls.engine import build
 from ppcls.engine.clock import Timing
 from ppcls.models.layers import Head
 from ppcls.models.weight_files import about
+from ppcls.report.content import collect
 from ppcls.report.evaluation import Evaluation
 
 logger = logging.getLogger("ppcls")
@@ -83,12 +85,24 @@ def keep_statistics(model: Model, trained: Optional[Evaluation]) -> None:
     model.statistics = ridge.gather(features, labels, model.class_names, chosen)
 
 
-def timing(folder: Path, started: float) -> Timing:
-    """Return how long the evaluation and the end of a run take, from how long they took for the instant model."""
-    facts: Optional[Mapping[str, float]] = about(prefix(folder)).get("seconds")
-    if not facts:
-        return Timing(started)
-    return Timing(started, facts["evaluate"], sum(facts.values()))
+def timing(folder: Path, config: RunConfig, started: float) -> Timing:
+    """Return how long an evaluation and the end of a run take, from how long they took for the instant model."""
+    seconds: Optional[Mapping[str, float]] = about(prefix(folder)).get("seconds")
+    if seconds is None and config.Global.minutes > 0:
+        seconds = _rehearsed(folder, config)
+    return Timing(started, seconds["evaluate"], sum(seconds.values())) if seconds else Timing(started)
+
+
+def _rehearsed(folder: Path, config: RunConfig) -> Mapping[str, float]:
+    """Return what they take where no instant model told it: both are done once, and nothing of them is kept."""
+    logger.info("how long the end of the run takes is tried before the training, without keeping anything")
+    model, started = _start(config), time.monotonic()
+    model.engine.evaluate(model.engine.evaluators[0])
+    evaluated = time.monotonic()
+    collect(model.answering(folder), None)
+    with tempfile.TemporaryDirectory() as unused:
+        model.export(unused)
+    return {"evaluate": evaluated - started, "end": time.monotonic() - evaluated}
 
 
 def _start(config: RunConfig) -> Model:

@@ -129,7 +129,7 @@ def train_in(folder: Path, started: float, loggers: Sequence[Scalars] = (), on_e
     elif not has_instant and (faster := recipe.with_new_head(config)):
         config = recipe.settle(folder, faster)
     engine = Engine(config)
-    engine.timing = instant.timing(folder, started)
+    engine.timing = instant.timing(folder, config, started)
 
     def stop() -> None:
         engine.save_points.told_to_stop = True

@@ -1,11 +1,14 @@
 """The command `ppcls export`, or tools/export_model.py."""
 
 import argparse
+import logging
 import shlex
 
 from ppcls.cli import next_command
 from ppcls.cli.arguments import add_config
 from ppcls.cli.starting import start_with_weights
+
+logger = logging.getLogger("ppcls")
 
 PURPOSE = "write the model, its preprocessing and its labels for Paddle Inference"
 EXAMPLES = """examples:
@@ -60,5 +63,6 @@ def run(arguments: argparse.Namespace) -> int:
 
         calibration, postprocess = fitted(engine.config, Goal(*arguments.calibrate))
     folder = export(engine, onnx_opset=opset, verify=arguments.verify, calibration=calibration, postprocess=postprocess)
+    logger.info(f'Export succeeded! The inference model exported has been saved in "{folder}".')
     next_command.say("predict", f"{next_command.call('predict')} IMAGE_OR_FOLDER --model {shlex.quote(str(folder))}")
     return 0

@@ -1,7 +1,6 @@
 """From trained weights to a folder that predicts without this project's training side."""
 
 import dataclasses
-import logging
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -35,8 +34,6 @@ from ppcls.inference.honesty import Honesty
 from ppcls.inference.predictor import Predictor
 from ppcls.models.weight_files import about
 from ppcls.registry import Part
-
-logger = logging.getLogger("ppcls")
 
 
 def export(
@@ -85,9 +82,6 @@ def export(
         make_folder(target, "Global.save_inference_dir")
         # The description last: its checksums fit only when all files are the new ones.
         move((artifact.MODEL, artifact.WEIGHTS, artifact.ONNX, artifact.DESCRIPTION), folder, target)
-    logger.info(
-        f'Export succeeded! The inference model exported has been saved in "{config.Global.save_inference_dir}".'
-    )
     return target
 
 

@@ -13,7 +13,10 @@ import pytest
 
 import ppcls
 from ppcls import pdparams
+from ppcls.api import instant
 from ppcls.cli import main
+from ppcls.config import load_config
+from ppcls.engine.clock import Timing
 from ppcls.errors import CheckpointError, ConfigError, DataError
 
 REPO = Path(__file__).resolve().parents[3]
@@ -109,6 +112,14 @@ def test_a_budget_that_is_refused_leaves_nothing_behind(shapes: Path, tmp_path: 
     quick = {**QUICK, "epochs": None, "minutes": 0.0001}
     with pytest.raises(ConfigError, match="too short to train anything here"):
         ppcls.train(shapes, output=tmp_path, **quick)
+    assert not list(tmp_path.iterdir())
+
+
+def test_where_no_instant_model_tells_how_long_the_end_takes_it_is_tried(run: ppcls.Run, tmp_path: Path) -> None:
+    config = run.folder / "config.yaml"
+    tried = instant.timing(tmp_path, load_config(str(config), ["Global.minutes=1"]), 5.0)
+    assert tried.started == 5.0 and tried.reserve_seconds > tried.eval_seconds > 0
+    assert instant.timing(tmp_path, load_config(str(config)), 5.0) == Timing(5.0)
     assert not list(tmp_path.iterdir())
 
 
