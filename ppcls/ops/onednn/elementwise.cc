@@ -51,6 +51,22 @@ std::vector<double> summed(int64_t rows, int64_t width, Function function) {
   return sums;
 }
 
+// The gradient of a * x + b to x, and its sums over `length` values: to a and to b.
+template <class T>
+void affine_gradients(int64_t length, const T* __restrict x, const T* __restrict dy, float a, T* __restrict dx,
+                      float* sums) {
+  float products = 0, plain = 0;
+#pragma omp simd reduction(+ : products, plain)
+  for (int64_t i = 0; i < length; ++i) {
+    const float gradient = load(dy[i]);
+    products += gradient * load(x[i]);
+    plain += gradient;
+    store(dx[i], gradient * a);
+  }
+  sums[0] = products;
+  sums[1] = plain;
+}
+
 template <class T>
 void gate_with(const Shape& s, const T* x, const float* gates, T* y) {
   const int64_t pixels = s.h * s.w;
@@ -182,22 +198,11 @@ void affine_backward(Type type, int64_t size, const void* x, const void* dy, flo
   threads();
   with_type(type, [&](auto* of_type) {
     using T = std::remove_pointer_t<decltype(of_type)>;
-    const T* p = static_cast<const T*>(x);
-    const T* d = static_cast<const T*>(dy);
-    T* dp = static_cast<T*>(dx);
     const int64_t rows = (size + kBlock - 1) / kBlock;
-    const auto sums = summed(rows, 2, [&](int64_t begin, int64_t end, float* two) {
-      float products = 0, plain = 0;
-      const int64_t last = std::min(size, end * kBlock);
-#pragma omp simd reduction(+ : products, plain)
-      for (int64_t i = begin * kBlock; i < last; ++i) {
-        const float gradient = load(d[i]);
-        products += gradient * load(p[i]);
-        plain += gradient;
-        store(dp[i], gradient * scale);
-      }
-      two[0] = products;
-      two[1] = plain;
+    const auto sums = summed(rows, 2, [=](int64_t begin, int64_t end, float* two) {
+      const int64_t first = begin * kBlock, length = std::min(size, end * kBlock) - first;
+      affine_gradients(length, static_cast<const T*>(x) + first, static_cast<const T*>(dy) + first, scale,
+                       static_cast<T*>(dx) + first, two);
     });
     *dscale = static_cast<float>(sums[0]);
     *dshift = static_cast<float>(sums[1]);
