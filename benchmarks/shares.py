@@ -25,10 +25,10 @@ WAITING = "waiting"
 # The first that is found in the library and name of a function is its kind.
 KINDS = {
     WAITING: r"libiomp5|libgomp|sched",
-    "depthwise": r"depthwise|Depthwise|dw_conv|brdgmm",
+    "depthwise": r"depthwise|Depthwise|dw_conv|brdgmm|row_gradient",
     "normalisation": r"Norm|gradient_sums|input_gradient|moments|normalise|layer_norm|lnorm",
     "attention": r"attend|[Ss]oftmax",
-    "layout": r"reorder|[Tt]ranspose|Contiguous|[Cc]oncat|copy_[ab]|windows|shuffle",
+    "layout": r"reorder|[Tt]ranspose|Contiguous|[Cc]oncat|copy_[ab]|windows|shuffle|split|move<",
     "products": r"gemm|conv|Conv|im2col|Im2Col|Col2Im|mkl_blas|jit_brg",
     "activations": r"jit_uni_kernel|Activation|Erf|Gelu",
     "pages": r"kallsyms",
