@@ -5,6 +5,7 @@ import hashlib
 import io
 import os
 import secrets
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -96,9 +97,12 @@ def sync_folder(folder: Path) -> None:
 
 
 def remove_temporaries(folder: Path) -> None:
-    """Remove what `replacing` left in the folder when its process was killed."""
-    for file in folder.glob(f"{TEMPORARY}*"):
-        file.unlink(missing_ok=True)
+    """Remove what `replacing` and `new_folder` left in the folder when their process was killed."""
+    for path in folder.glob(f"{TEMPORARY}*"):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def make_folder(folder: Path, asked_by: str) -> None:

@@ -17,7 +17,7 @@ from ppcls.config.schema import RunConfig
 from ppcls.engine.state import weights_of
 from ppcls.errors import CheckpointError, did_you_mean
 from ppcls.export.by_name import options_of
-from ppcls.files import make_folder, move, new_folder, sha256_of, write_text
+from ppcls.files import make_folder, move, new_folder, remove_temporaries, sha256_of, write_text
 from ppcls.inference.artifact import DESCRIPTION
 from ppcls.models import ARCHITECTURES
 from ppcls.recipes.recipe import CONFIG
@@ -37,6 +37,7 @@ def write(
 ) -> Path:
     """Write a model, whole, over what is there; but a `config.yaml` is left alone. Raises CheckpointError."""
     make_folder(folder, "folder")
+    remove_temporaries(folder)
     with new_folder(folder) as new:
         pdparams.write(new / WEIGHTS, weights_of(network))
         sums = {".pdparams": sha256_of(new / WEIGHTS)}

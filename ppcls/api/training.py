@@ -128,8 +128,9 @@ def train_in(folder: Path, started: float, loggers: Sequence[Scalars] = (), on_e
         config = recipe.settle(folder, [f"Global.pretrained_model={instant.prefix(folder)}"])
     elif not has_instant and (faster := recipe.with_new_head(config)):
         config = recipe.settle(folder, faster)
+    timing = instant.timing(folder, config, started)
     engine = Engine(config)
-    engine.timing = instant.timing(folder, config, started)
+    engine.timing = timing
 
     def stop() -> None:
         engine.save_points.told_to_stop = True
@@ -168,7 +169,8 @@ def beats(engine: Engine, before: Mapping[str, float]) -> bool:
     best, old = engine.state.best_metric, before[name]
     better = best is not None and (best > old if way == "max" else best < old)
     kept = "the trained model is kept" if better else "the instant model is kept"
-    logger.info(f"{name} of the training {best}, of the instant model {old:.5f}: {kept}")
+    trained = "none" if best is None else f"{best:.5f}"
+    logger.info(f"{name} of the training {trained}, of the instant model {old:.5f}: {kept}")
     return better
 
 

@@ -85,6 +85,6 @@ def _too_short(config: RunConfig, model: nn.Layer, passes: float) -> str:
     if saved > 2 * compiled.BUILD_SECONDS:
         return ""
     return (
-        f"compiling them once takes {compiled.BUILD_SECONDS} s, and they would save about {saved:.0f} s of this run; "
+        f"compiling them once takes {compiled.BUILD_SECONDS} s, and they would save about {saved:.0f} s here; "
         "-o Global.cpu_ops=onednn takes them all the same"
     )
