@@ -40,7 +40,6 @@ class Parts:
         if ranks.world_size() > 1:
             self.watchdog.start()  # as the others may never come
         ranks.start(self.device)
-        seed_weights(config.Global.seed)
         self.precision = Precision(config.AMP, self.device)
         self.folder = Path(config.Global.output_dir) / config.Arch.name
         self.timing = Timing()
@@ -64,6 +63,7 @@ class Parts:
 
     @functools.cached_property
     def model(self) -> nn.Layer:
+        seed_weights(self.config.Global.seed)
         return build.model(self.config)
 
     @functools.cached_property

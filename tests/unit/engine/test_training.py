@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import paddle
 import pytest
 from runs import MakeEngine, losses, numbers, records, same_arrays, trained
 
@@ -284,3 +285,10 @@ def test_frozen_batch_norms_teach_the_same_by_all_operators(make: MakeEngine) ->
     weights = [engine.model.state_dict() for engine in (stock, onednn)]
     for key in (key for key in weights[0] if key.endswith((".bn.weight", ".bn.bias", ".bn._mean"))):
         np.testing.assert_allclose(weights[1][key].numpy(), weights[0][key].numpy(), atol=1e-5)
+
+
+def test_a_run_does_not_depend_on_others_in_its_process(make: MakeEngine) -> None:
+    first, second = make("Tiny", "first"), make("Tiny", "second")
+    trained(second)
+    paddle.seed(7)
+    assert losses(trained(first)) == losses(second)
