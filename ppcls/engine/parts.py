@@ -40,6 +40,7 @@ class Parts:
         if ranks.world_size() > 1:
             self.watchdog.start()  # as the others may never come
         ranks.start(self.device)
+        seed_weights(config.Global.seed)  # for a subclass with a model of its own
         self.precision = Precision(config.AMP, self.device)
         self.folder = Path(config.Global.output_dir) / config.Arch.name
         self.timing = Timing()
