@@ -8,6 +8,7 @@ Linux's `perf` samples one step, and the names of the functions tell the kind; t
 import argparse
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -84,13 +85,17 @@ def main() -> None:
         (arguments.model,) = arguments.models
         work(arguments.worker, arguments)
         return
+    if shutil.which("perf") is None:
+        parser.error("needs Linux's perf, which is not installed here")
     print(f"| model | operators | CPU s a step | {' | '.join(COLUMNS)} |")
     # Without a name for each kernel that oneDNN makes while it runs, they are all one.
     variables = {**os.environ, "MKL_NUM_THREADS": str(arguments.threads), "ONEDNN_JIT_PROFILE": "6"}
     for model in arguments.models:
         for candidate in CANDIDATES:
             command = [sys.executable, __file__, *sys.argv[1:], "--worker", candidate, "--models", model]
-            subprocess.run(command, env=variables, check=True, stderr=subprocess.DEVNULL)
+            done = subprocess.run(command, env=variables, stderr=subprocess.PIPE, text=True)
+            if done.returncode:
+                parser.error(f"{model}, {candidate}: {done.stderr.strip().splitlines()[-1]}")
 
 
 if __name__ == "__main__":
