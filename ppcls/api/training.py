@@ -128,9 +128,8 @@ def train_in(folder: Path, started: float, loggers: Sequence[Scalars] = (), on_e
         config = recipe.settle(folder, [f"Global.pretrained_model={instant.prefix(folder)}"])
     elif not has_instant and (faster := recipe.with_new_head(config)):
         config = recipe.settle(folder, faster)
-    timing = instant.timing(folder, config, started)
     engine = Engine(config)
-    engine.timing = timing
+    engine.timing = instant.timing(folder, config, started)
 
     def stop() -> None:
         engine.save_points.told_to_stop = True
