@@ -41,7 +41,9 @@ def facts() -> Iterator[tuple[str, str, str]]:
     logical = len(environment.logical_cpus())
     yield "CPU", f"{environment.physical_cores()} physical cores, {logical} logical ones for this process", ""
     yield "instructions", environment.instruction_set(), environment.bfloat16_obstacle()
-    if hasattr(os, "sysconf"):  # not on Windows
+    if hasattr(os, "getloadavg"):  # not on Windows
+        yield "load", *_load(os.getloadavg()[0], environment.physical_cores())
+    if hasattr(os, "sysconf"):
         machine_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         yield "memory", f"{min(machine_bytes, limit_bytes()) / GIB:.1f} GiB", ""
     yield from _computing()
@@ -71,6 +73,12 @@ def _computing() -> Iterator[tuple[str, str, str]]:
     reason = compiled.obstacle()
     built = "" if reason else "built" if compiled.path().exists() else "not built yet: the first training does, once"
     yield "operators", f"oneDNN's, for training on the CPU: {built or 'not to be had'}", reason
+
+
+def _load(load: float, cores: int) -> tuple[str, str]:
+    free = max(cores - round(load), 1)
+    trouble = f"others compute: a training now is faster with MKL_NUM_THREADS={free}" if free < cores else ""
+    return f"{load:.1f} of {cores} cores in the last minute", trouble
 
 
 def _versions(packages: tuple[str, ...]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import NoReturn
 
 import pytest
 
+from ppcls import environment
 from ppcls.cli import entry as cli
 from ppcls.cli import main
 from ppcls.errors import CheckpointError, TrainingError
@@ -112,6 +113,17 @@ def test_the_doctor_says_what_is_here_and_marks_what_may_be_a_trouble(capsys: py
     names = [line[2:].split("  ")[0] for line in lines]
     assert names[:2] == ["ppcls", "packages"] and {"devices", "operators", "/dev/shm", "open files"} <= set(names)
     assert all(line[0] in " !" for line in lines)
+
+
+@pytest.mark.parametrize("load, marked", [(0.1, False), (1.2, True), (40.0, True)])
+def test_the_doctor_says_with_how_many_threads_a_busy_machine_trains_fastest(
+    load: float, marked: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "getloadavg", lambda: (load, 0.0, 0.0))
+    monkeypatch.setattr(environment, "physical_cores", lambda: 2)
+    assert main(["doctor"]) == 0
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line[2:].startswith("load"))
+    assert (line[0] == "!", "MKL_NUM_THREADS=1" in line) == (marked, marked)
 
 
 def test_completion_is_printed_or_says_what_to_install(capsys: pytest.CaptureFixture[str]) -> None:
