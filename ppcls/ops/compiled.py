@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import paddle
+from paddle.utils.cpp_extension.extension_utils import load_op_meta_info_and_register_op
 
 from ppcls import environment
 from ppcls.errors import DeviceError
@@ -166,8 +167,6 @@ def _run(command: list[str]) -> str:
 @functools.lru_cache(maxsize=1)
 def load() -> None:
     """Compile the operators if need be and make them Paddle's. Raises DeviceError."""
-    from paddle.utils.cpp_extension.extension_utils import load_op_meta_info_and_register_op  # slow to import
-
     library = build()
     try:
         ctypes.CDLL(str(library)).ppcls_set_threads(num_threads())
