@@ -111,8 +111,18 @@ class Topk:
         self.label_names: Sequence[str] = _names(label_names, class_num, class_id_map_file, delimiter)
 
     def __call__(self, scores: Scores) -> list[Prediction]:
-        best = np.argsort(-scores, axis=1, kind="stable")[:, : self.topk]
-        return [_prediction(ids, row, self.label_names) for ids, row in zip(best, scores)]
+        return [_prediction(_best(row, self.topk), row, self.label_names) for row in scores]
+
+
+def _best(scores: Scores, number: int) -> NDArray[np.intp]:
+    """Return the classes of the highest scores, best first, equal ones by their id; sorts none but these."""
+    last = min(number, len(scores)) - 1
+    least = -np.partition(-scores, last)[last]
+    return _ordered(np.flatnonzero(~(scores < least)), scores)[:number]
+
+
+def _ordered(ids: NDArray[np.intp], scores: Scores) -> NDArray[np.intp]:
+    return ids[np.argsort(-scores[ids], kind="stable")]
 
 
 class HonestTopk:
@@ -133,8 +143,7 @@ class HonestTopk:
         ]
 
     def _doubt(self, row: Scores, inside: Scores) -> Doubt:
-        order = np.argsort(-row, kind="stable")
-        found = _prediction(order[inside[order]], row, self.label_names)
+        found = _prediction(_ordered(np.flatnonzero(inside), row), row, self.label_names)
         return Doubt(bool(row.max() < self._honesty.reject_below), found.class_ids, found.label_names)
 
 

@@ -29,6 +29,15 @@ def test_no_more_classes_are_answered_than_there_are() -> None:
     assert prediction.label_names == []
 
 
+def test_of_many_classes_those_of_a_full_sort_are_answered() -> None:
+    random = np.random.default_rng(0)
+    scores = random.random((50, 300)).round(2).astype("float32")  # many are equal
+    scores[::5, 7] = np.nan
+    scores[::7] = 0.5
+    answered = [prediction.class_ids for prediction in Topk([], None, topk=10)(scores)]
+    assert answered == np.argsort(-scores, axis=1, kind="stable")[:, :10].tolist()
+
+
 def test_the_line_of_the_documents() -> None:
     prediction = Prediction([80, 23], [0.7412, 0.0901], ["black grouse", "vulture"])
     assert prediction.line("a.jpeg") == (
