@@ -38,11 +38,13 @@ class Arena {
     holes_[usable_] = bytes;
   }
 
-  // From the first hole that is large enough: so blocks stay together, and few pages are written.
+  // From the smallest hole that is large enough, the first of several: so large holes stay, and few pages are written.
   void* allocate(size_t bytes) {
     bytes = round_up(std::max<size_t>(bytes, 1), kPage);
     const std::lock_guard<std::mutex> lock(mutex_);
-    const auto hole = std::find_if(holes_.begin(), holes_.end(), [&](const auto& h) { return h.second >= bytes; });
+    auto hole = holes_.end();
+    for (auto other = holes_.begin(); other != holes_.end(); ++other)
+      if (other->second >= bytes && (hole == holes_.end() || other->second < hole->second)) hole = other;
     if (hole == holes_.end() || !use(hole->first + bytes)) return nullptr;
     const auto [data, size] = *hole;
     holes_.erase(hole);
