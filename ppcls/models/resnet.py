@@ -73,6 +73,11 @@ class Block(nn.Layer):
         """Add the convolutions beside the shortcut."""
         raise NotImplementedError
 
+    def shortcut(self, x: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor]:
+        """Return the input of the path, and the shortcut: computed first, as the path leaves holes in memory."""
+        x, beside = self.branch(x)
+        return x, self.short(self.pool(beside))
+
 
 class BasicBlock(Block):
     """Two 3x3 convolutions around a shortcut."""
@@ -84,8 +89,8 @@ class BasicBlock(Block):
         self.conv1 = conv(channels, channels, 3, act="relu")
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        x, beside = self.branch(x)
-        return self.conv1(self.conv0(x), self.short(self.pool(beside)))
+        x, shortcut = self.shortcut(x)
+        return self.conv1(self.conv0(x), shortcut)
 
 
 class Bottleneck(Block):
@@ -99,8 +104,8 @@ class Bottleneck(Block):
         self.conv2 = conv(channels, 4 * channels, 1, act="relu")
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        x, beside = self.branch(x)
-        return self.conv2(self.conv1(self.conv0(x)), self.short(self.pool(beside)))
+        x, shortcut = self.shortcut(x)
+        return self.conv2(self.conv1(self.conv0(x)), shortcut)
 
 
 class ResNet(Model):
