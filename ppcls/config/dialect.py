@@ -171,6 +171,14 @@ def _turned(node: Node, notes: Notes) -> Node:
     return put(node, "name", Node("TurnedImages", name.where))
 
 
+def _no_slim(node: Node, notes: Notes) -> None:
+    if node.value is not None:
+        raise ConfigError(
+            f"{node.where}: Slim: pruning and quantization need PaddleSlim, which does neither under Paddle 3.3; "
+            "remove the section, or add -o Slim=None, to train the model as it is"
+        )
+
+
 _TRANSFORMS = {"Pad_paddle_vision": "Pad"}
 _DATASETS = {
     "ClsDataset": "ImageNetDataset",
@@ -244,6 +252,7 @@ RUN_RULES = (
     ),
     dropped("Global.export_for_fd", (True,), "an export always has its inference.yml", _ENGINE),
     dropped("Global.export_with_pir", (True,), "an export is always in Paddle's new format", _ENGINE),
+    Rule("Slim", "refused: PaddleSlim does not work under Paddle 3.3", "ppcls/arch/slim/__init__.py", _no_slim),
     ignored("DataLoader.*.dataset.backend", "ppcls/data/dataloader/person_dataset.py"),
     ignored("DataLoader.*.loader.shuffle", _DATA),
     ignored("Global.image_channel", _ENGINE),

@@ -90,6 +90,14 @@ def test_what_paddleclas_would_not_ignore_stays_a_mistake(load: Any) -> None:
             load(option)
 
 
+def test_pruning_and_quantization_are_refused_by_name_with_the_way_out(load: Any) -> None:
+    with pytest.raises(
+        ConfigError, match="^-o Slim=.*: Slim: .* need PaddleSlim.*remove the section, or add -o Slim=None"
+    ):
+        load("Slim={prune: {name: fpgm, pruned_ratio: 0.3}}")
+    assert load("Slim={quant: {name: pact}}", "Slim=None") == load()
+
+
 def test_dali_is_replaced_by_our_loader_and_says_so(load: Any) -> None:
     assert load("Global.use_dali=False").notes == ()
     (note,) = load("Global.use_dali=True").notes
