@@ -36,10 +36,12 @@ def _without_detector(root: Node, notes: Notes) -> Node:
 def _index(section: Node, notes: Notes) -> Optional[Node]:
     if not isinstance(section.value, dict):
         return section
-    for key in _INDEX:
-        if key in section.value:
-            notes.ignore(f"IndexProcess.{key}", section.value[key])
-            section = without(section, key)
+    unused = [key for key in _INDEX if key in section.value]
+    if unused:
+        why = "the search is exact, and the command says what is done"
+        notes.say(section, f"IndexProcess: {why}; ignored: {', '.join(unused)}")
+    for key in unused:
+        section = without(section, key)
     kind = get(section, "dist_type")
     return without(section, "dist_type") if kind is not None and kind.value == "IP" else section
 
