@@ -115,11 +115,13 @@ def _train_config(arguments: argparse.Namespace) -> int:
 
 
 def _report(engine: "Engine") -> None:
-    """Write the report of a run that has just ended; of several ranks none can compute alone."""
-    from ppcls.engine import ranks
+    """Write the report of a run of classification that has just ended; of several ranks none can compute alone."""
+    from ppcls.engine import build, ranks
     from ppcls.report.writing import write_if_possible
 
-    if ranks.world_size() == 1 and engine.config.DataLoader.Eval is not None and engine.state.step:
+    config = engine.config
+    has_answers = config.DataLoader.Eval is not None and not build.gives_features(config.deployed())
+    if ranks.world_size() == 1 and has_answers and engine.state.step:
         page = write_if_possible(engine.folder)
         if page is not None:
             next_command.say("see how good it is", f"open {shlex.quote(str(page))} in a browser")

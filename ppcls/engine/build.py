@@ -1,6 +1,5 @@
 """Where the names of a config become objects; the only place."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from functools import partial, reduce
 from typing import Any, Callable, Optional, Union
@@ -14,6 +13,7 @@ from ppcls.data.loader.loader import Loader
 from ppcls.data.loader.progressive import Progressive, has_stages, stages_of
 from ppcls.data.loader.retrieval import QueryAndGallery
 from ppcls.data.loader.semi_supervised import SemiSupervised
+from ppcls.data.sources.base import LabelledImages
 from ppcls.data.sources.lists import relabelled
 from ppcls.engine import ranks
 from ppcls.engine.channels import check_channels
@@ -145,19 +145,16 @@ def loader(
 
     `identities`: any labels are good.
     """
-    transforms = stream.pipeline(data.dataset.transform_ops)
-    sections = [section for section in (config.DataLoader.Train, config.DataLoader.Eval) if section is not None]
+    dataset = data_set(config, data, identities=identities)
     facts = Facts(
-        class_num=None if identities else config.class_num,
-        pipeline=transforms,
-        relabel_lists=relabelled(section.dataset for section in sections),
+        class_num=config.class_num,
+        labels=dataset.labels,
         seed=config.Global.seed,
         rank=ranks.rank(),
         world_size=ranks.world_size(),
         exact=not training,
     )
-    dataset = DATASETS.build(data.dataset, facts)
-    sampler = SAMPLERS.build(data.sampler, dataclasses.replace(facts, labels=dataset.labels))
+    sampler = SAMPLERS.build(data.sampler, facts)
     dataset.pipelines = {size: stream.pipeline(resized(data.dataset, size)) for size in sampler.sizes}
     mixing = [BATCH_TRANSFORMS.build(part, facts) for part in data.dataset.batch_transform_ops]
     if mixing and dataset.label_kind not in MIXED:
@@ -180,6 +177,19 @@ def loader(
         num_workers=data.loader.num_workers,
         use_shared_memory=data.loader.use_shared_memory,
     )
+
+
+def data_set(config: RunConfig, data: DataSection, *, identities: bool = False) -> LabelledImages:
+    """Build a data set with its transforms; `identities`: any labels are good."""
+    sections = [section for section in (config.DataLoader.Train, config.DataLoader.Eval) if section is not None]
+    facts = Facts(
+        class_num=None if identities else config.class_num,
+        pipeline=stream.pipeline(data.dataset.transform_ops),
+        relabel_lists=relabelled(section.dataset for section in sections),
+        seed=config.Global.seed,
+    )
+    built: LabelledImages = DATASETS.build(data.dataset, facts)
+    return built
 
 
 def resized(data: DatasetPart, size: tuple[int, int]) -> list[Part]:

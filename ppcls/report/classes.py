@@ -38,13 +38,13 @@ def table_of_classes(evaluation: Evaluation) -> str:
 
 def matrix(evaluation: Evaluation) -> Iterator[str]:
     """Yield the confusion matrix: a row for each class of the images, a column for each answer."""
-    names, counts = evaluation.class_names, evaluation.confusion
+    names = evaluation.class_names
     if len(names) > MOST_IN_MATRIX:
-        yield f"<p>{len(names)} classes are too many to draw; all counts are in <code>confusion.csv</code>.</p>"
+        yield f"<p>{len(names)} classes are too many to draw; all answers are in <code>predictions.csv</code>.</p>"
         return
     yield '<div class="wide"><table class="matrix"><tr><th>image \\ answer</th>'
     yield "".join(f"<th><span>{escape(name)}</span></th>" for name in names) + "</tr>"
-    for place, (name, row) in enumerate(zip(names, counts.tolist())):
+    for place, (name, row) in enumerate(zip(names, evaluation.confusion.tolist())):
         most = max(sum(row), 1)
         cells = [_cell(count, count / most, right=place == other) for other, count in enumerate(row)]
         yield f"<tr><th>{escape(name)}</th>{''.join(cells)}</tr>"

@@ -112,7 +112,8 @@ class Evaluation:
         if self.several:
             hits, answers, support = self.confusion[:, 1, 1], self.predicted.sum(axis=0), self.labels.sum(axis=0)
         else:
-            hits, answers, support = np.diag(self.confusion), self.confusion.sum(axis=0), self.confusion.sum(axis=1)
+            sides = (self.labels[self.right], self.predicted, self.labels)
+            hits, answers, support = (np.bincount(side, minlength=self.scores.shape[1]) for side in sides)
         thresholds = np.broadcast_to(self.thresholds, len(hits)).tolist() if self.several else [None] * len(hits)
         rows = zip(self.class_names, hits.tolist(), answers.tolist(), support.tolist(), thresholds)
         return [ClassScores(n, share(h, a), share(h, s), f1(h, a + s - 2 * h), s, a, t) for n, h, a, s, t in rows]
@@ -133,14 +134,13 @@ class Evaluation:
         """Return the pairs of a class and another one that its images are most often taken for."""
         if self.several:
             return []
-        wrong = self.confusion - np.diag(np.diag(self.confusion))
-        order = np.argsort(-wrong, axis=None, kind="stable")[:count]
-        found = [(place // len(wrong), place % len(wrong)) for place in order.tolist()]
-        sizes, names = self.confusion.sum(axis=1), self.class_names
+        pairs = np.stack([self.labels, self.predicted], axis=1)[~self.right]
+        found, sizes = np.unique(pairs, axis=0, return_counts=True)
+        order = np.argsort(-sizes, kind="stable")[:count]
+        names, of = self.class_names, np.bincount(self.labels)
         return [
-            Confusion(names[label], names[answer], int(wrong[label, answer]), int(sizes[label]))
-            for label, answer in found
-            if wrong[label, answer]
+            Confusion(names[label], names[answer], size, int(of[label]))
+            for (label, answer), size in zip(found[order].tolist(), sizes[order].tolist())
         ]
 
     def worst(self, count: int = 20) -> list[Answer]:
@@ -179,9 +179,8 @@ class Evaluation:
     def answer(self, place: int, answers: Optional[NDArray[np.int64]] = None) -> Answer:
         """Return one image with its answer, or with that of other `answers`, in words."""
         predicted = (self.predicted if answers is None else answers)[place]
-        names = np.array(self.class_names)
-        label, said = ("|".join(names[row > 0]) if self.several else str(names[row]) for row in
-                       (self.labels[place], predicted))  # fmt: skip
+        ids = (row.nonzero()[0] if self.several else row[np.newaxis] for row in (self.labels[place], predicted))
+        label, said = ("|".join(self.class_names[one] for one in found.tolist()) for found in ids)
         score = self.scores[place].max() if self.several else self.scores[place, predicted]
         return Answer(place, self.paths[place], label, said, float(score), float(self._label_scores[place]))
 

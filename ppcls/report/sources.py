@@ -98,8 +98,8 @@ class Source:
         """Return images of the run, of the classes that the model has still. Raises DataError if there is none."""
         assert self.run is not None
         if self.listed_names is None:
-            return build.loader(self.run, section, training=False).dataset
-        data = build.loader(of_classes(self.run, len(self.listed_names)), section, training=False).dataset
+            return build.data_set(self.run, section)
+        data = build.data_set(of_classes(self.run, len(self.listed_names)), section)
         number_of = {name: number for number, name in enumerate(self.class_names)}
         labels = np.array([number_of.get(name, -1) for name in self.listed_names])[data.labels]
         kept = np.flatnonzero(labels >= 0).tolist()
@@ -131,9 +131,9 @@ def config_at(folder: Path) -> RunConfig:
     if weights is None:
         raise CheckpointError(f"{folder}: has a config but no weights; train it to the end, or give another folder")
     options: dict[str, Any] = {"Global.pretrained_model": str(weights), "Arch.pretrained": False}
-    class_num = about(weights).get("class_num")  # of the config, unless classes came or went
-    options.update({} if class_num is None else {"Arch.class_num": class_num})
-    return load_config(str(folder / CONFIG), [f"{key}={json.dumps(value)}" for key, value in options.items()])
+    config = load_config(str(folder / CONFIG), [f"{key}={json.dumps(value)}" for key, value in options.items()])
+    class_num = about(weights).get("class_num", config.class_num)
+    return config if class_num == config.class_num else of_classes(config, class_num)  # classes came or went
 
 
 def of_classes(config: RunConfig, class_num: int) -> RunConfig:
@@ -143,7 +143,7 @@ def of_classes(config: RunConfig, class_num: int) -> RunConfig:
 
 def of_config(config: RunConfig, folder: Path) -> Source:
     """Return the model whose weights a config names."""
-    post, weights = build.postprocess(config), build.start_weights(config)
+    post, weights = build.postprocess(config.deployed()), build.start_weights(config)
     names = list(post.label_names) or [str(label) for label in range(config.class_num)]
     return Source(folder, config.Arch.name, names, post.activation, stream.pipeline(build.eval_transforms(config)),
                   run=config, thresholds=thresholds_of(post),

@@ -24,6 +24,7 @@ logger = logging.getLogger("ppcls")
 PAGE, NUMBERS = "report.html", "report"
 _FILES = ("report.json", "predictions.csv", "classes.csv", "confusion.csv", "suspects.csv")
 _SUSPECTS = 10_000
+_MOST_IN_MATRIX = 3_000  # classes: the confusion matrix grows with their square
 
 
 def write_report(content: Content, out: Path) -> Path:
@@ -37,8 +38,9 @@ def write_report(content: Content, out: Path) -> Path:
     write_text(numbers / "classes.csv", _classes(measured))
     if not measured.several:
         names = list(measured.class_names)
-        rows = ([name, *row] for name, row in zip(names, measured.confusion.tolist()))
-        write_text(numbers / "confusion.csv", _csv(["image", *names], rows))
+        if len(names) <= _MOST_IN_MATRIX:
+            rows = ([name, *row] for name, row in zip(names, measured.confusion.tolist()))
+            write_text(numbers / "confusion.csv", _csv(["image", *names], rows))
         suspected = (content.trained or (None, measured))[1].suspects(_SUSPECTS)
         suspects = ([one.path, one.label, one.predicted] for one in suspected)
         write_text(numbers / "suspects.csv", _csv(COLUMNS, suspects))
@@ -84,7 +86,7 @@ def as_json(content: Content) -> str:
         "accuracy": measured.accuracy._asdict(),
         "classes": [asdict(row) for row in measured.per_class],
         "confused": [pair._asdict() for pair in measured.confused()],
-        "confusion": measured.confusion.tolist(),
+        "confusion": measured.confusion.tolist() if len(measured.class_names) <= _MOST_IN_MATRIX else None,
         "calibration": calibration,
         "copies": [dict(zip(("kind", "meaning", "count", "first"), row)) for row in content.copies],
         "images_per_second": speed_of(content.history),

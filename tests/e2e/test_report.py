@@ -30,6 +30,63 @@ def test_a_training_ends_with_a_report_of_what_it_held_out(journey: Journey) -> 
     assert sum(int(row["right"]) for row in rows) / 13 == pytest.approx(report["metrics"]["accuracy"])
 
 
+def lists(shapes: Path, folder: Path) -> list[str]:
+    """Write lists of the images, whose labels are the last of 3001 classes; return the options that read them."""
+    options = ["Arch.class_num=3001"]
+    for split, section in (("train", "Train"), ("val", "Eval")):
+        files = sorted((shapes / split).rglob("*.png"))
+        labels = {"blue": 0, "green": 1, "red": 3000}
+        lines = [f"{file.relative_to(shapes)} {labels[file.parent.name]}\n" for file in files]
+        (folder / f"{split}.txt").write_text("".join(lines))
+        data = f"DataLoader.{section}.dataset"
+        options += [f"{data}.name=ImageNetDataset", f"{data}.image_root={shapes}"]
+        options += [f"{data}.cls_label_path={folder}/{split}.txt"]
+    return options
+
+
+def test_thousands_of_classes_and_a_last_batch_that_is_dropped_are_no_end_of_a_report(
+    shapes_yaml: str, shapes: Path, tmp_path: Path
+) -> None:
+    options = ["Global.epochs=1", "DataLoader.Train.sampler.drop_last=True", *lists(shapes, tmp_path)]
+    assert main(["train", "-c", shapes_yaml, *(word for one in options for word in ("-o", one))]) == 0
+    folder = tmp_path / "output/ResNet18"
+    assert (folder / "report.html").is_file()
+    report = json.loads((folder / "report/report.json").read_text())
+    assert report["num_images"] == 13 and report["confusion"] is None
+    assert sum(pair["num_images"] for pair in report["confused"]) == round(13 * (1 - report["metrics"]["accuracy"]))
+    written = sorted(file.name for file in (folder / "report").iterdir())
+    assert written == ["classes.csv", "predictions.csv", "report.json", "suspects.csv"]
+
+
+FEATURES = (
+    "{name: RecModel, Backbone: {name: ResNet18}, BackboneStopLayer: {name: flatten}, "
+    "Neck: {name: FC, embedding_size: 512, class_num: 16}, Head: {name: FC, embedding_size: 16, class_num: 3}}"
+)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        [f"Arch={FEATURES}"],
+        [
+            f"Arch={{name: DistillationModel, models: [Student: {FEATURES}]}}",
+            "Loss.Train=[DistillationGTCELoss: {model_names: [Student], key: logits}]",
+        ],
+    ],
+    ids=["alone", "taught"],
+)
+def test_a_model_of_features_has_no_report_and_its_training_does_not_miss_it(
+    shapes_yaml: str, tmp_path: Path, options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [word for one in ("Global.epochs=1", *options) for word in ("-o", one)]
+    assert main(["train", "-c", shapes_yaml, *words]) == 0
+    assert "report" not in capsys.readouterr().out
+    (folder,) = (tmp_path / "output").iterdir()
+    assert not (folder / "report.html").exists()
+    assert main(["report", str(folder)]) == 2
+    assert "RecModel gives features, not scores of classes" in capsys.readouterr().err
+
+
 def test_the_same_run_gives_the_same_bytes(
     journey: Journey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
