@@ -275,7 +275,7 @@ def _pipeline(about: Artifact, deploy: DeployConfig, model: Union[str, Path]) ->
         if one.shape != other.shape:
             raise ConfigError(
                 f"{deploy.source}: PreProcess: gives images {list(other.shape[1:])}; the model takes "
-                f"{list(one.shape[1:])}; correct the section, or remove it"
+                f"{list(one.shape[1:])}; correct the section, or remove it (-o PreProcess=None)"
             )
         if not np.allclose(one, other, atol=1e-3):
             logger.warning(

@@ -55,8 +55,8 @@ class ImageNetDataset(ImageFiles):
             if class_num is not None and len(known) < class_num:
                 raise DataError(
                     f"{printable(cls_label_path)}: relabel: there are {len(known)} labels for class_num {class_num}, "
-                    "so that the list of another split may number them otherwise; give both DataLoader.Train and "
-                    "DataLoader.Eval, or correct class_num"
+                    f"so that the list of another split may number them otherwise; set class_num to {len(known)}, or "
+                    "give DataLoader.Train and DataLoader.Eval together if one of them is missing"
                 )
             if known[-1] < len(names):  # these are names of the labels as they were
                 names = [names[label] for label in known.tolist()]
