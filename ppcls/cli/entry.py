@@ -52,6 +52,13 @@ def _texts(command: str) -> dict[str, Any]:
     return {"description": module.PURPOSE, "epilog": module.EXAMPLES, "formatter_class": layout}
 
 
+def _arguments(words: Sequence[str], command: Optional[str]) -> argparse.Namespace:
+    parser = make_parser(command)
+    if command is None and not words:
+        parser.exit(2, parser.format_help())
+    return parser.parse_args(words)
+
+
 def _run(arguments: argparse.Namespace) -> int:
     if "PADDLE_LOCAL_SIZE" in os.environ:  # started by paddle.distributed.launch
         environment.end_with_parent()
@@ -69,7 +76,7 @@ def main(argv: Optional[Sequence[str]] = None, *, command: Optional[str] = None)
         sys.stdout.reconfigure(errors="backslashreplace")  # no name ends a command because a terminal lacks its letters
     # What a decoder says of a damaged image is said with the image's name.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
-    arguments = make_parser(command).parse_args(argv)
+    arguments = _arguments(sys.argv[1:] if argv is None else argv, command)
     try:
         return _run(arguments)
     except PpclsError as error:
