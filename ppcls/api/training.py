@@ -19,7 +19,7 @@ from ppcls.api.events import Listener, OnEvent
 from ppcls.api.model import Model, load
 from ppcls.config import load_config
 from ppcls.engine import log
-from ppcls.engine.clock import TimedClock
+from ppcls.engine.clock import TimedClock, settled
 from ppcls.engine.engine import Engine
 from ppcls.engine.scalars import Scalars
 from ppcls.errors import CheckpointError, ConfigError, TerminatedError
@@ -141,7 +141,8 @@ def train_in(folder: Path, started: float, loggers: Sequence[Scalars] = (), on_e
         except TerminatedError:
             return Run(folder, engine.state.results, stopped=True)
     if isinstance(engine.clock, TimedClock):
-        recipe.settle(folder, engine.clock.settled(), without=("minutes",))
+        decided = settled(engine.state.step, engine.clock.schedule.decay)
+        recipe.settle(folder, [f"{key}={number}" for key, number in decided.items()], without=("minutes",))
     return finished(folder, engine, instant.prefix(folder) if has_instant else None)
 
 

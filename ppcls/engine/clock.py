@@ -4,6 +4,7 @@ import json
 import logging
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Optional
@@ -125,12 +126,6 @@ class TimedClock(Clock):
         decay = self.schedule.decay
         return super().is_over(step) or self.ended or (decay is not None and step >= decay[1])
 
-    def settled(self) -> list[str]:
-        """Return the numbers that were decided, as overrides of the config: with them a run gives the same bits."""
-        first, last = self.schedule.decay or (self.state.step, self.state.step + 1)
-        numbers = {"Optimizer.lr.decay_from": first, "Optimizer.lr.decay_to": last, "Global.max_steps": self.state.step}
-        return [f"{key}={number}" for key, number in numbers.items()]
-
     @property
     def _seconds_per_step(self) -> float:
         return sum(self.durations) / len(self.durations) if self.durations else 0.0
@@ -142,7 +137,7 @@ class TimedClock(Clock):
     def _let_fall(self) -> None:
         step = self.state.step
         self.schedule.decay = (step, step + max(1, round(LONGER * self._steps_in(self.end - self.now))))
-        logger.info(f"the learning rate falls from update {step} on, to end in {self.budget / 60:g} minutes")
+        logger.info(f"the learning rate falls from update {step} on, to end in {self.budget / 60:g} min")
 
     def _refuse_too_short(self) -> None:
         if self.num_steps + self._steps_in(self.end - self.now) >= LEAST or self.state.step > self.num_steps:
@@ -154,6 +149,15 @@ class TimedClock(Clock):
             f"Global.minutes: too short to train anything here: start and end take {around:.0f} s{update}; "
             f"received {self.budget / 60:g}; give {least / 60 + 0.1:.1f} or more, or smaller images or a smaller model"
         )
+
+
+def settled(step: int, decay: Optional[Sequence[int]]) -> dict[str, int]:
+    """Return what a timed run of `step` updates decided, as keys of a config: without `minutes` they give the same bits.
+
+    `decay`: between which updates the learning rate fell, if it did.
+    """
+    first, last = decay or (step, step + 1)
+    return {"Optimizer.lr.decay_from": first, "Optimizer.lr.decay_to": last, "Global.max_steps": step}
 
 
 def make(config: RunConfig, state: TrainState, steps_per_epoch: int, folder: Path, timing: Timing) -> Clock:

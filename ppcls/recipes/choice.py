@@ -108,7 +108,7 @@ def choose(data: Data, options: Options, machine: Machine, given: Mapping[str, A
             f"{model} on {machine}",
             weights,
             f"{size_px} px, where the median of the shorter sides is {data.side_px} px",
-            f"{epochs} epochs" if options.minutes is None else f"{options.minutes:g} minutes",
+            f"{epochs} epochs" if options.minutes is None else f"{options.minutes:g} min",
             *([batches.why] if batches.why else []),
         ),
     )

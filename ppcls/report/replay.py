@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from ppcls.config import load_config
+from ppcls.config.schema import RunConfig
 from ppcls.engine import checkpoints, manifest
+from ppcls.engine.clock import settled
 from ppcls.engine.engine import Engine
 from ppcls.errors import CheckpointError
 from ppcls.recipes.recipe import CONFIG
@@ -48,7 +50,10 @@ def replay(folder: Path) -> list[str]:
             "Global.early_stop": saved.states["epoch"],
             "Global.save_interval": -1,
         }
-        config = load_config(str(folder / CONFIG), [f"{key}={json.dumps(value)}" for key, value in options.items()])
+        config = _config(folder, options)
+        if config.Global.minutes > 0:
+            decided = settled(saved.states["step"], saved.states["schedule"]["decay"])
+            config = _config(folder, {**options, "Global.minutes": -1, **decided})
         engine = Engine(config)
         engine.prepare()
         differences = [*_packages(made), *_files(made, engine)]
@@ -58,6 +63,10 @@ def replay(folder: Path) -> list[str]:
         differences += _steps(history_of(folder), history_of(engine.folder))
         differences += _tensors(saved, checkpoints.read(engine.folder / "latest"))
     return differences
+
+
+def _config(folder: Path, options: Mapping[str, Any]) -> RunConfig:
+    return load_config(str(folder / CONFIG), [f"{key}={json.dumps(value)}" for key, value in options.items()])
 
 
 def _packages(made: Mapping[str, Any]) -> Iterator[str]:
