@@ -21,7 +21,7 @@ def unforeseen(error: Exception) -> DataError:
     """Return the error for what was raised over one image; what the system refuses to read may be all of them."""
     if isinstance(error, OSError):
         what = "path" if isinstance(error, FileNotFoundError) else "disk"
-        return DataError(f"can't be read; received '{error.strerror or error}'; check the {what}")
+        return DataError(f"can't be read; {error.strerror or error}; check the {what}")
     return UndecodableError(f"can't be used; {in_words(error)}; replace or remove the image")
 
 

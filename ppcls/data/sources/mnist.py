@@ -88,7 +88,7 @@ def _idx(path: str, axes: int) -> Image:
             data = gzip.decompress(data)
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
-        raise DataError(f"{path}: can't be read; received '{reason}'; give the original file") from error
+        raise DataError(f"{path}: can't be read; {reason}; give the original file") from error
     # Two zeros, the type (8: bytes), the number of axes; then their lengths, 4 bytes each, the highest first.
     shape = np.frombuffer(data[4 : 4 + 4 * axes], ">u4").tolist()
     start = 4 + 4 * axes

@@ -191,7 +191,7 @@ def test_an_image_that_can_not_be_used_is_named(root: Path) -> None:
     (root / "b/deep/three.png").unlink()
     with pytest.raises(UndecodableError, match=r"a/one.png: no image: 6 bytes starting with b'broken'"):
         dataset.sample(0, RNG)
-    with pytest.raises(DataError, match=r"three.png: can't be read; received 'No such file or directory'"):
+    with pytest.raises(DataError, match=r"three.png: can't be read; No such file or directory"):
         dataset.sample(1, RNG)
     dataset.pipeline = Pipeline([CropImage(7)])
     with pytest.raises(DataError, match=r"with space.png: CropImage: the crop of 7 x 7 is larger .* 8 x 6"):

@@ -74,7 +74,7 @@ def test_an_image_that_cannot_be_read_is_named_and_the_stream_goes_on(
         closed.close()
         bad = [
             (b"bad", "no image: 3 bytes"),
-            (tmp_path / "gone.jpg", "can't be read; received 'No such file"),
+            (tmp_path / "gone.jpg", "can't be read; No such file"),
             (tmp_path / "none", "no image in this folder"),
             (tmp_path / "none.txt", "'.*none.txt' does not exist"),
             ("a\0b.jpg", "can't be used; ValueError: embedded null byte"),
