@@ -53,6 +53,10 @@ def __getattr__(name: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]  # for completion in notebooks
+
+
 def list_models(pattern: str = "*", *, pretrained: bool = False, max_ms: Optional[float] = None) -> list[str]:
     """Return the names of the architectures that match a shell pattern, in any case, sorted.
 

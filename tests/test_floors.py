@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import ppcls
+
 REPO = Path(__file__).resolve().parents[1]
 MODULES = {
     ".".join(file.relative_to(REPO).with_suffix("").parts): file for file in sorted((REPO / "ppcls").rglob("*.py"))
@@ -99,6 +101,11 @@ def test_the_ground_the_data_and_the_commands_load_no_paddle() -> None:
     assert len(names) > 30
     assert "paddle" not in loads("import ppcls")
     assert "paddle" not in loads("import " + ", ".join(names))
+
+
+def test_a_notebook_completes_the_names_of_the_package() -> None:
+    assert {"train", "load", "Predictor", "create_model"} <= set(dir(ppcls))
+    assert all(hasattr(ppcls, name) for name in dir(ppcls))
 
 
 def test_help_loads_next_to_nothing() -> None:

@@ -61,7 +61,7 @@ def config_of(path_or_name: Union[str, Path]) -> RunConfig:
         raise CheckpointError(f"{folder}: is an export, which predicts alone; use ppcls.Predictor('{folder}')")
     name = str(path_or_name)
     if folder.exists() or name not in ARCHITECTURES:
-        hint = did_you_mean(name, ARCHITECTURES.names())
+        hint = did_you_mean(name, ARCHITECTURES.names()) or "; give the folder that `ppcls train` wrote"
         raise CheckpointError(f"{name}: is no folder of a run and no architecture{hint}")
     return named(ARCHITECTURES.resolve(name), pretrained=True)
 
