@@ -34,14 +34,14 @@ def report(engine: Engine) -> str:
         "FLOPs of one image": f"{2 * macs / len(batch) / 1e9:.3f} G (forward; a multiply-add is two)",
         "device, numbers": f"{engine.device}, {engine.precision}",
         **({"instruction set": environment.instruction_set()} if engine.device == "cpu" else {}),
-        "training pictures": len(engine.train_loader.dataset),
+        "training images": len(engine.train_loader.dataset),
         "batch": f"images {list(batch.images.shape)}, labels {list(batch.labels.shape)}, outputs {shapes}",
         "steps per epoch": f"{steps} of {config.Global.update_freq} batch(es)",
         "learning rate": ", ".join(f"{name} {state.schedule.lr(step):.6g}" for name, step in learning_rates.items()),
         "loss of the first batch": f"{loss:.4f}",
     }
     if config.Global.eval_during_train:
-        rows["evaluation pictures"] = engine.eval_loader.num_images
+        rows["evaluation images"] = engine.eval_loader.num_images
     table = PrettyTable(["checked", "value"], align="l")
     table.add_rows([[name, value] for name, value in rows.items()])
     return str(table)

@@ -165,11 +165,11 @@ def test_a_check_builds_everything_and_writes_nothing(make: MakeEngine) -> None:
     assert rows["model"] == "ResNet18, 3 classes"
     assert rows["parameters"] == "11,182,275"
     assert rows["device, numbers"] == "cpu, float32"
-    assert rows["training pictures"] == "26"
+    assert rows["training images"] == "26"
     assert rows["batch"] == "images [8, 3, 24, 24], labels [8], outputs logits [8, 3]"
     assert rows["steps per epoch"] == "2 of 2 batch(es)"
     assert rows["learning rate"].startswith("start 0, after warm-up 0.02, end ")
-    assert rows["evaluation pictures"] == "13"
+    assert rows["evaluation images"] == "13"
     assert float(rows["loss of the first batch"]) > 0
     assert not engine.folder.exists()
 
