@@ -119,6 +119,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         from ppcls.serve.app import create_app
         from ppcls.serve.connections import make_server
+        from ppcls.serve.routes import EMBED, PREDICT
     except ModuleNotFoundError as error:
         raise ConfigError(f"serve: {error}; the server is an extra; pip install 'ppcls[serve]'") from error
     search = _search(arguments)
@@ -131,7 +132,13 @@ def run(arguments: argparse.Namespace) -> int:
     # For a signal that comes before the server takes care of it, and for the one that it raises again at its end.
     signal.signal(signal.SIGTERM, lambda *_: setattr(server, "should_exit", True))
     host, port = listening.getsockname()[:2]
-    print(f"serving on http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
+    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    guard = f'-H "Authorization: Bearer ${TOKEN}" ' if token else ""
+    route = PREDICT if first.artifact.output == "scores" else EMBED
+    print(
+        f"serving on {address}\nto try it: open it in a browser, or curl {guard}-F images=@IMAGE {address}{route}",
+        flush=True,
+    )
     server.run(sockets=[listening])
     return 0
 

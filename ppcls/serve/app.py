@@ -4,6 +4,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import Annotated, Any, Optional
 
 from fastapi import Depends, FastAPI, Request
@@ -81,8 +82,11 @@ def _guard(token: str) -> Any:
     return check
 
 
-async def _http_problem(_: Request, problem: Any) -> JSONResponse:
-    return JSONResponse({"error": problem.detail}, problem.status_code, problem.headers)
+async def _http_problem(request: Request, problem: Any) -> JSONResponse:
+    said = problem.detail
+    if said == HTTPStatus(problem.status_code).phrase:  # of an address or a method that no route has
+        said = f"{request.method} {request.url.path}: {said.lower()}; /docs lists what there is"
+    return JSONResponse({"error": said}, problem.status_code, problem.headers)
 
 
 async def _invalid_argument(_: Request, problem: Any) -> JSONResponse:

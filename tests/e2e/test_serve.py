@@ -62,6 +62,9 @@ def test_thousands_of_requests_of_many_clients_each_get_their_own_answer(exporte
         return answered
 
     with server(exported, "--instances", "2", "--threads", "1") as running, ThreadPoolExecutor(24) as clients:
+        assert running.process.stdout
+        said = running.process.stdout.readline()
+        assert said.endswith(f"or curl -F images=@IMAGE http://127.0.0.1:{running.port}/v1/predict\n")
         # Paddle keeps memory for each size of a batch: until all have come, the models' processes grow.
         list(clients.map(client, range(24), [70] * 24))
         before = running.memory_mib()

@@ -304,6 +304,15 @@ def test_no_answer_names_a_path_of_the_server(client: Client, exported: Path, ph
         assert "Traceback" not in answer.text and ".py" not in answer.text
 
 
+def test_what_is_not_there_says_where_to_look(client: Client) -> None:
+    answers = [client.get("/predict"), client.get("/v1/predict"), client.send("POST", "/v1")]
+    assert [answer.json()["error"] for answer in answers] == [
+        "GET /predict: not found; /docs lists what there is",
+        "GET /v1/predict: method not allowed; /docs lists what there is",
+        "POST /v1: not found; /docs lists what there is",
+    ]
+
+
 def test_head_is_answered_as_get_without_the_body(client: Client) -> None:
     for path in ("/", "/docs", "/healthz", "/readyz", "/metrics", "/v1/model", "/openapi.json", "/nothing"):
         got, head = client.get(path), client.send("HEAD", path)
