@@ -16,7 +16,7 @@ from prettytable import PrettyTable
 
 from ppcls.cli import next_command
 from ppcls.cli.arguments import add_config
-from ppcls.errors import CheckpointError, TrainingError
+from ppcls.errors import CheckpointError, DeviceError, TrainingError
 from ppcls.files import make_folder, write_text
 
 if TYPE_CHECKING:
@@ -86,8 +86,11 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.dry:
         follow(config, sweep.tell, sweep.choose)
         return 0
+    from ppcls import device
     from ppcls.engine import log
 
+    if config.gpus is not None and len(device.available()) == 1:  # the CPU
+        raise DeviceError(f"gpus: there are none here; received {config.gpus}; add -o gpus=null to train on the CPU")
     log.start_console()
     last = follow(config, sweep.make, sweep.choose)
     print(sweep.table)

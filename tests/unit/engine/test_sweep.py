@@ -98,6 +98,8 @@ def test_mistakes_come_before_the_first_run(
     assert "Optimizer.lr.learning_rate: expected a number; received the text 'fast'" in capsys.readouterr().err
     assert main(["sweep", written(tmp_path, base, "[]")]) == 2
     assert "search_dict.0.search_values: expected at least one; received none" in capsys.readouterr().err
+    assert main(["sweep", "-c", written(tmp_path, base), "-o", "gpus=0"]) == 2
+    assert "gpus: there are none here; received 0; add -o gpus=null" in capsys.readouterr().err
     assert not made and not (tmp_path / "sweep").exists()
 
 
