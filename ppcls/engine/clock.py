@@ -152,7 +152,7 @@ class TimedClock(Clock):
 
 
 def settled(step: int, decay: Optional[Sequence[int]]) -> dict[str, int]:
-    """Return what a timed run of `step` updates decided, as keys of a config: without `minutes` they give the same bits.
+    """Return what a timed run of `step` updates decided, as keys of a config, which gives the same bits then.
 
     `decay`: between which updates the learning rate fell, if it did.
     """
