@@ -52,11 +52,11 @@ class ImageNetDataset(ImageFiles):
         labels, names = np.array(listing.labels, np.int64), names_of(cls_label_path, class_id_map_file)
         if relabel:
             labels, known = renumbered(labels, relabel_lists, delimiter)
-            if class_num is not None and len(known) < class_num:
+            if class_num is not None and len(known) < class_num and len(relabel_lists) < 2:
                 raise DataError(
                     f"{printable(cls_label_path)}: relabel: there are {len(known)} labels for class_num {class_num}, "
-                    f"so that the list of another split may number them otherwise; set class_num to {len(known)}, or "
-                    "give DataLoader.Train and DataLoader.Eval together if one of them is missing"
+                    "so that the list of another split may number them otherwise; give DataLoader.Train and "
+                    f"DataLoader.Eval together, or set class_num to {len(known)}"
                 )
             if known[-1] < len(names):  # these are names of the labels as they were
                 names = [names[label] for label in known.tolist()]
