@@ -166,13 +166,39 @@ def prepare(ranks_on_node: int = 0) -> None:
     prints two lines about it whenever it is more than 1.
     """
     ranks = ranks_on_node or int(os.environ.get("PADDLE_LOCAL_SIZE", "1"))
-    if "OMP_NUM_THREADS" not in os.environ:
-        os.environ.setdefault("MKL_NUM_THREADS", str(max(1, physical_cores() // ranks)))
+    if "MKL_NUM_THREADS" not in os.environ and not _threads_are_given():
+        threads = max(1, physical_cores() // ranks)
+        os.environ["MKL_NUM_THREADS"] = str(threads)
+        if (library := mkl()) is not None:  # it may have read its variable before
+            library.MKL_Set_Num_Threads(threads)
     _provide_home()
     os.environ.setdefault("GLOG_minloglevel", "2")
     os.environ.setdefault("PYTHONWARNINGS", f"ignore:{CCACHE_WARNING}:UserWarning")
     for message in (CCACHE_WARNING, BATCH_NORM_WARNING, STATIC_TRAINING_WARNING):
         warnings.filterwarnings("ignore", message=message, category=UserWarning)
+
+
+def num_threads() -> int:
+    """Return how many threads compute on the CPU: those of MKL's matrix products, and the operators take as many."""
+    return int(os.environ.get("MKL_NUM_THREADS") or os.environ.get("OMP_NUM_THREADS") or 1)
+
+
+def _threads_are_given() -> bool:
+    """Return whether the user has set OMP_NUM_THREADS, which Paddle sets to 1 when it is imported without."""
+    value = os.environ.get("OMP_NUM_THREADS")
+    if value != "1" or "paddle" not in sys.modules:
+        return value is not None
+    at_start = Path("/proc/self/environ")
+    return at_start.exists() and b"OMP_NUM_THREADS=1" in at_start.read_bytes().split(b"\0")
+
+
+def mkl() -> Any:
+    """Return the library of Paddle's matrix products; None before Paddle is imported, and where it has another one."""
+    if "paddle" not in sys.modules:
+        return None
+    folder = Path(str(sys.modules["paddle"].__file__)).parent / "libs"
+    there = [folder / name for name in ("libmklml_intel.so", "mklml.dll") if (folder / name).exists()]
+    return ctypes.CDLL(str(there[0])) if there else None
 
 
 def end_with_parent() -> None:

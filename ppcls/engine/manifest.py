@@ -3,7 +3,6 @@
 import hashlib
 import importlib.metadata
 import json
-import os
 import platform
 import shlex
 import sys
@@ -59,7 +58,7 @@ def described() -> dict[str, Any]:
         "machine": {
             "processor": _processor(),
             "cores": environment.physical_cores(),
-            "threads": _threads(),
+            "threads": environment.num_threads(),  # which may change the order of sums
             "system": platform.platform(),
         },
     }
@@ -91,11 +90,6 @@ def _source() -> str:
     for file in sorted(root.rglob("*.py")):
         digest.update(str(file.relative_to(root)).encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()
-
-
-def _threads() -> str:
-    """Return the threads of matrix products, which may change the order of sums."""
-    return os.environ.get("OMP_NUM_THREADS") or os.environ.get("MKL_NUM_THREADS", "1")
 
 
 def _processor() -> str:

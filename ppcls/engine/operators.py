@@ -81,7 +81,7 @@ def _too_short(config: RunConfig, model: nn.Layer, passes: float) -> str:
             model.train()
     weights = sum(prod(parameter.shape) for parameter in model.parameters())
     computing, reading = 2 * macs / STOCK_FLOPS_PER_SECOND, 4 * weights / STOCK_BYTES_PER_SECOND
-    saved = passes * (computing + reading - computing / GAIN) / compiled.num_threads()
+    saved = passes * (computing + reading - computing / GAIN) / environment.num_threads()
     if saved > 2 * compiled.BUILD_SECONDS:
         return ""
     return (

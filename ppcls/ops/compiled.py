@@ -169,15 +169,10 @@ def load() -> None:
     """Compile the operators if need be and make them Paddle's. Raises DeviceError."""
     library = build()
     try:
-        ctypes.CDLL(str(library)).ppcls_set_threads(num_threads())
+        ctypes.CDLL(str(library)).ppcls_set_threads(environment.num_threads())
     except OSError as error:
         raise DeviceError(f"Global.cpu_ops: can't load '{library}'; {error}; remove it, or set PPCLS_HOME") from error
     load_op_meta_info_and_register_op(str(library))
-
-
-def num_threads() -> int:
-    """Return how many threads the operators take: as many as MKL's matrix products (`ppcls.environment`)."""
-    return int(os.environ.get("MKL_NUM_THREADS") or os.environ.get("OMP_NUM_THREADS") or 1)
 
 
 def obstacle() -> str:

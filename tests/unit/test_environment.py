@@ -16,6 +16,7 @@ NAMES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "GLOG_minloglevel", "PYTHONWARNIN
 
 @pytest.fixture(autouse=True)
 def bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "mkl", lambda: None)  # the threads of this process stay
     for name in NAMES:
         monkeypatch.setenv(name, "")  # so that it is put back afterwards
         monkeypatch.delenv(name)
@@ -44,6 +45,17 @@ def test_what_the_user_has_set_is_left_alone(monkeypatch: pytest.MonkeyPatch, na
     environment.prepare()
     assert (os.environ[name], os.environ["GLOG_minloglevel"]) == ("77", "0")
     assert ("MKL_NUM_THREADS" in os.environ) == (name == "MKL_NUM_THREADS")
+
+
+@pytest.mark.parametrize("given, threads", [({}, environment.physical_cores()), ({"OMP_NUM_THREADS": "1"}, 1)])
+@pytest.mark.parametrize("first", ["", "x = paddle.ones([64, 64]); x @ x"])
+def test_paddle_may_be_imported_before(given: dict[str, str], threads: int, first: str) -> None:
+    done = run(
+        f"import paddle; {first}\nimport ppcls; ppcls.create_model('ResNet18')\nfrom ppcls import environment as here\n"
+        "print(here.num_threads(), here.mkl().MKL_Get_Max_Threads() if here.mkl() else here.num_threads())",
+        **given,
+    )
+    assert done.stdout == f"{threads} {threads}\n", done.stderr
 
 
 def test_there_is_at_least_one_core_and_no_more_than_logical_ones() -> None:

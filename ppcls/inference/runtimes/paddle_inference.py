@@ -1,6 +1,8 @@
 """A model run by Paddle Inference. Its `run` keeps Python's lock: no other thread of the process runs meanwhile."""
 
+import contextlib
 import copy
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Optional
 
@@ -9,13 +11,15 @@ import paddle
 from numpy.typing import NDArray
 from paddle import inference
 
-from ppcls import device
+from ppcls import device, environment
 from ppcls.errors import DeviceError
 from ppcls.inference.runtimes import Settings
 
 # Fuses a reshape with the transposition before it, and breaks the program where either has more than four axes, as
 # in windows of images (Paddle 3.3).
 UNSOUND_PASS = "operator_reshape_onednn_fuse_pass"
+
+MKL = environment.mkl()
 
 
 class PaddleInference:
@@ -28,7 +32,8 @@ class PaddleInference:
         self.description: Optional[str] = None
         config = _config(model, weights, settings)
         try:
-            self._use(inference.create_predictor(config))
+            with _threads_kept():
+                self._use(inference.create_predictor(config))
         except (SystemError, ValueError) as error:  # of a pass that breaks the program
             raise RuntimeError(str(error)) from error
         kernels = " with oneDNN" if settings.device == "cpu" and settings.onednn else ""
@@ -38,18 +43,31 @@ class PaddleInference:
     def scores(self, images: NDArray[Any]) -> NDArray[np.float32]:
         self._input.reshape(images.shape)
         self._input.copy_from_cpu(np.ascontiguousarray(images))
-        self._predictor.run()
+        with _threads_kept():
+            self._predictor.run()
         return np.asarray(self._output.copy_to_cpu())
 
     def clone(self) -> "PaddleInference":
         twin = copy.copy(self)
-        twin._use(self._predictor.clone())
+        with _threads_kept():
+            twin._use(self._predictor.clone())
         return twin
 
     def _use(self, predictor: Any) -> None:
         self._predictor = predictor
         self._input = predictor.get_input_handle(predictor.get_input_names()[0])
         self._output = predictor.get_output_handle(predictor.get_output_names()[0])
+
+
+@contextlib.contextmanager
+def _threads_kept() -> Iterator[None]:
+    """Leave the process the threads of matrix products that it had: Paddle sets a predictor's, and 1 after each run."""
+    before = 0 if MKL is None else MKL.MKL_Get_Max_Threads()
+    try:
+        yield
+    finally:
+        if MKL is not None:
+            MKL.MKL_Set_Num_Threads(before)
 
 
 def _config(model: Path, weights: Path, settings: Settings) -> Any:

@@ -9,6 +9,7 @@ import paddle.nn.functional as F
 import pytest
 from paddle import nn
 
+from ppcls import environment
 from ppcls.errors import ConfigError
 from ppcls.export.onnx import convert
 from ppcls.inference import artifact
@@ -76,3 +77,15 @@ def test_what_paddle2onnx_ends_its_process_for_is_one_message(exported: Path, tm
     saved(tmp_path, pooled)
     with pytest.raises(ConfigError, match="paddle2onnx can't convert this model to opset 17; it "):
         convert(tmp_path, artifact.read(exported), 17)
+
+
+@pytest.mark.skipif(paddle_inference.MKL is None, reason="Paddle has no MKL here")
+def test_a_training_in_the_same_process_keeps_its_threads(exported: Path, photos: list[bytes]) -> None:
+    before = paddle_inference.MKL.MKL_Get_Max_Threads()
+    paddle_inference.MKL.MKL_Set_Num_Threads(environment.physical_cores())
+    try:
+        predictor = Predictor(exported, engine="paddle", threads=1)
+        predictor.clone().predict(photos[0])
+        assert paddle_inference.MKL.MKL_Get_Max_Threads() == environment.physical_cores()
+    finally:
+        paddle_inference.MKL.MKL_Set_Num_Threads(before)
