@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal, Optional
 
 from ppcls.config.data_schema import Transforms
-from ppcls.config.parts import Named, key
-from ppcls.config.schema import Count, Paths, Root
+from ppcls.config.parts import Named, Root, key
+from ppcls.config.schema import Count, Paths
 from ppcls.inference import POSTPROCESSES
 from ppcls.registry import Part
 

@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
+from ppcls.errors import ConfigError
+
 
 class Rule(ABC):
     """What a value must be, beyond its type; stands in an `Annotated` type, and `str()` says it in words."""
@@ -98,3 +100,18 @@ def required(doc: str) -> Any:
 def keys_of(section: type) -> dict[str, "dataclasses.Field[Any]"]:
     """Return the YAML keys of a section or of a kind of part: the fields made by `key` and `required`."""
     return {f.name: f for f in dataclasses.fields(section) if "doc" in f.metadata}
+
+
+class Root:
+    """What the configs of training and of deployment have in common."""
+
+    source: str
+
+    def require(self, path: str, command: str) -> Any:
+        """Return the value at `path`, such as "DataLoader.Train". Raises ConfigError if it is not there."""
+        value: Any = self
+        for name in path.split("."):
+            value = getattr(value, name)
+            if value is None or value == ():
+                raise ConfigError(f"{self.source}: missing key '{path}'; `{command}` needs it")
+        return value

@@ -4,11 +4,11 @@ A default is what an absent key means. docs/configs.md is generated from this fi
 """
 
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, Literal, Optional, Union
+from typing import Annotated, Literal, Optional, Union
 
 from ppcls.config.data_schema import DataLoaderSection, DataSection, Transforms
 from ppcls.config.groups import Group
-from ppcls.config.parts import AtLeast, BareNumber, NumberList, Only, Within, key, required
+from ppcls.config.parts import AtLeast, BareNumber, NumberList, Only, Root, Within, key, required
 from ppcls.errors import ConfigError
 from ppcls.inference import POSTPROCESSES
 from ppcls.losses import LOSSES
@@ -244,21 +244,6 @@ class SSLSection:
 
     tempture: Annotated[float, AtLeast(0)] = key(1.0, "temperature of its probabilities (in PaddleClas's spelling)")
     threshold: Annotated[float, Within(0, 1)] = key(0.95, "the highest one must be at least so high")
-
-
-class Root:
-    """What the configs of training and of deployment have in common."""
-
-    source: str
-
-    def require(self, path: str, command: str) -> Any:
-        """Return the value at `path`, such as "DataLoader.Train". Raises ConfigError if it is not there."""
-        value: Any = self
-        for name in path.split("."):
-            value = getattr(value, name)
-            if value is None or value == ():
-                raise ConfigError(f"{self.source}: missing key '{path}'; `{command}` needs it")
-        return value
 
 
 @dataclass(frozen=True)

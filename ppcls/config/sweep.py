@@ -3,8 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Optional, Union
 
-from ppcls.config.parts import NumberList, Rule, key, required
-from ppcls.config.schema import Root
+from ppcls.config.parts import NumberList, Root, Rule, key, required
 
 
 class Filled(Rule):
