@@ -20,7 +20,7 @@ from ppcls.engine import build
 from ppcls.engine.engine import Engine
 from ppcls.errors import CheckpointError, ConfigError, DataError
 from ppcls.export.graph import Features, OfPixels, Scores, static
-from ppcls.export.onnx import convert, require_opset
+from ppcls.export.onnx import convert, require_opset, require_size
 from ppcls.export.portable import portable
 from ppcls.export.verify import compare, compare_on
 from ppcls.files import make_folder, move
@@ -61,10 +61,12 @@ def export(
     images_NHWC = _images(pipeline, config).repeat(2, axis=0)
     _require_shape(pipeline.finish(images_NHWC), config)
     build.load_start_weights(config, engine.model, new_head=False)
-    engine.log_to("export.log")
     engine.model.eval()
     expected = _answering(engine, engine.model)
     graph = _graph(engine, pipeline)
+    if onnx_opset is not None:
+        require_size(graph)
+    engine.log_to("export.log")
     with _new_folder(target) as folder:
         paddle.jit.save(static(graph, config.Global.image_shape), str(folder / "inference"))
         if not (folder / artifact.MODEL).exists():

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from paddle import nn
+
 from ppcls.errors import CheckpointError, ConfigError
 from ppcls.inference import artifact
 from ppcls.inference.artifact import Artifact
@@ -29,21 +31,25 @@ def require_opset(opset: int) -> None:
             raise ConfigError(f"--format onnx: the package {package} is not installed; pip install 'ppcls[onnx]'")
 
 
-def convert(folder: Path, description: Artifact, opset: int) -> Path:
-    """Write `inference.onnx` beside the Paddle model in `folder`: input `x`, output by its name, any batch size.
-
-    Raises ConfigError for a model that can't be one, CheckpointError for a file that is not whole.
-    """
-    import onnx
-    import onnxslim
-    from google.protobuf.message import DecodeError
-
-    num_bytes = (folder / artifact.WEIGHTS).stat().st_size
+def require_size(graph: nn.Layer) -> None:
+    """Raise ConfigError if the weights are more than an ONNX file holds."""
+    num_bytes = sum(tensor.element_size() * tensor.size for tensor in (*graph.parameters(), *graph.buffers()))
     if num_bytes > LARGEST:
         raise ConfigError(
             f"--format onnx: an ONNX file holds at most {LARGEST / 1e9:g} GB; received {num_bytes / 1e9:.1f} GB of "
             "weights; export it without ONNX"
         )
+
+
+def convert(folder: Path, description: Artifact, opset: int) -> Path:
+    """Write `inference.onnx` beside the Paddle model in `folder`: input `x`, output by its name, any batch size.
+
+    Raises ConfigError for a model that paddle2onnx can't convert, CheckpointError for a file that is not whole.
+    """
+    import onnx
+    import onnxslim
+    from google.protobuf.message import DecodeError
+
     file = folder / artifact.ONNX
     _convert(folder, file, opset)
     try:

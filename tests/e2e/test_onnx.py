@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 
 from ppcls.cli import main
+from ppcls.config import load_config
+from ppcls.engine.engine import Engine
 from ppcls.errors import CheckpointError, ConfigError, DeviceError
 from ppcls.export import onnx as onnx_export
+from ppcls.export.export import export as export_engine
 from ppcls.inference import artifact
 from ppcls.inference.predictor import Predictor
 
@@ -148,10 +151,15 @@ def test_an_opset_that_would_end_the_process_is_refused(user: Path, tmp_path: Pa
     assert not (tmp_path / "x").exists()
 
 
-def test_a_model_of_more_than_the_format_holds_is_refused(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_of_more_than_the_format_holds_is_refused_before_anything_is_written(
+    user: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(onnx_export, "LARGEST", 1_000_000)
+    places = [f"Global.save_inference_dir={tmp_path}/new/x", f"Global.output_dir={tmp_path}/output"]
+    engine = Engine(load_config(str(user / "small.yaml"), places))
     with pytest.raises(ConfigError, match="an ONNX file holds at most 0.001 GB; received 0.0 GB"):
-        onnx_export.convert(exported, artifact.read(exported), 17)
+        export_engine(engine, onnx_opset=17)
+    assert not list(tmp_path.iterdir())
 
 
 def test_half_a_file_is_told(exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
