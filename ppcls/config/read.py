@@ -155,11 +155,20 @@ class _Walk:
             pairs += self.value(source).items()
         return pairs
 
+    def text(self, node: yaml.ScalarNode) -> str:
+        try:  # JSON escapes a character such as an emoji as two halves, which YAML takes for two
+            text = str(node.value).encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeDecodeError:
+            self.fail(node, f"{node.value!r} has half a character; write it whole")
+        if "\0" in text:
+            self.fail(node, f"{text!r} has a NUL character, which no name or path can hold; remove it")
+        return text
+
     def scalar(self, node: yaml.ScalarNode, kind: str) -> Scalar:
         text: str = node.value
         lower = text.lower()
         if kind == "str" or kind == "merge":
-            return text
+            return self.text(node)
         if kind == "null":
             return None
         if kind == "bool" and lower in ("true", "false"):

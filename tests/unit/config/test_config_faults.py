@@ -215,3 +215,23 @@ def test_what_a_command_needs_is_named(folder: None) -> None:
     assert config.require("Optimizer.lr", "train").name == "Cosine"
     with pytest.raises(ConfigError, match="^configs/my.yaml: missing key 'DataLoader.Eval'; `eval` needs it$"):
         config.require("DataLoader.Eval", "eval")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (r"a\0b", r"'a\\x00b' has a NUL character, which no name or path can hold"),
+        (r"\ud83d", r"'\\ud83d' has half a character; write it whole"),
+    ],
+)
+@pytest.mark.parametrize("key", ["_base_", "Global.output_dir"])
+def test_text_that_no_path_can_hold_is_one_clear_error(folder: None, key: str, text: str, message: str) -> None:
+    section, _, name = key.partition(".")
+    Path("my.yaml").write_text(f'{section}: {{{name}: "{text}"}}' if name else f'{section}: "{text}"')
+    with pytest.raises(ConfigError, match=rf"^my.yaml:1: {message}"):
+        load_config("my.yaml")
+
+
+def test_an_emoji_as_json_escapes_it_is_one_character() -> None:
+    config = load_config(None, ["Arch={name: ResNet18}", r'Global.output_dir="\ud83d\ude00"'])
+    assert config.Global.output_dir == "\N{GRINNING FACE}"
