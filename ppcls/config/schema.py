@@ -274,10 +274,12 @@ class RunConfig(Root):
 
     @property
     def class_num(self) -> int:
-        """Classes of the model: `Arch.class_num`, else the old `Global.class_num`, else 1000."""
+        """Classes of the model: `Arch.class_num`, else the old `Global.class_num`, else 1000. Raises ConfigError."""
         arch = self.Arch.deployed()
         head = arch.args.get("Head") or arch
         stated = head.args.get("class_num", self.Arch.args.get("class_num"))
+        if stated is not None and stated < 1:
+            raise ConfigError(f"{head.where}: class_num: must be at least 1; received {stated}; count the classes")
         return int(stated or self.Global.class_num or DEFAULT_CLASS_NUM)
 
     def deployed(self) -> "RunConfig":

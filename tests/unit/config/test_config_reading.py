@@ -152,6 +152,13 @@ def test_class_num_is_read_from_its_place_and_from_its_old_place(
     assert load(tmp_path, text, *options).class_num == expected
 
 
+@pytest.mark.parametrize("class_num", [0, -1])
+def test_no_classes_are_no_other_number_of_classes(class_num: int) -> None:
+    config = load_config(None, [f"Arch={{name: ResNet18, class_num: {class_num}}}"])
+    with pytest.raises(ConfigError, match=f"class_num: must be at least 1; received {class_num}"):
+        _ = config.class_num
+
+
 def test_a_part_knows_where_it_was_written(tmp_path: Path) -> None:
     config = load(
         tmp_path,
