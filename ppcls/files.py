@@ -7,6 +7,8 @@ import os
 import secrets
 import shutil
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +18,11 @@ from ppcls.errors import CheckpointError
 
 # So that no other program's file is taken for one of ours.
 TEMPORARY = ".ppcls-tmp-"
+# What reading arrays by name raises where a file is no .npz, empty, cut or damaged.
+UNREADABLE_NPZ = (
+    *(OSError, ValueError, KeyError, TypeError, AttributeError, EOFError),
+    *(RuntimeError, zipfile.BadZipFile, zlib.error),
+)
 
 
 class _Reporting(io.FileIO):

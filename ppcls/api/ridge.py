@@ -1,6 +1,5 @@
 """Classifiers in closed form: ridge regression, from statistics that images can join and leave."""
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ppcls.errors import CheckpointError, ConfigError, DataError
-from ppcls.files import replacing
+from ppcls.files import UNREADABLE_NPZ, replacing
 
 Array = NDArray[np.float64]
 
@@ -111,7 +110,7 @@ def read(path: Path) -> Statistics:
             names = [str(name) for name in found["class_names"]]
             factors = [found[f"factor_{place}"] for place in range(len(names))]
             return Statistics(names, factors, found["sums"], found["counts"], Settings(*found["settings"].tolist()))
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except UNREADABLE_NPZ as error:
         raise CheckpointError(f"{path}: no statistics of a model's images ({error}); train it anew") from error
 
 

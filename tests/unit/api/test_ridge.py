@@ -80,3 +80,11 @@ def test_statistics_are_read_as_they_were_written(features: np.ndarray, tmp_path
     (tmp_path / "statistics.npz").write_bytes(b"none")
     with pytest.raises(CheckpointError, match="no statistics"):
         ridge.read(tmp_path / "statistics.npz")
+
+
+def test_a_file_of_statistics_that_is_empty_or_one_array_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty.npz").write_bytes(b"")
+    np.save(tmp_path / "array.npy", np.ones(3))
+    for name in ("empty.npz", "array.npy"):
+        with pytest.raises(CheckpointError, match="no statistics"):
+            ridge.read(tmp_path / name)
