@@ -4,7 +4,6 @@ import importlib
 import os
 import sys
 import time
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from ppcls.config import DeployConfig
 from ppcls.config.deploy import IndexSection
 from ppcls.errors import CheckpointError, ConfigError
-from ppcls.files import make_folder, replacing, sha256_of
+from ppcls.files import UNREADABLE_NPZ, make_folder, replacing, sha256_of
 from ppcls.images import stream
 from ppcls.images.lists import entries_in
 from ppcls.images.sources import name_of
@@ -140,10 +139,12 @@ def read(path: Path) -> Features:
     """Read a `.npz` file that `write` wrote. Raises CheckpointError."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
-            names, labels = content["names"].tolist(), content["labels"].tolist()
+            names, labels = (content[name].astype(str).reshape(-1).tolist() for name in ("names", "labels"))
             found = Features(names, labels, content["features"], str(content["model"]))
-    except (OSError, ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+    except UNREADABLE_NPZ as error:
         raise CheckpointError(f"'{path}': no file of features can be read there ({error}); build it") from error
     if found.rows.ndim != 2 or not len(found.rows) == len(found.names) == len(found.labels):
         raise CheckpointError(f"'{path}': holds {len(found.names)} names and features {found.rows.shape}; build it")
+    if found.rows.dtype != np.float32 or not np.isfinite(found.rows).all():
+        raise CheckpointError(f"'{path}': holds features that are not finite float32 numbers; build it")
     return found

@@ -172,3 +172,16 @@ def test_predict_rec_reads_the_yaml_of_paddleclas(
     (expected,) = Predictor(model).embed([str(gallery / "1.jpg")])
     assert name == f"{gallery}/1.jpg"
     np.testing.assert_allclose(json.loads(row), expected.features, atol=1e-3)
+
+
+@pytest.mark.parametrize("rows", [np.full((1, 4), np.nan, "float32"), np.array([["a"]]), np.ones((1, 4), "complex64")])
+def test_an_index_of_what_no_model_gives_is_refused(tmp_path: Path, rows: np.ndarray) -> None:
+    np.savez(tmp_path / "cars.npz", names=["a"], labels=[""], features=rows, model="one")
+    with pytest.raises(CheckpointError, match="not finite float32"):
+        features.read(tmp_path / "cars.npz")
+
+
+def test_a_file_that_holds_one_array_is_no_index(tmp_path: Path) -> None:
+    np.save(tmp_path / "cars.npy", np.ones(3))
+    with pytest.raises(CheckpointError, match="no file of features"):
+        features.read(tmp_path / "cars.npy")
