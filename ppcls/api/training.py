@@ -22,7 +22,7 @@ from ppcls.engine import log
 from ppcls.engine.clock import TimedClock, settled
 from ppcls.engine.engine import Engine
 from ppcls.engine.scalars import Scalars
-from ppcls.errors import CheckpointError, ConfigError, TerminatedError
+from ppcls.errors import CheckpointError, TerminatedError, UserError
 from ppcls.models.weight_files import about
 from ppcls.recipes import recipe
 from ppcls.recipes.options import Options
@@ -105,7 +105,7 @@ def train(
         logger.info(f"all of it is in '{folder / recipe.CONFIG}'")
         try:
             return train_in(folder, started, loggers, on_event)
-        except ConfigError:
+        except UserError:
             if not resumes and not any(folder.glob("*/latest.pdparams")):  # refused before anything was learned
                 shutil.rmtree(folder)
             raise

@@ -17,7 +17,7 @@ from ppcls.api import instant
 from ppcls.cli import main
 from ppcls.config import load_config
 from ppcls.engine.clock import Timing
-from ppcls.errors import CheckpointError, ConfigError, DataError
+from ppcls.errors import CheckpointError, ConfigError, DataError, UserError
 
 REPO = Path(__file__).resolve().parents[3]
 
@@ -108,10 +108,18 @@ def test_a_stopped_run_is_resumed_by_the_same_call(run: ppcls.Run, shapes: Path,
     assert_equal(weights(second.folder), weights(run.folder))
 
 
-def test_a_budget_that_is_refused_leaves_nothing_behind(shapes: Path, tmp_path: Path) -> None:
-    quick = {**QUICK, "epochs": None, "minutes": 0.0001}
-    with pytest.raises(ConfigError, match="too short to train anything here"):
-        ppcls.train(shapes, output=tmp_path, **quick)
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"epochs": None, "minutes": 0.0001}, "too short to train anything here"),
+        ({"override": {"Global.pretrained_model": "nowhere"}}, "nowhere: no weights there"),
+    ],
+)
+def test_a_mistake_that_ends_a_run_leaves_nothing_behind(
+    shapes: Path, tmp_path: Path, wrong: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        ppcls.train(shapes, output=tmp_path, **{**QUICK, **wrong})
     assert not list(tmp_path.iterdir())
 
 
