@@ -77,7 +77,7 @@ def _computing() -> Iterator[tuple[str, str, str]]:
 
 def _load(load: float, cores: int) -> tuple[str, str]:
     free = max(cores - round(load), 1)
-    trouble = f"others compute: a training now is faster with MKL_NUM_THREADS={free}" if free < cores else ""
+    trouble = f"while others compute, a training is faster with MKL_NUM_THREADS={free}" if free < cores else ""
     return f"{load:.1f} of {cores} cores in the last minute", trouble
 
 
