@@ -185,11 +185,15 @@ def num_threads() -> int:
 
 def _threads_are_given() -> bool:
     """Return whether the user has set OMP_NUM_THREADS, which Paddle sets to 1 when it is imported without."""
-    value = os.environ.get("OMP_NUM_THREADS")
-    if value != "1" or "paddle" not in sys.modules:
+    value, launched = os.environ.get("OMP_NUM_THREADS"), "PADDLE_LOCAL_SIZE" in os.environ
+    if value != "1" or not (launched or "paddle" in sys.modules):
         return value is not None
-    at_start = Path("/proc/self/environ")
-    return at_start.exists() and b"OMP_NUM_THREADS=1" in at_start.read_bytes().split(b"\0")
+    # Ranks have it of Paddle's launcher, which imported it; what a process was started with doesn't change.
+    try:
+        at_start = Path(f"/proc/{os.getppid() if launched else os.getpid()}/environ").read_bytes()
+    except OSError:  # of another system than Linux
+        return False
+    return b"OMP_NUM_THREADS=1" in at_start.split(b"\0")
 
 
 def mkl() -> Any:

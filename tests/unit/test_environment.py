@@ -58,6 +58,18 @@ def test_paddle_may_be_imported_before(given: dict[str, str], threads: int, firs
     assert done.stdout == f"{threads} {threads}\n", done.stderr
 
 
+@pytest.mark.parametrize("given, threads", [({}, environment.physical_cores()), ({"OMP_NUM_THREADS": "1"}, 1)])
+def test_a_rank_has_its_cores_though_the_launcher_imported_paddle(
+    tmp_path: Path, given: dict[str, str], threads: int
+) -> None:
+    script = tmp_path / "rank.py"
+    script.write_text("from ppcls import environment as here\nhere.prepare(); print('threads', here.num_threads())")
+    words = ["-m", "paddle.distributed.launch", "--nproc_per_node=1", f"--log_dir={tmp_path}", str(script)]
+    environ = {**os.environ, **given, "PYTHONPATH": str(REPO)}
+    done = subprocess.run([sys.executable, *words], cwd=tmp_path, env=environ, capture_output=True, text=True)
+    assert f"threads {threads}\n" in done.stdout + done.stderr
+
+
 def test_there_is_at_least_one_core_and_no_more_than_logical_ones() -> None:
     assert 1 <= environment.physical_cores() <= len(os.sched_getaffinity(0))
 
