@@ -20,8 +20,15 @@ from ppcls.errors import CheckpointError
 TEMPORARY = ".ppcls-tmp-"
 # What reading arrays by name raises where a file is no .npz, empty, cut or damaged.
 UNREADABLE_NPZ = (
-    *(OSError, ValueError, KeyError, TypeError, AttributeError, EOFError),
-    *(RuntimeError, zipfile.BadZipFile, zlib.error),
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    EOFError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
 )
 
 
