@@ -1,7 +1,6 @@
 """Models in folders: `config.yaml`, and `model.pdparams` with `model.pdstates` beside."""
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Optional, Union
@@ -12,7 +11,7 @@ from paddle import nn
 
 from ppcls import pdparams
 from ppcls.api import ridge
-from ppcls.config import dump_config, load_config
+from ppcls.config import as_overrides, dump_config, load_config
 from ppcls.config.schema import RunConfig
 from ppcls.engine.state import weights_of
 from ppcls.errors import CheckpointError, did_you_mean
@@ -103,8 +102,3 @@ def put_head(network: nn.Layer, head: ridge.Head) -> None:
 def with_global(config: RunConfig, **values: Any) -> RunConfig:
     """Return a config with other values in its section Global."""
     return dataclasses.replace(config, Global=dataclasses.replace(config.Global, **values))
-
-
-def as_overrides(options: Mapping[str, Any]) -> list[str]:
-    """Return options as they are written after -o."""
-    return [f"{key}={json.dumps(value)}" for key, value in options.items()]

@@ -17,7 +17,7 @@ from typing import Any, Literal, Optional, Union
 from ppcls.api import instant, stored
 from ppcls.api.events import Listener, OnEvent
 from ppcls.api.model import Model, load
-from ppcls.config import load_config
+from ppcls.config import as_overrides, load_config
 from ppcls.engine import log
 from ppcls.engine.clock import TimedClock, settled
 from ppcls.engine.engine import Engine
@@ -94,7 +94,7 @@ def train(
     Raises: UserError for data or options that can't be, TrainingError if the training diverges.
     """
     started = time.monotonic() if started is None else started
-    given = override if not isinstance(override, Mapping) else stored.as_overrides(override)
+    given = override if not isinstance(override, Mapping) else as_overrides(override)
     options = Options(model, epochs, minutes, patience, size, freeze, labels, tuple(given))
     with logged():
         planned = recipe.plan(str(source), options)
@@ -142,7 +142,7 @@ def train_in(folder: Path, started: float, loggers: Sequence[Scalars] = (), on_e
             return Run(folder, engine.state.results, stopped=True)
     if isinstance(engine.clock, TimedClock):
         decided = settled(engine.state.step, engine.clock.schedule.decay)
-        recipe.settle(folder, [f"{key}={number}" for key, number in decided.items()], without=("minutes",))
+        recipe.settle(folder, as_overrides(decided), without=("minutes",))
     return finished(folder, engine, instant.prefix(folder) if has_instant else None)
 
 
@@ -153,7 +153,7 @@ def finished(folder: Path, engine: Engine, instant_prefix: Optional[Path]) -> Ru
     if instant_wins:
         model = load(folder / instant.FOLDER)
     else:
-        config = load_config(str(folder / recipe.CONFIG), stored.as_overrides({"Arch.pretrained": False}))
+        config = load_config(str(folder / recipe.CONFIG), as_overrides({"Arch.pretrained": False}))
         model = Model(stored.with_global(config, pretrained_model=str(best)))
     model.engine.choose_operators(passes=engine.training_passes)
     content = collect(model.answering(folder), None)

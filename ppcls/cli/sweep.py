@@ -53,7 +53,9 @@ class Run:
 
     @property
     def options(self) -> list[str]:
-        return [f"{key}={json.dumps(value)}" for key, value in self.settings.items()]
+        from ppcls.config import as_overrides
+
+        return as_overrides(self.settings)
 
     @property
     def is_decided(self) -> bool:

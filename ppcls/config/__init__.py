@@ -2,7 +2,16 @@
 
 from ppcls.config.data_schema import DataSection, DatasetPart
 from ppcls.config.deploy import DeployConfig
-from ppcls.config.load import dump, dump_config, listed, load_config, load_deploy_config, load_sweep_config, overridden
+from ppcls.config.load import (
+    as_overrides,
+    dump,
+    dump_config,
+    listed,
+    load_config,
+    load_deploy_config,
+    load_sweep_config,
+    overridden,
+)
 from ppcls.config.schema import (
     ArchPart,
     GlobalSection,
@@ -23,6 +32,7 @@ __all__ = [
     "RunConfig",
     "SearchStage",
     "SweepConfig",
+    "as_overrides",
     "dump",
     "dump_config",
     "listed",

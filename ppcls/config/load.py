@@ -1,6 +1,7 @@
 """YAML and `-o` options -> a checked config, and back."""
 
 import dataclasses
+import json
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional, TypeVar, Union
@@ -62,6 +63,11 @@ def overridden(content: Mapping[str, Any], overrides: Sequence[str]) -> dict[str
     faults.raise_if_any()
     changed: dict[str, Any] = plain(root)
     return changed
+
+
+def as_overrides(options: Mapping[str, Any]) -> list[str]:
+    """Return options as they are written after -o."""
+    return [f"{key}={json.dumps(value)}" for key, value in options.items()]
 
 
 def _found(path: str) -> str:

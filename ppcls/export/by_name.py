@@ -1,13 +1,12 @@
 """Exported models by the name of their architecture: built from the official weights once, then kept."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
 from ppcls import download
 from ppcls.class_names import read_label_map
-from ppcls.config.load import load_config
+from ppcls.config.load import as_overrides, load_config
 from ppcls.engine.engine import Engine
 from ppcls.errors import CheckpointError, ConfigError
 from ppcls.export.export import export
@@ -42,7 +41,7 @@ def exported(name: str) -> Path:
         "Global.output_dir": str(folder.parent),
         "Global.save_inference_dir": str(folder),
     }
-    return export(Engine(load_config(None, [f"{key}={json.dumps(value)}" for key, value in options.items()])))
+    return export(Engine(load_config(None, as_overrides(options))))
 
 
 def options_of(name: str, *, pretrained: bool) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Train a run again from its folder, and prove that the bits are the same, or name the first that are not."""
 
-import json
 import logging
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -9,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ppcls.config import load_config
+from ppcls.config import as_overrides, load_config
 from ppcls.config.schema import RunConfig
 from ppcls.engine import checkpoints, manifest
 from ppcls.engine.clock import settled
@@ -66,7 +65,7 @@ def replay(folder: Path) -> list[str]:
 
 
 def _config(folder: Path, options: Mapping[str, Any]) -> RunConfig:
-    return load_config(str(folder / CONFIG), [f"{key}={json.dumps(value)}" for key, value in options.items()])
+    return load_config(str(folder / CONFIG), as_overrides(options))
 
 
 def _packages(made: Mapping[str, Any]) -> Iterator[str]:

@@ -1,7 +1,6 @@
 """What is reported on: a run's folder or an export, and the images to show it."""
 
 import functools
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from paddle import nn
 
-from ppcls.config import load_config
+from ppcls.config import as_overrides, load_config
 from ppcls.config.data_schema import DataSection
 from ppcls.config.schema import RunConfig
 from ppcls.data.sources.base import ImageFiles, LabelledImages
@@ -131,7 +130,7 @@ def config_at(folder: Path) -> RunConfig:
     if weights is None:
         raise CheckpointError(f"{folder}: has a config but no weights; train it to the end, or give another folder")
     options: dict[str, Any] = {"Global.pretrained_model": str(weights), "Arch.pretrained": False}
-    config = load_config(str(folder / CONFIG), [f"{key}={json.dumps(value)}" for key, value in options.items()])
+    config = load_config(str(folder / CONFIG), as_overrides(options))
     class_num = about(weights).get("class_num", config.class_num)
     return config if class_num == config.class_num else of_classes(config, class_num)  # classes came or went
 
